@@ -1,0 +1,240 @@
+//! What a person types, as typed: nothing here looks at files or the environment.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+/// Reproducible scaling studies: plan, run, cache, record and check them.
+#[derive(Debug, Parser)]
+#[command(name = "isoflop", version, arg_required_else_help = true, propagate_version = true)]
+pub struct Arguments {
+    /// Options of every verb.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// Options of every verb.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Print data as JSON on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Folder of the store, the private ledger and the logs [default: the nearest .isoflop, else ./.isoflop]
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Global options")]
+    pub home: Option<PathBuf>,
+    /// Postgres ledger shared with others [default: `$DATABASE_URL`, else a private server in the home folder]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
+    pub database: Option<String>,
+    /// When to colour
+    #[arg(long, global = true, value_enum, default_value_t, help_heading = "Global options")]
+    pub color: Color,
+}
+
+/// When to colour output.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless `NO_COLOR` is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// How to show progress.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Progress {
+    /// Bars on a terminal, lines elsewhere
+    #[default]
+    Auto,
+    /// One line for each change
+    Plain,
+    /// Nothing
+    None,
+}
+
+/// Which way the cache is used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Cache {
+    /// Make everything again, and keep it
+    Write,
+    /// Use what is kept, keep what is made
+    #[default]
+    ReadWrite,
+}
+
+/// The study a verb works on, and how it is set.
+#[derive(Debug, Clone, Args)]
+pub struct StudyArgs {
+    /// A study's folder or its YAML file
+    #[arg(value_name = "STUDY", default_value = ".")]
+    pub study: PathBuf,
+    /// How it is set.
+    #[command(flatten)]
+    pub set: SetArgs,
+}
+
+/// How a study is set.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub struct SetArgs {
+    /// Override a parameter; may be given again
+    #[arg(short = 'p', long = "param", value_name = "NAME=VALUE", value_parser = name_and_value)]
+    pub params: Vec<(String, String)>,
+    /// Use one of the study's profiles
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Find every mistake in a study, without running anything
+    Check(StudyArgs),
+    /// Show every task with its key and cost, what is kept, and what would run and why
+    Plan(StudyArgs),
+    /// Make what is missing, and record it
+    Run(RunArgs),
+    /// Show one task: recipe, digest, inputs, environment, attempts, metrics
+    Show(ShowArgs),
+    /// Say why a task would run, or why it is kept
+    Why(WhyArgs),
+    /// Write a study's results as one self-contained HTML page
+    Report(ReportArgs),
+    /// Judge a study's claims by its results
+    Claims(StudyArgs),
+    /// Fit a law to two columns of a CSV file
+    Fit(FitArgs),
+    /// Count a model's parameters and multiply-accumulates
+    Model(ModelArgs),
+    /// Check what isoflop needs on this machine, and that the store and the ledger are sound
+    Doctor(DoctorArgs),
+    /// Run one task; started by isoflop itself
+    #[command(hide = true)]
+    Worker,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The study.
+    #[command(flatten)]
+    pub study: StudyArgs,
+    /// How many processor slots to fill [default: all processors]
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<u32>,
+    /// Go on with independent tasks after a failure
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Do nothing; exit with 5 and a list if anything would have to be made
+    #[arg(long)]
+    pub frozen: bool,
+    /// Which way the cache is used
+    #[arg(long, value_enum, default_value_t)]
+    pub cache: Cache,
+    /// Show what would be done, and do nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Write the report there at the end
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// How to show progress
+    #[arg(long, value_enum, default_value_t)]
+    pub progress: Progress,
+}
+
+/// Arguments of `show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// A task's name, as `plan` prints it, or its key's first digits
+    pub name: String,
+    /// Only the study of this name
+    #[arg(short, long, value_name = "NAME")]
+    pub study: Option<String>,
+}
+
+/// Arguments of `why`.
+#[derive(Debug, Args)]
+pub struct WhyArgs {
+    /// A task's name, as `plan` prints it; quotes keep the shell off its brackets
+    pub task: String,
+    /// A study's folder or its YAML file [default: the study of the latest run]
+    #[arg(short, long, value_name = "STUDY")]
+    pub study: Option<PathBuf>,
+    /// How it is set.
+    #[command(flatten)]
+    pub set: SetArgs,
+}
+
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// The study.
+    #[command(flatten)]
+    pub study: StudyArgs,
+    /// Where to write it
+    #[arg(short, long, value_name = "FILE", default_value = "report.html")]
+    pub output: PathBuf,
+}
+
+/// Arguments of `fit`.
+#[derive(Debug, Args)]
+pub struct FitArgs {
+    /// A CSV file with a header line
+    #[arg(value_name = "DATA.csv")]
+    pub data: PathBuf,
+    /// The law's form
+    #[arg(long, value_name = "FORM")]
+    pub form: String,
+    /// The column on the horizontal axis
+    #[arg(long, value_name = "COL")]
+    pub x: String,
+    /// The column to fit
+    #[arg(long, value_name = "COL")]
+    pub y: String,
+    /// One fit for each value of this column
+    #[arg(long, value_name = "COL")]
+    pub group: Option<String>,
+    /// Bootstrap resamples behind each interval
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub bootstrap: u32,
+    /// Level of the intervals
+    #[arg(long, value_name = "P", default_value_t = 0.9)]
+    pub level: f64,
+    /// Hold the N points of largest x out of the fit, and report the error on them
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub holdout: u32,
+    /// Seed of the bootstrap
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// Arguments of `model`.
+#[derive(Debug, Args)]
+pub struct ModelArgs {
+    /// A preset's name, or a YAML or JSON file with a backbone's config
+    #[arg(required_unless_present = "list")]
+    pub model: Option<String>,
+    /// List the presets
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// Stop the private ledger server; it starts again when it is needed
+    #[arg(long)]
+    pub stop_server: bool,
+}

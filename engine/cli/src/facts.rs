@@ -1,0 +1,203 @@
+//! Facts: what a report and its claims are made of, gathered from plan, ledger and store.
+
+use std::{
+    collections::BTreeMap,
+    io::{BufRead, BufReader, Cursor},
+};
+
+use isoflop_contract::{Manifest, Value, manifest::File};
+use isoflop_ledger::{
+    Ledger, Past, PastOutcome, TaskOutcome,
+    view::{AttemptView, RunView, TaskView},
+};
+use isoflop_plan::{Plan, Task};
+use isoflop_report::{Facts, Picture, RunFacts, State, StudyFacts, TaskFacts, WorkerFacts};
+use isoflop_store::Store;
+
+use crate::{
+    home,
+    settings::Settings,
+    stop::{Stop, infrastructure},
+};
+
+/// How much to gather.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Outcomes and final numbers: all that claims need. No byte of the store is read.
+    Scalars,
+    /// Series, previews and fits too.
+    Everything,
+}
+
+/// Captions shown beside a preview.
+const CAPTIONS: usize = 64;
+
+/// Gathers what is known of every task of `plan`.
+pub async fn gather(plan: &Plan, settings: &Settings, ledger: Option<&Ledger>, depth: Depth) -> Result<Facts, Stop> {
+    let mut facts = Facts { study: study(plan), ..Facts::default() };
+    facts.tasks = plan.tasks().iter().map(|task| bare(plan, task)).collect();
+    let Some(ledger) = ledger else { return Ok(facts) };
+
+    let runs = ledger.runs(200).await.map_err(infrastructure)?;
+    let run = runs.into_iter().find(|run| run.study == plan.study.name);
+    let latest: BTreeMap<String, TaskView> = match &run {
+        Some(run) => {
+            let views = ledger.run_tasks(run.id).await.map_err(infrastructure)?;
+            views.into_iter().map(|view| (view.name.clone(), view)).collect()
+        }
+        None => BTreeMap::new(),
+    };
+    facts.run = run.as_ref().map(run_facts);
+    let keys: Vec<_> = plan.tasks().iter().map(|task| task.key).collect();
+    let past = ledger.past(&keys).await.map_err(infrastructure)?;
+    let store = if depth == Depth::Everything && !past.is_empty() { Some(home::store(settings)?) } else { None };
+
+    for (task, facts_of) in plan.tasks().iter().zip(&mut facts.tasks) {
+        let view = latest.get(&task.name).filter(|view| view.key == task.key);
+        match past.get(&task.key) {
+            Some(past) => settled(facts_of, past, view, run.as_ref()),
+            None => unsettled(facts_of, view),
+        }
+        if depth == Depth::Everything
+            && let Some(id) = past.get(&task.key).and_then(|past| past.attempt)
+        {
+            facts_of.series = ledger.metrics(id).await.map_err(infrastructure)?;
+            let attempts = ledger.attempts(&task.key).await.map_err(infrastructure)?;
+            if let Some(attempt) = attempts.iter().find(|attempt| attempt.id == id) {
+                facts_of.seconds = attempt.seconds;
+                facts_of.worker = Some(worker(task, attempt));
+            }
+        }
+    }
+    if let Some(store) = store {
+        for task in plan.tasks() {
+            let Some(manifest) = past.get(&task.key).and_then(Past::manifest) else { continue };
+            pictures(plan, task, manifest, &past, &store, &mut facts);
+        }
+    }
+    Ok(facts)
+}
+
+fn study(plan: &Plan) -> StudyFacts {
+    let head = &plan.study;
+    StudyFacts {
+        name: head.name.clone(),
+        about: head.about.clone().unwrap_or_default(),
+        file: head.file.clone(),
+        profile: head.profile.clone(),
+        params: head.params.clone(),
+        seed: head.seed,
+    }
+}
+
+/// A task as far as the plan knows it.
+fn bare(plan: &Plan, task: &Task) -> TaskFacts {
+    let mut facts = TaskFacts::new(&task.name, &task.group, task.kind, task.key);
+    facts.cell = task.cell.clone();
+    facts.seed = task.recipe.seed.map(isoflop_contract::Seed::get);
+    facts.cost = task.cost;
+    facts.origin = format!("{}:{}", task.origin.file, task.origin.line);
+    facts.needs = task
+        .needs
+        .values()
+        .flat_map(isoflop_plan::TaskNeed::tasks)
+        .map(|producer| plan.tasks()[producer].name.clone())
+        .collect();
+    facts
+}
+
+fn run_facts(run: &RunView) -> RunFacts {
+    let soft = |name: &str| run.soft[name].as_str().unwrap_or_default().to_owned();
+    RunFacts {
+        id: run.id.to_string(),
+        started: format!("{:.0}", run.began),
+        ended: run.ended.map(|ended| format!("{ended:.0}")),
+        seconds: run.ended.map(|ended| ended.duration_since(run.began).as_secs_f64()),
+        engine: soft("engine"),
+        commit: run.soft["commit"].as_str().map(str::to_owned),
+        dirty: run.soft["dirty"].as_bool().unwrap_or(false),
+        host: soft("host"),
+        cpu: soft("cpu"),
+        os: soft("os"),
+    }
+}
+
+fn settled(facts: &mut TaskFacts, past: &Past, view: Option<&TaskView>, run: Option<&RunView>) {
+    match &past.outcome {
+        PastOutcome::Made { digest, manifest } => {
+            facts.digest = Some(*digest);
+            facts.scalars.clone_from(&manifest.scalars);
+            facts.state = match view.and_then(|view| view.outcome) {
+                Some(TaskOutcome::Made) => State::Made,
+                Some(TaskOutcome::Adopted) => State::Adopted,
+                _ => State::Kept,
+            };
+        }
+        PastOutcome::Diverged { reason } => {
+            facts.state = State::Diverged;
+            facts.message = Some(reason.clone());
+        }
+    }
+    facts.made_at = Some(format!("{:.0}", past.at));
+    facts.made_in = run.filter(|run| run.id != past.run).map(|_| past.run.to_string());
+}
+
+fn unsettled(facts: &mut TaskFacts, view: Option<&TaskView>) {
+    let Some(view) = view else { return };
+    facts.message.clone_from(&view.reason);
+    facts.state = match view.outcome {
+        Some(TaskOutcome::Failed) => State::Failed,
+        Some(TaskOutcome::Blocked) => State::Blocked,
+        _ => State::Waiting,
+    };
+}
+
+fn worker(task: &Task, attempt: &AttemptView) -> WorkerFacts {
+    let soft = |name: &str| attempt.soft[name].as_str().unwrap_or_default().to_owned();
+    let hard = serde_json::to_value(&task.recipe.environment).unwrap_or_default();
+    let declared = |name: &str| hard[name].as_str().unwrap_or_default().to_owned();
+    WorkerFacts {
+        host: soft("host"),
+        cpu: soft("cpu"),
+        gpu: soft("gpu"),
+        libtorch: declared("libtorch"),
+        isa: declared("isa"),
+        threads: hard["threads"].as_u64().and_then(|threads| threads.try_into().ok()),
+    }
+}
+
+/// Previews and fits of one task. Bytes that are not in the store, or are not what they should be, are left out of the page; `doctor`
+/// and the next run that needs them say so.
+fn pictures(
+    plan: &Plan,
+    task: &Task,
+    manifest: &Manifest,
+    past: &BTreeMap<isoflop_contract::Key, Past>,
+    store: &Store,
+    facts: &mut Facts,
+) {
+    let read = |file: Option<&File>| file.and_then(|file| store.read(file).ok());
+    if let Some(png) = read(manifest.files.get("preview.png")) {
+        let mut needed = task.needs.values().flat_map(isoflop_plan::TaskNeed::tasks);
+        let scenes = manifest.files.get("scenes.jsonl").or_else(|| {
+            needed.find_map(|producer| past.get(&plan.tasks()[producer].key)?.manifest()?.files.get("scenes.jsonl"))
+        });
+        let captions = read(scenes).map(|bytes| captions(&bytes)).unwrap_or_default();
+        facts.images.insert(task.name.clone(), Picture { png, captions });
+    }
+    if let Some(fit) =
+        read(manifest.files.get("fit.json")).and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
+    {
+        facts.fits.insert(task.name.clone(), fit);
+    }
+}
+
+/// The captions in the first lines of a `scenes.jsonl`.
+fn captions(bytes: &[u8]) -> Vec<String> {
+    BufReader::new(Cursor::new(bytes))
+        .lines()
+        .take(CAPTIONS)
+        .map_while(Result::ok)
+        .filter_map(|line| serde_json::from_str::<Value>(&line).ok()?["caption"].as_str().map(str::to_owned))
+        .collect()
+}

@@ -1,0 +1,103 @@
+//! `isoflop`: arguments in, exit code out. Everything else is one call away.
+
+mod args;
+mod facts;
+mod home;
+mod output;
+mod progress;
+mod project;
+mod reasons;
+mod settings;
+mod soft;
+mod stop;
+mod verbs;
+mod workers;
+
+use std::{future::Future, process::ExitCode};
+
+use clap::Parser;
+use isoflop_kinds::catalog::catalog;
+use isoflop_plan::Drawing;
+
+use crate::{
+    args::{Arguments, Verb},
+    output::{Output, Paint},
+    settings::Settings,
+    stop::Stop,
+};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if matches!(arguments.verb, Verb::Worker) {
+        return isoflop_worker::serve(&isoflop_native::bodies(), &[]);
+    }
+    let settings = match Settings::resolve(&arguments.global) {
+        Ok(settings) => settings,
+        Err(error) => {
+            eprintln!("isoflop: the current folder cannot be found: {error}");
+            return ExitCode::from(1);
+        }
+    };
+    let mut out = Output { stdout: std::io::stdout(), json: arguments.global.json, color: settings.color_out };
+    match carry_out(&arguments.verb, &settings, &mut out) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(stop) => {
+            say(&stop, &settings, &mut out);
+            ExitCode::from(stop.code())
+        }
+    }
+}
+
+fn carry_out(verb: &Verb, settings: &Settings, out: &mut Output) -> Result<(), Stop> {
+    let catalog = catalog();
+    match verb {
+        Verb::Check(args) => verbs::check::check(args, &catalog, out),
+        Verb::Plan(args) => wait(verbs::plan::plan(args, &catalog, settings, out)),
+        Verb::Run(args) => wait(verbs::run::run(args, &catalog, settings, out)),
+        Verb::Show(args) => wait(verbs::show::show(args, settings, out)),
+        Verb::Why(args) => wait(verbs::why::why(args, &catalog, settings, out)),
+        Verb::Report(args) => wait(verbs::report::report(args, &catalog, settings, out)),
+        Verb::Claims(args) => wait(verbs::claims::claims(args, &catalog, settings, out)),
+        Verb::Fit(args) => verbs::fit::fit(args, out),
+        Verb::Model(args) => verbs::model::model(args, out),
+        Verb::Doctor(args) => wait(verbs::doctor::doctor(args, settings, out)),
+        Verb::Worker => unreachable!("the worker was served before any setting was read"),
+    }
+}
+
+/// Runs what waits: for Postgres, for workers.
+fn wait<T>(work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Stop::Internal(anyhow::Error::new(error).context("cannot start the runtime")))?;
+    let result = runtime.block_on(work);
+    // A thread that still hashes a file must not keep a stopped run waiting.
+    runtime.shutdown_background();
+    result
+}
+
+fn say(stop: &Stop, settings: &Settings, out: &mut Output) {
+    if let Stop::Invalid(findings) = stop {
+        let drawing = if settings.color_err { Drawing::Color } else { Drawing::Unicode };
+        eprint!("{}", findings.render(width(), drawing));
+    }
+    if out.json
+        && let Some(error) = stop.to_json()
+    {
+        let _ = out.data(&error);
+    }
+    if !matches!(stop, Stop::TaskFailed | Stop::WorkNeeded | Stop::Disproved) {
+        eprintln!("{} {stop}", Paint::Bad.on("error:", settings.color_err));
+    }
+    if let Stop::Internal(_) = stop {
+        eprintln!("This is a mistake in isoflop itself; please report it with the command that led to it.");
+    }
+}
+
+/// Columns to draw findings in.
+fn width() -> usize {
+    let columns = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(100, |size| usize::from(size.ws_col));
+    columns.clamp(60, 140)
+}

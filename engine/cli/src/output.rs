@@ -1,0 +1,72 @@
+//! Where data goes: stdout, as text or as JSON. Everything else goes to stderr.
+
+use std::io::{self, Write};
+
+use serde_json::Value;
+
+use crate::stop::Stop;
+
+/// Stdout, and how to write to it.
+#[derive(Debug)]
+pub struct Output {
+    /// Where it goes.
+    pub stdout: io::Stdout,
+    /// Whether data is JSON.
+    pub json: bool,
+    /// Whether text is coloured.
+    pub color: bool,
+}
+
+/// A colour with a meaning.
+#[derive(Debug, Clone, Copy)]
+pub enum Paint {
+    /// What is well.
+    Good,
+    /// What is not.
+    Bad,
+    /// What deserves a look.
+    Notice,
+    /// What matters less.
+    Dim,
+    /// What matters most.
+    Bold,
+}
+
+impl Paint {
+    /// `text` in this colour, or as it is where `color` is off.
+    pub fn on(self, text: &str, color: bool) -> String {
+        if !color {
+            return text.to_owned();
+        }
+        let code = match self {
+            Self::Good => "32",
+            Self::Bad => "31",
+            Self::Notice => "33",
+            Self::Dim => "2",
+            Self::Bold => "1",
+        };
+        format!("\u{1b}[{code}m{text}\u{1b}[0m")
+    }
+}
+
+impl Output {
+    /// Prints an object as JSON.
+    pub fn data(&mut self, value: &Value) -> Result<(), Stop> {
+        self.line(&serde_json::to_string_pretty(value).expect("a JSON value can be written as JSON"))
+    }
+
+    /// Prints a line of text. A reader that has gone (`| head`) ends the program quietly.
+    pub fn line(&mut self, text: &str) -> Result<(), Stop> {
+        match writeln!(self.stdout, "{text}") {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+            written => {
+                written.map_err(|error| Stop::Internal(anyhow::Error::new(error).context("cannot write to stdout")))
+            }
+        }
+    }
+
+    /// `text` in a colour, if stdout is coloured.
+    pub fn paint(&self, paint: Paint, text: &str) -> String {
+        paint.on(text, self.color)
+    }
+}

@@ -1,0 +1,103 @@
+//! What holds for one invocation: arguments, environment and the current folder, resolved. The only place that reads variables.
+
+use std::{
+    env,
+    ffi::OsString,
+    io::{self, IsTerminal},
+    path::{Path, PathBuf},
+};
+
+use isoflop_ledger::server::Search;
+
+use crate::args::{Color, Global};
+
+/// The name of the folder that holds store, private ledger and logs.
+const HOME: &str = ".isoflop";
+
+/// Everything about where and how this invocation works.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Folder of the store, the private ledger and the logs.
+    pub home: PathBuf,
+    /// URL of a shared ledger, if there is one.
+    pub database: Option<String>,
+    /// Where to look for Postgres server binaries.
+    pub search: Search,
+    /// `PATH`, where worker programs are looked for last.
+    pub path: Option<OsString>,
+    /// The libtorch worker, if it was named.
+    pub torch_worker: Option<PathBuf>,
+    /// Whether stdout is coloured.
+    pub color_out: bool,
+    /// Whether stderr is coloured.
+    pub color_err: bool,
+    /// Whether stderr is a terminal.
+    pub terminal: bool,
+}
+
+impl Settings {
+    /// Resolves `global` against the environment.
+    pub fn resolve(global: &Global) -> io::Result<Self> {
+        let named = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+        let cwd = env::current_dir()?;
+        let home = global
+            .home
+            .clone()
+            .or_else(|| named("ISOFLOP_HOME").map(PathBuf::from))
+            .map_or_else(|| find_home(&cwd), |home| cwd.join(home));
+        let quiet = named("NO_COLOR").is_some() || named("TERM").is_some_and(|term| term == "dumb");
+        let color = |terminal: bool| match global.color {
+            Color::Auto => terminal && !quiet,
+            Color::Always => true,
+            Color::Never => false,
+        };
+        let terminal = io::stderr().is_terminal();
+        Ok(Self {
+            home,
+            database: global.database.clone().or_else(|| env::var("DATABASE_URL").ok().filter(|url| !url.is_empty())),
+            search: Search::of_process(named("ISOFLOP_POSTGRES_BIN").map(PathBuf::from)),
+            path: named("PATH"),
+            torch_worker: named("ISOFLOP_TORCH").map(PathBuf::from),
+            color_out: color(io::stdout().is_terminal()),
+            color_err: color(terminal),
+            terminal,
+        })
+    }
+
+    /// The store's folder.
+    pub fn store(&self) -> PathBuf {
+        self.home.join("store")
+    }
+}
+
+/// The nearest `.isoflop` at or above `cwd`, not leaving the git checkout `cwd` is in; where there is none, the one to be made in `cwd`.
+fn find_home(cwd: &Path) -> PathBuf {
+    for folder in cwd.ancestors() {
+        if folder.join(HOME).is_dir() {
+            return folder.join(HOME);
+        }
+        if folder.join(".git").exists() {
+            break;
+        }
+    }
+    cwd.join(HOME)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn the_home_is_the_nearest_one_inside_the_checkout() {
+        let root = tempfile::tempdir().unwrap();
+        let deep = root.path().join("checkout/studies/x");
+        fs::create_dir_all(&deep).unwrap();
+        fs::create_dir_all(root.path().join(HOME)).unwrap();
+        fs::create_dir(root.path().join("checkout/.git")).unwrap();
+        assert_eq!(find_home(&deep), deep.join(HOME));
+        fs::create_dir(root.path().join("checkout").join(HOME)).unwrap();
+        assert_eq!(find_home(&deep), root.path().join("checkout").join(HOME));
+    }
+}

@@ -1,0 +1,53 @@
+//! The soft environment: what is recorded with a run and never hashed.
+
+use std::{fs, path::Path, process::Command};
+
+use isoflop_contract::Digest;
+use serde_json::{Value, json};
+
+use crate::{args::SetArgs, verbs::why::recorded, workers};
+
+/// The digest of the dependency lock that this program was built from.
+fn lock() -> String {
+    Digest::of(include_str!("../../../Cargo.lock")).to_string()
+}
+
+/// The digest of a program's file, so that results of two builds can be told apart; nothing if it cannot be read.
+pub fn program(path: &Path) -> Option<Digest> {
+    Digest::of_reader(fs::File::open(path).ok()?).ok().map(|(digest, _)| digest)
+}
+
+/// Host, processor, system, versions, and the commit of the study's repository.
+pub fn gather(study: &Path, set: &SetArgs) -> Value {
+    let folder = if study.is_dir() { study } else { study.parent().unwrap_or(study) };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let git = |args: &[&str]| {
+        let output = Command::new("git").arg("-C").arg(folder).args(args).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let commit = git(&["rev-parse", "HEAD"]);
+    let dirty = commit
+        .as_ref()
+        .and_then(|_| git(&["status", "--porcelain", "--untracked-files=no"]))
+        .map(|text| !text.is_empty());
+    json!({
+        "engine": env!("CARGO_PKG_VERSION"),
+        "lock": lock(),
+        "host": host(),
+        "cpu": workers::processor(),
+        "os": os(),
+        "commit": commit,
+        "dirty": dirty,
+        "set": recorded(set),
+    })
+}
+
+fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+fn os() -> String {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let name = release.lines().find_map(|line| line.strip_prefix("PRETTY_NAME=")).unwrap_or("Linux").trim_matches('"');
+    format!("{name}, kernel {}", rustix::system::uname().release().to_string_lossy())
+}

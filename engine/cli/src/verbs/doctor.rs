@@ -1,0 +1,192 @@
+//! `doctor`: what isoflop needs on this machine, and whether what it keeps is sound.
+
+use std::process::Command;
+
+use isoflop_contract::quantity::Bytes;
+use isoflop_ledger::server::Status;
+use isoflop_store::FindingKind;
+use serde_json::json;
+
+use crate::{
+    args::DoctorArgs,
+    home,
+    output::{Output, Paint},
+    settings::Settings,
+    stop::{Stop, infrastructure},
+    workers,
+};
+
+/// How one check came out.
+enum Verdict {
+    Well(String),
+    Missing(String),
+    Unsound(String),
+}
+
+/// Carries out every check, prints each, and stops with 8 for what is missing or 6 for what is unsound.
+pub async fn doctor(args: &DoctorArgs, settings: &Settings, out: &mut Output) -> Result<(), Stop> {
+    if args.stop_server {
+        home::server(settings).stop().map_err(infrastructure)?;
+        return if out.json {
+            out.data(&json!({"version": 1, "stopped": true}))
+        } else {
+            out.line("the private ledger server is stopped")
+        };
+    }
+    let checks = [
+        ("processor", processor()),
+        ("torch worker", torch_worker(settings)),
+        ("disk", disk(settings)),
+        ("postgres", postgres(settings)),
+        ("ledger", ledger(settings).await),
+        ("store", store(settings)),
+    ];
+    if out.json {
+        let checks: Vec<_> = checks
+            .iter()
+            .map(|(name, verdict)| {
+                let (state, says) = match verdict {
+                    Verdict::Well(says) => ("ok", says),
+                    Verdict::Missing(says) => ("missing", says),
+                    Verdict::Unsound(says) => ("unsound", says),
+                };
+                json!({"check": name, "state": state, "says": says})
+            })
+            .collect();
+        out.data(&json!({"version": 1, "home": settings.home, "checks": checks}))?;
+    } else {
+        out.line(&format!("home {}", settings.home.display()))?;
+        for (name, verdict) in &checks {
+            let (mark, says) = match verdict {
+                Verdict::Well(says) => (out.paint(Paint::Good, "ok     "), says),
+                Verdict::Missing(says) => (out.paint(Paint::Notice, "missing"), says),
+                Verdict::Unsound(says) => (out.paint(Paint::Bad, "unsound"), says),
+            };
+            out.line(&format!("{mark}  {name:<13} {}", says.replace('\n', "\n                         ")))?;
+        }
+    }
+    if checks.iter().any(|(_, verdict)| matches!(verdict, Verdict::Unsound(_))) {
+        return Err(Stop::Disproved);
+    }
+    if let Some((name, _)) = checks.iter().find(|(_, verdict)| matches!(verdict, Verdict::Missing(_))) {
+        return Err(infrastructure(anyhow::anyhow!("{name} is not as it should be")));
+    }
+    Ok(())
+}
+
+fn processor() -> Verdict {
+    let name = workers::processor();
+    #[cfg(target_arch = "x86_64")]
+    if !(std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")) {
+        return Verdict::Missing(format!("{name} has no AVX2, which libtorch tasks are pinned to"));
+    }
+    Verdict::Well(name)
+}
+
+fn torch_worker(settings: &Settings) -> Verdict {
+    let Some(worker) = workers::torch(settings) else {
+        return Verdict::Missing(
+            "isoflop-torch is neither beside isoflop nor on PATH; build it with `make build`, or set ISOFLOP_TORCH"
+                .into(),
+        );
+    };
+    match Command::new(&worker).arg("--version").output() {
+        Ok(output) if output.status.success() => {
+            Verdict::Well(format!("{} ({})", String::from_utf8_lossy(&output.stdout).trim(), worker.display()))
+        }
+        Ok(output) => Verdict::Missing(format!(
+            "{} does not start: {}",
+            worker.display(),
+            String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or("it says nothing")
+        )),
+        Err(error) => Verdict::Missing(format!("{} does not start: {error}", worker.display())),
+    }
+}
+
+fn disk(settings: &Settings) -> Verdict {
+    let there = settings.home.ancestors().find(|folder| folder.exists()).unwrap_or(&settings.home);
+    match rustix::fs::statvfs(there) {
+        Ok(stat) => {
+            let free = Bytes(stat.f_bavail * stat.f_frsize);
+            if free < Bytes(200 << 20) {
+                Verdict::Missing(format!("only {free} free at {}", there.display()))
+            } else {
+                Verdict::Well(format!("{free} free at {}", there.display()))
+            }
+        }
+        Err(error) => Verdict::Missing(format!("{} cannot be asked for its free space: {error}", there.display())),
+    }
+}
+
+fn postgres(settings: &Settings) -> Verdict {
+    if let Some(url) = &settings.database {
+        return Verdict::Well(format!("shared server {}", isoflop_ledger::Place::Url(url.clone())));
+    }
+    match home::server(settings).status() {
+        Ok(Status::Absent) => match settings.search.find(&settings.home.join("postgres"), None) {
+            Ok(found) => {
+                Verdict::Well(format!("Postgres {} in {}; no server made yet", found.version, found.folder.display()))
+            }
+            Err(error) => Verdict::Missing(error.to_string()),
+        },
+        Ok(Status::Stopped { major }) => Verdict::Well(format!("private server of Postgres {major}, stopped")),
+        Ok(Status::Running { major, pid, .. }) => {
+            let process = pid.map_or(String::new(), |pid| format!(", process {pid}"));
+            Verdict::Well(format!("private server of Postgres {major}, running{process}"))
+        }
+        Err(error) => Verdict::Missing(error.to_string()),
+    }
+}
+
+async fn ledger(settings: &Settings) -> Verdict {
+    let ledger = match home::ledger_if_any(settings).await {
+        Ok(Some(ledger)) => ledger,
+        Ok(None) => return Verdict::Well("none yet; the first run makes it".to_owned()),
+        Err(stop) => return Verdict::Missing(stop.to_string()),
+    };
+    let runs = match ledger.runs(u32::MAX >> 1).await {
+        Ok(runs) => runs,
+        Err(error) => return Verdict::Missing(error.to_string()),
+    };
+    let mut events = 0;
+    for run in &runs {
+        match ledger.verify_chain(run.id).await {
+            Ok(report) => {
+                events += report.events;
+                if let Some(broken) = report.broken {
+                    return Verdict::Unsound(format!(
+                        "run {}: event {} does not hold: {}",
+                        run.id, broken.seq, broken.what
+                    ));
+                }
+            }
+            Err(error) => return Verdict::Missing(error.to_string()),
+        }
+    }
+    Verdict::Well(format!("{} runs, {events} chained events, every chain holds", runs.len()))
+}
+
+fn store(settings: &Settings) -> Verdict {
+    if !settings.store().is_dir() {
+        return Verdict::Well("none yet; the first run makes it".to_owned());
+    }
+    let findings = match home::store(settings).and_then(|store| store.verify().map_err(infrastructure)) {
+        Ok(findings) => findings,
+        Err(stop) => return Verdict::Missing(stop.to_string()),
+    };
+    let (missing, bad): (Vec<_>, Vec<_>) =
+        findings.iter().partition(|finding| finding.kind == FindingKind::MissingBlob);
+    if bad.is_empty() {
+        let missing = match missing.len() {
+            0 => String::new(),
+            n => format!("; {n} blobs were removed and are made again when needed"),
+        };
+        return Verdict::Well(format!("every byte is what its name says{missing}"));
+    }
+    let lines: Vec<String> = bad.iter().take(10).map(ToString::to_string).collect();
+    Verdict::Unsound(format!(
+        "{} findings\n{}\na run moves a bad blob aside when it needs it and makes it again",
+        bad.len(),
+        lines.join("\n")
+    ))
+}

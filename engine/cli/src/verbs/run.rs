@@ -1,0 +1,240 @@
+//! `run`: make what is missing, record it, judge the claims, write the report.
+
+use std::{env, sync::Arc, thread};
+
+use isoflop_contract::{Catalog, quantity::prefixed};
+use isoflop_exec::{
+    ExecError, Force, Interrupt, Job, LaunchError, Options, Outcome, Program, Runtimes, Scope, Summary, Survey,
+};
+use isoflop_ledger::{Ledger, LedgerError};
+use isoflop_plan::Plan;
+use isoflop_report::judge;
+use serde_json::json;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+};
+
+use crate::{
+    args::{Cache, RunArgs},
+    facts, home,
+    output::{Output, Paint},
+    progress::Progress,
+    project,
+    settings::Settings,
+    soft,
+    stop::{Stop, infrastructure},
+    verbs, workers,
+};
+
+/// Carries out the plan.
+pub async fn run(args: &RunArgs, catalog: &Catalog, settings: &Settings, out: &mut Output) -> Result<(), Stop> {
+    let plan = Arc::new(project::plan(&args.study, catalog)?);
+    let force = match args.cache {
+        Cache::ReadWrite => Force::Nothing,
+        Cache::Write => Force::Everything,
+    };
+    let scope = Scope { force, targets: None };
+    if args.frozen || args.dry_run {
+        let ledger = home::ledger_if_any(settings).await?;
+        let survey = home::survey_within(&plan, settings, ledger.as_ref(), &scope).await?;
+        return rehearse(args, &plan, &survey, ledger.as_ref(), out).await;
+    }
+    let ledger = home::ledger(settings).await?;
+    let survey = home::survey_within(&plan, settings, Some(&ledger), &scope).await?;
+    let summary = execute(args, &plan, survey, &ledger, settings).await?;
+    finish(args, &plan, &ledger, &summary, settings, out).await
+}
+
+/// `--frozen` and `--dry-run`: the plan as it stands, and an exit code.
+async fn rehearse(
+    args: &RunArgs,
+    plan: &Plan,
+    survey: &Survey,
+    ledger: Option<&Ledger>,
+    out: &mut Output,
+) -> Result<(), Stop> {
+    let needed = survey.to_run().next().is_some();
+    if out.json || args.dry_run || needed {
+        verbs::plan::print(plan, survey, ledger, out).await?;
+    } else {
+        out.line(&format!("{}: everything is kept", plan.study.name))?;
+    }
+    if args.frozen && needed { Err(Stop::WorkNeeded) } else { Ok(()) }
+}
+
+async fn execute(
+    args: &RunArgs,
+    plan: &Arc<Plan>,
+    survey: Survey,
+    ledger: &Ledger,
+    settings: &Settings,
+) -> Result<Summary, Stop> {
+    let mut progress = Progress::new(args.progress, settings, plan, &survey);
+    let (kept, to_run) = (survey.kept(), survey.to_run().count());
+    let jobs = args.jobs.unwrap_or_else(processors).max(1);
+    if args.progress != crate::args::Progress::None {
+        let work = if to_run == 0 {
+            "nothing to do".to_owned()
+        } else {
+            format!("{to_run} to run, {}FLOP, {jobs} at a time", prefixed(verbs::plan::to_run(plan, &survey)))
+        };
+        eprintln!(
+            "{}: {} tasks, {kept} kept, {work}",
+            Paint::Bold.on(&plan.study.name, settings.color_err),
+            plan.tasks().len()
+        );
+    }
+    let (interrupt, interrupted) = watch::channel(Interrupt::No);
+    let signals = tokio::spawn(listen(interrupt));
+    let (observer, mut moments) = mpsc::unbounded_channel();
+    let engine = env::current_exe()
+        .map_err(|error| Stop::Internal(anyhow::Error::new(error).context("this program cannot find itself")))?;
+    let torch = torch(settings);
+    let mut soft = soft::gather(&args.study.study, &args.study.set);
+    if to_run > 0 {
+        soft["workers"] = json!({"isoflop": soft::program(&engine), "isoflop-torch": torch.as_ref().ok().and_then(|t| soft::program(&t.path))});
+    }
+    let job = Job {
+        plan: plan.clone(),
+        survey,
+        store: Arc::new(home::store(settings)?),
+        ledger: ledger.clone(),
+        runtimes: Runtimes::new(&engine, torch),
+        options: Options {
+            jobs,
+            keep_going: args.keep_going,
+            soft,
+            variables: env::vars_os().collect(),
+            ..Options::new(&settings.home)
+        },
+        interrupt: interrupted,
+    };
+    let watching = tokio::spawn(async move {
+        while let Some(moment) = moments.recv().await {
+            progress.show(&moment);
+        }
+        progress.close();
+    });
+    let result = isoflop_exec::run(job, observer).await;
+    let _ = watching.await;
+    signals.abort();
+    result.map_err(|error| match error {
+        ExecError::Ledger(LedgerError::LeaseLost { .. }) => Stop::Conflict(error.to_string()),
+        other => infrastructure(other),
+    })
+}
+
+/// The first signal asks the run to stop, the second ends it at once.
+async fn listen(interrupt: watch::Sender<Interrupt>) {
+    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return;
+    };
+    for level in [Interrupt::Stop, Interrupt::Kill] {
+        tokio::select! {
+            _ = int.recv() => {}
+            _ = term.recv() => {}
+        }
+        if interrupt.send(level).is_err() {
+            return;
+        }
+    }
+}
+
+fn processors() -> u32 {
+    thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
+}
+
+fn torch(settings: &Settings) -> Result<Program, LaunchError> {
+    workers::torch(settings).map(|path| Program::new(path, Vec::<String>::new())).ok_or_else(|| LaunchError::NoWorker {
+        runtime: isoflop_contract::Runtime::Torch,
+        looked_in: workers::torch_places(settings),
+        hint: "build it with `make build`, or name it with ISOFLOP_TORCH".to_owned(),
+    })
+}
+
+/// The summary, the claims, the report, and the exit code.
+async fn finish(
+    args: &RunArgs,
+    plan: &Plan,
+    ledger: &Ledger,
+    summary: &Summary,
+    settings: &Settings,
+    out: &mut Output,
+) -> Result<(), Stop> {
+    let complete = summary.totals.failed == 0 && !summary.interrupted;
+    let depth = if args.report.is_some() { facts::Depth::Everything } else { facts::Depth::Scalars };
+    let facts = facts::gather(plan, settings, Some(ledger), depth).await?;
+    let judged = judge(plan, &facts);
+    if let Some(report) = &args.report {
+        verbs::report::write(plan, &facts, &judged, report)?;
+    }
+    if out.json {
+        let mut data = serde_json::to_value(summary).map_err(|error| Stop::Internal(error.into()))?;
+        data["claims"] = isoflop_report::claims_to_json(&judged)["claims"].clone();
+        data["report"] = json!(args.report);
+        out.data(&data)?;
+    } else {
+        print(args, summary, out)?;
+        if complete && !judged.is_empty() {
+            out.line("claims")?;
+            verbs::claims::lines(&judged, out.color).iter().try_for_each(|line| out.line(line))?;
+        }
+        if let Some(report) = &args.report {
+            out.line(&format!("report: {}", report.display()))?;
+        }
+    }
+    match (summary.interrupted, summary.totals.failed) {
+        (true, _) => Err(Stop::Interrupted),
+        (false, 0) => Ok(()),
+        (false, _) => Err(Stop::TaskFailed),
+    }
+}
+
+fn print(args: &RunArgs, summary: &Summary, out: &mut Output) -> Result<(), Stop> {
+    let totals = &summary.totals;
+    let counts = [
+        (totals.kept, "kept", Paint::Good),
+        (totals.made, "made", Paint::Good),
+        (totals.diverged, "diverged", Paint::Notice),
+        (totals.failed, "failed", Paint::Bad),
+        (totals.blocked, "blocked", Paint::Notice),
+    ];
+    let counts: Vec<String> = counts
+        .iter()
+        .filter(|(n, ..)| *n > 0)
+        .map(|(n, word, paint)| out.paint(*paint, &format!("{n} {word}")))
+        .collect();
+    let verb = if summary.interrupted { "stopped after" } else { "done in" };
+    let seconds = if summary.seconds < 60.0 {
+        format!("{:.1} s", summary.seconds)
+    } else {
+        isoflop_contract::quantity::Seconds(summary.seconds.round() as u64).to_string()
+    };
+    out.line(&format!("{}: {verb} {seconds}: {}", out.paint(Paint::Bold, &summary.study), counts.join(", ")))?;
+    for task in summary.tasks.iter().filter(|task| task.outcome == Outcome::Failed) {
+        out.line(&format!(
+            "  {} {}: {}",
+            out.paint(Paint::Bad, "failed"),
+            task.name,
+            task.reason.as_deref().unwrap_or("no reason was given")
+        ))?;
+        if let Some(log) = &task.log {
+            out.line(&format!("         its output: {}", log.display()))?;
+        }
+    }
+    let mut slowest: Vec<_> = summary.tasks.iter().filter_map(|task| Some((task.seconds?, &task.name))).collect();
+    slowest.sort_by(|a, b| b.0.total_cmp(&a.0));
+    if slowest.len() > 1 {
+        let slowest: Vec<String> =
+            slowest.iter().take(3).map(|(seconds, name)| format!("{name} {seconds:.1} s")).collect();
+        out.line(&out.paint(Paint::Dim, &format!("  slowest: {}", slowest.join(", "))))?;
+    }
+    if totals.failed > 0 || summary.interrupted {
+        out.line(&format!(
+            "  what is finished is kept; `isoflop run {}` goes on from here",
+            args.study.study.display()
+        ))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,196 @@
+//! `show`: one task, from its recipe to its bits.
+
+use std::collections::BTreeMap;
+
+use isoflop_contract::{Key, Recipe, recipe::Need};
+use isoflop_ledger::{Ledger, PastOutcome, view::AttemptView};
+use serde_json::{Value, json};
+
+use crate::{
+    args::ShowArgs,
+    home,
+    output::{Output, Paint},
+    settings::Settings,
+    stop::{Stop, infrastructure},
+};
+
+/// Finds the task in the ledger and prints what is known of it.
+pub async fn show(args: &ShowArgs, settings: &Settings, out: &mut Output) -> Result<(), Stop> {
+    let Some(ledger) = home::ledger_if_any(settings).await? else {
+        return Err(Stop::Usage(format!("nothing was run yet: there is no ledger in {}", settings.home.display())));
+    };
+    let (task, key, study) = find(&ledger, args).await?;
+    let shown = gather(&ledger, task, key, study).await?;
+    if out.json { out.data(&shown) } else { print(&shown, out) }
+}
+
+/// The task's name, key and study: by name in the latest run that has it, else by the first digits of its key.
+async fn find(ledger: &Ledger, args: &ShowArgs) -> Result<(String, Key, String), Stop> {
+    let latest = ledger.task_latest(&args.name, args.study.as_deref()).await.map_err(infrastructure)?;
+    if let Some(task) = latest {
+        return Ok((task.name, task.key, task.study));
+    }
+    let hexadecimal = args.name.len() >= 6 && args.name.chars().all(|c| c.is_ascii_hexdigit());
+    let keys = if hexadecimal { ledger.keys_like(&args.name).await.map_err(infrastructure)? } else { Vec::new() };
+    match keys.as_slice() {
+        [key] => Ok((format!("key {}", key.short()), *key, String::new())),
+        [] => Err(Stop::Usage(unknown(ledger, &args.name).await?)),
+        several => Err(Stop::Usage(format!("{} keys begin with {}; give more digits", several.len(), args.name))),
+    }
+}
+
+async fn unknown(ledger: &Ledger, name: &str) -> Result<String, Stop> {
+    let mut message = format!("no run in the ledger has a task named `{name}`");
+    if let Some(run) = ledger.runs(1).await.map_err(infrastructure)?.into_iter().next() {
+        let tasks = ledger.run_tasks(run.id).await.map_err(infrastructure)?;
+        let names = tasks.iter().map(|task| task.name.as_str());
+        if let Some(near) = isoflop_plan::nearest(name, names) {
+            message = format!("{message}; did you mean `{near}`?");
+        }
+    }
+    Ok(message)
+}
+
+async fn gather(ledger: &Ledger, task: String, key: Key, study: String) -> Result<Value, Stop> {
+    let text = ledger.recipe(&key).await.map_err(infrastructure)?.unwrap_or_default();
+    let recipe: Option<Recipe> = serde_json::from_str(&text).ok();
+    let past = ledger.result(&key).await.map_err(infrastructure)?;
+    let attempts = ledger.attempts(&key).await.map_err(infrastructure)?;
+
+    let needed: Vec<Key> = recipe.iter().flat_map(|recipe| recipe.needs.values()).flat_map(keys_of).collect();
+    let pasts = ledger.past(&needed).await.map_err(infrastructure)?;
+    let input = |key: &Key| json!({"key": key, "digest": pasts.get(key).and_then(isoflop_ledger::Past::digest)});
+    let inputs: BTreeMap<&String, Value> = recipe
+        .iter()
+        .flat_map(|recipe| &recipe.needs)
+        .map(|(port, need)| {
+            let value = match need {
+                Need::One(key) => input(key),
+                Need::Many(keys) => {
+                    keys.iter().filter_map(|(label, key)| Some((label.clone(), input(key.as_ref()?)))).collect()
+                }
+            };
+            (port, value)
+        })
+        .collect();
+
+    let maker: Option<&AttemptView> =
+        past.as_ref().and_then(|past| past.attempt).and_then(|id| attempts.iter().find(|attempt| attempt.id == id));
+    let mut metrics = BTreeMap::new();
+    if let Some(attempt) = past.as_ref().and_then(|past| past.attempt) {
+        metrics = ledger.metrics(attempt).await.map_err(infrastructure)?;
+    }
+    let (outcome, reason) = match past.as_ref().map(|past| &past.outcome) {
+        Some(PastOutcome::Made { .. }) => (Some("made"), None),
+        Some(PastOutcome::Diverged { reason }) => (Some("diverged"), Some(reason.clone())),
+        None => (None, None),
+    };
+    let manifest = past.as_ref().and_then(isoflop_ledger::Past::manifest);
+    Ok(json!({
+        "version": 1,
+        "task": task,
+        "study": study,
+        "key": key,
+        "recipe": serde_json::from_str::<Value>(&text).unwrap_or(Value::Null),
+        "recipe_text": text,
+        "outcome": outcome,
+        "reason": reason,
+        "digest": past.as_ref().and_then(isoflop_ledger::Past::digest),
+        "files": manifest.map(|manifest| &manifest.files),
+        "scalars": manifest.map(|manifest| &manifest.scalars),
+        "inputs": inputs,
+        "environment": {
+            "hard": recipe.as_ref().map(|recipe| &recipe.environment),
+            "soft": maker.map(|attempt| &attempt.soft),
+        },
+        "attempts": attempts,
+        "metrics": metrics,
+        "witnesses": [],
+    }))
+}
+
+fn keys_of(need: &Need) -> Vec<Key> {
+    match need {
+        Need::One(key) => vec![*key],
+        Need::Many(keys) => keys.values().flatten().copied().collect(),
+    }
+}
+
+fn print(shown: &Value, out: &mut Output) -> Result<(), Stop> {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let head = |out: &mut Output, title: &str| {
+        let title = out.paint(Paint::Bold, title);
+        out.line(&title)
+    };
+    head(out, &text(&shown["task"]))?;
+    for (label, field) in [("study", "study"), ("key", "key"), ("digest", "digest"), ("outcome", "outcome")] {
+        if !shown[field].is_null() {
+            out.line(&format!("  {label:<9}{}", text(&shown[field])))?;
+        }
+    }
+    if let Some(reason) = shown["reason"].as_str() {
+        out.line(&format!("  {:<9}{reason}", "because"))?;
+    }
+    let recipe = &shown["recipe"];
+    out.line(&format!(
+        "  {:<9}{} revision {}, seed {}",
+        "kind",
+        text(&recipe["kind"]),
+        recipe["revision"],
+        recipe["seed"]
+    ))?;
+    for (title, members) in [
+        ("with", &recipe["spec"]),
+        ("environment", &recipe["environment"]),
+        ("scalars", &shown["scalars"]),
+        ("made where", &shown["environment"]["soft"]),
+    ] {
+        let Some(members) = members.as_object().filter(|members| !members.is_empty()) else { continue };
+        head(out, title)?;
+        for (name, value) in members {
+            out.line(&format!("  {name:<24}{}", text(value)))?;
+        }
+    }
+    if let Some(inputs) = shown["inputs"].as_object().filter(|inputs| !inputs.is_empty()) {
+        head(out, "inputs")?;
+        for (port, input) in inputs {
+            match input["key"].as_str() {
+                Some(key) => {
+                    out.line(&format!("  {port:<24}key {} digest {}", short(key), short(&text(&input["digest"]))))?;
+                }
+                None => {
+                    out.line(&format!("  {port:<24}{} cells", input.as_object().map_or(0, serde_json::Map::len)))?;
+                }
+            }
+        }
+    }
+    if let Some(files) = shown["files"].as_object() {
+        head(out, "files")?;
+        for (name, file) in files {
+            let size = isoflop_contract::quantity::Bytes(file["size"].as_u64().unwrap_or(0)).to_string();
+            out.line(&format!("  {name:<24}{size:<12}{}", short(&text(&file["digest"]))))?;
+        }
+    }
+    if let Some(attempts) = shown["attempts"].as_array() {
+        head(out, "attempts")?;
+        for attempt in attempts {
+            let outcome = attempt["outcome"].as_str().unwrap_or("running");
+            let seconds = attempt["seconds"].as_f64().map_or(String::new(), |s| format!(" in {s:.1} s"));
+            let reason = attempt["reason"].as_str().map_or(String::new(), |reason| format!(": {reason}"));
+            out.line(&format!("  {} {outcome}{seconds}{reason}", text(&attempt["began"])))?;
+        }
+    }
+    if let Some(metrics) = shown["metrics"].as_object().filter(|metrics| !metrics.is_empty()) {
+        head(out, "metrics")?;
+        for (name, points) in metrics {
+            let points = points.as_array().map_or(&[][..], Vec::as_slice);
+            let last = points.last().map_or(Value::Null, |point| point[1].clone());
+            out.line(&format!("  {name:<24}{} points, last {last}", points.len()))?;
+        }
+    }
+    Ok(())
+}
+
+fn short(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
+}

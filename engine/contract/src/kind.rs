@@ -1,0 +1,69 @@
+//! A kind: the sort of a task.
+//!
+//! To add one: a type with its `impl Kind` in `tasks/kinds`, one line in that crate's catalog, a body in `tasks/native` or `tasks/torch`, and
+//! one line in that crate's list of bodies. A test walks the catalog and demands all of it.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{cost::Cost, port::Ports, shape::Artifact};
+
+/// Which worker program runs a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Runtime {
+    /// `isoflop` itself, executed again: no libtorch.
+    Native,
+    /// `isoflop-torch`, which links libtorch.
+    Torch,
+}
+
+/// The sort of a task. The implementing type is what a person asks of it (`with:`), and everything in it is hashed.
+pub trait Kind: Serialize + DeserializeOwned + 'static {
+    /// The name in `kind:`.
+    const NAME: &'static str;
+    /// Raised when the same `with:` starts to mean something else. Keep a line of history beside it.
+    const REVISION: u32;
+    /// Which worker program runs it.
+    const RUNTIME: Runtime;
+    /// Whether it uses randomness. Without, it gets no seed, and neither its name nor the study's seed changes its key.
+    const SEEDED: bool;
+    /// One line that says what it does.
+    const ABOUT: &'static str;
+    /// A complete `with:` in YAML.
+    const EXAMPLE: &'static str;
+    /// What it needs, by port.
+    type Needs: Ports;
+    /// What it makes.
+    type Makes: Artifact;
+
+    /// Refuses what the types cannot: values out of range, fields that contradict each other.
+    fn check(&self) -> Result<(), Complaint> {
+        Ok(())
+    }
+
+    /// What one execution costs, from the spec alone.
+    fn cost(&self) -> Cost {
+        Cost::default()
+    }
+}
+
+/// Why a well-typed `with:` is refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// The field, dotted from the top of `with:`.
+    pub field: String,
+    /// What is wrong, as in "must be positive".
+    pub problem: String,
+}
+
+impl Complaint {
+    /// A complaint about `field`.
+    pub fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { field: field.into(), problem: problem.into() }
+    }
+
+    /// `Ok` if `holds`, else the complaint.
+    pub fn unless(holds: bool, field: &str, problem: &str) -> Result<(), Self> {
+        if holds { Ok(()) } else { Err(Self::new(field, problem)) }
+    }
+}

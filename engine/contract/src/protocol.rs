@@ -1,0 +1,92 @@
+//! What engine and worker say to each other.
+//!
+//! The worker writes one [`Notice`] a line on the descriptor named by [`NOTICE_FD`], a pipe that native libraries do not know of: their
+//! chatter on stdout and stderr goes to the log and cannot be taken for a message. It says [`Notice::Hello`] first. The engine then writes
+//! one [`Assignment`] as a line on the worker's stdin and keeps it open: stdin closing means stop. Large data goes through files: inputs
+//! are read-only folders, and what the body writes under `out` becomes the artifact. The engine commits it and writes the ledger, never
+//! the worker.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{environment::Environment, outcome::Failure, port::Given, seed::Seed};
+
+/// The version of these messages.
+pub const PROTOCOL: u32 = 1;
+
+/// The variable that names the descriptor for notices.
+pub const NOTICE_FD: &str = "ISOFLOP_NOTICE_FD";
+
+/// The longest line either side accepts, in bytes.
+pub const MAX_LINE: usize = 16 << 20;
+
+/// One task for one worker process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assignment {
+    /// [`PROTOCOL`].
+    pub protocol: u32,
+    /// The task's name, for messages only.
+    pub task: String,
+    /// The kind to run.
+    pub kind: String,
+    /// Its revision.
+    pub revision: u32,
+    /// Its `with:`, canonical.
+    pub spec: Value,
+    /// The task's seed, where the kind uses one.
+    pub seed: Option<Seed>,
+    /// The hard environment to keep to.
+    pub environment: Environment,
+    /// Artifacts by port.
+    pub needs: BTreeMap<String, Given>,
+    /// An empty folder: what is in it at the end is the artifact.
+    pub out: PathBuf,
+    /// A folder for whatever need not be kept.
+    pub scratch: PathBuf,
+}
+
+/// One message of a worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "notice", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Notice {
+    /// Who is speaking. First, and once.
+    Hello {
+        /// [`PROTOCOL`].
+        protocol: u32,
+        /// Revisions of the kinds it can run, by name.
+        kinds: BTreeMap<String, u32>,
+        /// Versions of its libraries, by name.
+        libraries: BTreeMap<String, String>,
+    },
+    /// How far the body is.
+    Progress {
+        /// Units done.
+        done: u64,
+        /// Units in all.
+        total: u64,
+    },
+    /// One point of a series.
+    Metric {
+        /// The series.
+        name: String,
+        /// The optimizer step, or whatever the series counts in.
+        step: u64,
+        /// Its value there.
+        value: f64,
+    },
+    /// The body is done, and `out` holds the artifact.
+    Made {
+        /// Final numbers by name.
+        scalars: BTreeMap<String, f64>,
+    },
+    /// The body found that training diverged: a result, kept like success.
+    Diverged {
+        /// The evidence.
+        reason: String,
+    },
+    /// The body could not do it.
+    Failed(Failure),
+}

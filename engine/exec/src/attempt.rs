@@ -1,0 +1,348 @@
+//! One attempt, from a started worker to its end: hears it out, keeps its log, its time and the orders of the run, and tells what came of
+//! it. Touches neither store nor ledger.
+
+use std::{
+    io,
+    path::Path,
+    process::ExitStatus,
+    time::{Duration, Instant},
+};
+
+use isoflop_contract::{
+    FailureClass,
+    protocol::{Assignment, MAX_LINE, Notice},
+};
+use isoflop_ledger::Metric;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::unix::pipe,
+    process::ChildStdin,
+    sync::{oneshot, watch},
+    time::{sleep_until, timeout},
+};
+
+use crate::{
+    conversation::{Conversation, Heard, Lie, Wanted, failed, with_words},
+    lines::{Line, Lines},
+    log::Log,
+    process::Process,
+};
+
+/// How long a worker may take to say hello, and to exit after its last word.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a worker has between being asked to end and being made to.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How often progress and metrics are passed on to whoever watches.
+const BEAT: Duration = Duration::from_millis(100);
+
+/// What the run wants of an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Order {
+    /// Go on.
+    Go,
+    /// End soon.
+    Stop,
+    /// End now.
+    Kill,
+}
+
+/// What a worker said that somebody may want to see at once.
+#[derive(Debug)]
+pub(crate) enum Sign<'a> {
+    Progress { done: u64, total: u64 },
+    Metric(&'a Metric),
+}
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub(crate) struct Performance {
+    /// The last word that counts.
+    pub(crate) notice: Notice,
+    pub(crate) metrics: Vec<Metric>,
+    pub(crate) seconds: f64,
+}
+
+/// Why the engine ends a worker.
+#[derive(Debug)]
+enum Ending {
+    Ordered,
+    TimedOut(Duration),
+    Silent,
+    Lingering,
+    Lied(Lie),
+}
+
+/// What an attempt works with.
+#[derive(Debug)]
+pub(crate) struct Stage<'a> {
+    /// When the worker was started.
+    pub(crate) began: Instant,
+    pub(crate) wanted: Wanted,
+    pub(crate) assignment: &'a Assignment,
+    pub(crate) limit: Option<Duration>,
+    pub(crate) log: &'a Path,
+    pub(crate) orders: watch::Receiver<Order>,
+}
+
+/// Hears `process` out.
+pub(crate) async fn perform(process: Process, stage: Stage<'_>, mut show: impl FnMut(Sign<'_>)) -> Performance {
+    let began = stage.began;
+    let (notice, metrics) = match Log::create(stage.log) {
+        Ok(log) => Attempt::new(process, stage, log).carry_on(began, &mut show).await,
+        Err(error) => {
+            process.group.kill();
+            let message = format!("the log {} cannot be written: {error}", stage.log.display());
+            (failed(FailureClass::Resource, message), Vec::new())
+        }
+    };
+    Performance { notice, metrics, seconds: began.elapsed().as_secs_f64() }
+}
+
+struct Attempt<'a> {
+    process: Alive,
+    stage: Stage<'a>,
+    log: Log,
+    talk: Conversation,
+    stdin: Option<ChildStdin>,
+    /// Dropped to close stdin while the assignment is on its way or after.
+    hold: Option<oneshot::Sender<()>>,
+    ending: Option<Ending>,
+    /// Whether it had said its last word before it was asked to end.
+    was_over: bool,
+    kill_at: Option<Instant>,
+    shown: [Option<Instant>; 2],
+}
+
+/// The parts of a process that are waited for.
+struct Alive {
+    child: tokio::process::Child,
+    notices: Lines<pipe::Receiver>,
+    output: pipe::Receiver,
+    output_done: bool,
+    group: crate::process::Group,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(process: Process, stage: Stage<'a>, log: Log) -> Self {
+        let Process { child, stdin, notices, output, group } = process;
+        let notices = Lines::new(notices);
+        Self {
+            talk: Conversation::new(stage.wanted.clone()),
+            process: Alive { child, notices, output, output_done: false, group },
+            stage,
+            log,
+            stdin: Some(stdin),
+            hold: None,
+            ending: None,
+            was_over: false,
+            kill_at: None,
+            shown: [None; 2],
+        }
+    }
+
+    async fn carry_on(mut self, began: Instant, show: &mut impl FnMut(Sign<'_>)) -> (Notice, Vec<Metric>) {
+        let mut chunk = vec![0; 16 << 10];
+        let mut last_word: Option<Instant> = None;
+        let status = loop {
+            let order = *self.stage.orders.borrow_and_update();
+            if order == Order::Kill {
+                self.end(Ending::Ordered, true);
+            } else if order == Order::Stop && self.ending.is_none() {
+                self.end(Ending::Ordered, false);
+            }
+            let alarm = self.alarm(began, last_word);
+            let Alive { child, notices, output, output_done, .. } = &mut self.process;
+            tokio::select! {
+                status = child.wait() => break status,
+                line = notices.next(), if !notices.is_done() => self.line(line, &mut last_word, show),
+                read = output.read(&mut chunk), if !*output_done => match read {
+                    Ok(size) if size > 0 => self.keep(&chunk[..size]),
+                    _ => self.process.output_done = true,
+                },
+                Ok(()) = self.stage.orders.changed() => {}
+                () = sleep_until(alarm.into()) => self.ring(began, last_word),
+            }
+        };
+        // What it started must not outlive it, and holds its pipes open.
+        self.process.group.kill();
+        self.stdin = None;
+        self.hold = None;
+        let _ = timeout(Duration::from_secs(2), self.drain(&mut chunk, show)).await;
+        self.conclude(status)
+    }
+
+    /// When something must be done although nothing was heard.
+    fn alarm(&self, began: Instant, last_word: Option<Instant>) -> Instant {
+        if self.ending.is_some() {
+            return self.kill_at.unwrap_or_else(|| Instant::now() + PATIENCE);
+        }
+        let hello = (!self.talk.is_greeted()).then(|| began + PATIENCE);
+        let exit = last_word.map(|at| at + PATIENCE);
+        let limit = self.stage.limit.map(|limit| began + limit);
+        [hello, exit, limit].into_iter().flatten().min().unwrap_or_else(|| began + Duration::from_hours(24 * 365))
+    }
+
+    fn ring(&mut self, began: Instant, last_word: Option<Instant>) {
+        let now = Instant::now();
+        if self.ending.is_some() {
+            self.process.group.kill();
+            self.kill_at = Some(now + PATIENCE); // only a process stuck in the kernel gets here twice
+        } else if let Some(limit) = self.stage.limit.filter(|limit| now >= began + *limit) {
+            self.end(Ending::TimedOut(limit), false);
+        } else if last_word.is_some() {
+            self.end(Ending::Lingering, true);
+        } else if !self.talk.is_greeted() {
+            self.end(Ending::Silent, true);
+        }
+    }
+
+    /// Ends the worker: asks, or insists if `now`.
+    fn end(&mut self, why: Ending, now: bool) {
+        if self.ending.is_none() {
+            self.was_over = self.talk.is_over();
+            self.ending = Some(why);
+            self.stdin = None;
+            self.hold = None;
+        }
+        if now {
+            self.process.group.kill();
+        } else {
+            self.process.group.ask();
+            self.kill_at = Some(Instant::now() + GRACE);
+        }
+    }
+
+    fn line(
+        &mut self,
+        line: io::Result<Option<Line>>,
+        last_word: &mut Option<Instant>,
+        show: &mut impl FnMut(Sign<'_>),
+    ) {
+        let heard = match line {
+            Ok(Some(Line::Text(text))) => self.talk.hear(Some(&text)),
+            Ok(Some(Line::TooLong)) => self.talk.hear(None),
+            Ok(None) | Err(_) => return,
+        };
+        match heard {
+            Ok(Heard::Hello) => self.assign(),
+            Ok(Heard::Progress { done, total }) => {
+                if done >= total || self.is_due(0) {
+                    show(Sign::Progress { done, total });
+                }
+            }
+            Ok(Heard::Metric) => {
+                if self.is_due(1)
+                    && let Some(metric) = self.talk.metrics().last()
+                {
+                    show(Sign::Metric(metric));
+                }
+            }
+            Ok(Heard::Last) => *last_word = Some(Instant::now()),
+            // The first lie is the one that is told.
+            Err(lie) if !matches!(self.ending, Some(Ending::Lied(_))) => {
+                self.ending = None;
+                self.end(Ending::Lied(lie), true);
+            }
+            Err(_) => {}
+        }
+    }
+
+    fn is_due(&mut self, what: usize) -> bool {
+        let now = Instant::now();
+        let due = self.shown[what].is_none_or(|shown| now - shown >= BEAT);
+        if due {
+            self.shown[what] = Some(now);
+        }
+        due
+    }
+
+    /// Hands the assignment over, beside everything else: a worker that does not read must not keep the engine from hearing it.
+    fn assign(&mut self) {
+        let Some(mut stdin) = self.stdin.take() else { return };
+        let mut line = serde_json::to_vec(self.stage.assignment).expect("an assignment is plain data");
+        line.push(b'\n');
+        let (hold, mut released) = oneshot::channel::<()>();
+        self.hold = Some(hold);
+        tokio::spawn(async move {
+            let write = async {
+                if stdin.write_all(&line).await.is_ok() {
+                    let _ = stdin.flush().await;
+                }
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                _ = &mut released => {}
+                () = write => {}
+            }
+        });
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        if let Err(error) = self.log.write(bytes) {
+            tracing::warn!(log = %self.stage.log.display(), %error, "cannot write a log");
+            self.process.output_done = true;
+        }
+    }
+
+    /// Reads what the worker had written before it was gone.
+    async fn drain(&mut self, chunk: &mut [u8], show: &mut impl FnMut(Sign<'_>)) {
+        let mut last_word = None;
+        while !self.process.notices.is_done() {
+            let line = self.process.notices.next().await;
+            if line.is_err() {
+                break;
+            }
+            self.line(line, &mut last_word, show);
+        }
+        while !self.process.output_done {
+            match self.process.output.read(chunk).await {
+                Ok(size) if size > 0 => self.keep(&chunk[..size]),
+                _ => self.process.output_done = true,
+            }
+        }
+    }
+
+    fn conclude(mut self, status: io::Result<ExitStatus>) -> (Notice, Vec<Metric>) {
+        let words = self.log.last_words();
+        let status = match status {
+            Ok(status) => status,
+            Err(error) => {
+                return (
+                    failed(FailureClass::Crashed, format!("the worker cannot be waited for: {error}")),
+                    Vec::new(),
+                );
+            }
+        };
+        let in_time = self.was_over && status.success();
+        let seconds = PATIENCE.as_secs();
+        let (class, message) = match self.ending {
+            Some(Ending::Lied(Lie(lie))) => {
+                (FailureClass::Refused, with_words(format!("the worker broke the protocol: {lie}"), &words))
+            }
+            Some(Ending::Ordered) if !in_time => (FailureClass::Interrupted, "the run was stopped".to_owned()),
+            Some(Ending::TimedOut(limit)) if !in_time => {
+                let limit = limit.as_secs();
+                (
+                    FailureClass::TimedOut,
+                    with_words(format!("it took longer than the {limit} s that `on: time` allows"), &words),
+                )
+            }
+            Some(Ending::Silent) => {
+                (FailureClass::Refused, with_words(format!("the worker did not say hello within {seconds} s"), &words))
+            }
+            Some(Ending::Lingering) => (
+                FailureClass::Refused,
+                with_words(format!("the worker did not exit within {seconds} s of its last word"), &words),
+            ),
+            _ => return self.talk.end(status, &words),
+        };
+        (failed(class, message), self.talk.metrics().to_vec())
+    }
+}
+
+/// Whether an assignment is short enough to be handed over.
+pub(crate) fn fits(assignment: &Assignment) -> bool {
+    serde_json::to_vec(assignment).is_ok_and(|text| text.len() < MAX_LINE)
+}

@@ -1,0 +1,518 @@
+//! The dispatcher: the one owner of truth about a run under way. A pure state machine, `step(input) -> commands`: no clock, no files, no
+//! runtime. The reactor carries commands out and answers each with an input.
+//!
+//! A task's way: it **waits** for its needs, is **ready**, gets its slots and is looked up by its trace (**looking**: perhaps its bytes are
+//! known), then its key is **claimed** (perhaps another engine is at it: **elsewhere**), then it **runs**, and at the end it is **settled**.
+//!
+//! Invariants: a task is launched only when all it needs is settled and there; slots are never exceeded, except by a task that wants more
+//! than there are and runs alone; at most one task of a key is under way; every run finishes once its commands are answered.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::outline::{Begin, Need, Outline};
+
+/// What the reactor tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// Begin.
+    Started,
+    /// The answer to [`Command::LookUp`]: the old result that was adopted, if any.
+    Looked(usize, Option<Stands>),
+    /// The answer to [`Command::Claim`].
+    Claimed(usize, Claimed),
+    /// The answer to [`Command::Launch`].
+    Ended(usize, Ending),
+    /// Some time has passed: look again at what other engines had.
+    Tick,
+    /// The user wants the run to stop.
+    Interrupt,
+    /// Something that concerns all tasks is wrong: a full disk, a lost ledger.
+    Halt,
+}
+
+/// What stands under a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stands {
+    /// An artifact whose bytes are in the store.
+    Made,
+    /// An artifact whose bytes are elsewhere.
+    Absent,
+    /// A divergence.
+    Diverged,
+}
+
+/// What came of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claimed {
+    /// The key is ours.
+    Granted,
+    /// Another engine is at it.
+    Held,
+    /// It has a result by now.
+    Done(Stands),
+}
+
+/// How an execution ended. Its record is in the ledger by then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// It made its artifact.
+    Made,
+    /// It diverged.
+    Diverged,
+    /// It failed.
+    Failed,
+    /// Another engine has taken the key over.
+    LeaseLost,
+    /// It could not begin: the bytes of these producers are bad or gone.
+    InputLost(Vec<usize>),
+}
+
+/// What the reactor is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Look for an old result with the same trace, and adopt it.
+    LookUp(usize),
+    /// Claim the task's key.
+    Claim {
+        /// The task.
+        task: usize,
+        /// Whether to run although a result stands.
+        again: bool,
+    },
+    /// Take what stands under the key by now, and record it as kept.
+    Keep(usize),
+    /// Give the key back.
+    Release(usize),
+    /// Run the task's worker.
+    Launch(usize),
+    /// Stop the task's worker: ask, and after a while insist.
+    Stop(usize),
+    /// Record that the task failed because these producers' bytes went bad again and again.
+    GiveUp(usize, Vec<usize>),
+    /// Record that the task cannot run.
+    Block(usize, Because),
+    /// The run is over.
+    Finish,
+}
+
+/// Why a task is not tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Because {
+    /// This task failed.
+    Failed(usize),
+    /// This task diverged.
+    Diverged(usize),
+    /// The run was stopped first.
+    Stopped,
+}
+
+/// How a task stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Waiting,
+    Ready,
+    Looking,
+    Claiming,
+    Elsewhere,
+    Running,
+    Made,
+    Diverged,
+    Failed,
+    Blocked(Because),
+    Unneeded,
+}
+
+#[derive(Debug)]
+struct Task {
+    phase: Phase,
+    needs: Vec<Need>,
+    consumers: Vec<usize>,
+    slots: u32,
+    key: usize,
+    /// Its place in line: the longest remaining path first.
+    rank: usize,
+    /// Whether a standing result is not enough.
+    again: bool,
+    /// Whether its trace has been looked up.
+    looked: bool,
+    /// How often its bytes went bad.
+    lost: u32,
+}
+
+/// How to go about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy {
+    /// Processor slots.
+    pub slots: u32,
+    /// Whether independent tasks go on after a failure.
+    pub keep_going: bool,
+    /// Whether old results may be adopted by trace.
+    pub adopt: bool,
+}
+
+/// How often the bytes of one task may go bad in one run.
+const LOSSES: u32 = 2;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Dispatcher {
+    tasks: Vec<Task>,
+    policy: Policy,
+    free: u32,
+    /// Ready tasks by rank.
+    line: BTreeMap<usize, usize>,
+    /// Keys under way.
+    busy: BTreeSet<usize>,
+    /// How many tasks wait for another engine.
+    elsewhere: usize,
+    /// Waiting tasks that something has happened to.
+    touched: VecDeque<usize>,
+    /// Whether nothing new may start.
+    closing: bool,
+    finished: bool,
+    commands: Vec<Command>,
+}
+
+impl Dispatcher {
+    /// A dispatcher at the beginning.
+    pub fn new(outline: &Outline, policy: Policy) -> Self {
+        let policy = Policy { slots: policy.slots.max(1), ..policy };
+        let ranks = ranks(outline);
+        let mut tasks: Vec<Task> = outline
+            .nodes
+            .iter()
+            .zip(ranks)
+            .map(|(node, rank)| Task {
+                phase: match node.begin {
+                    Begin::Run { .. } => Phase::Waiting,
+                    Begin::Made => Phase::Made,
+                    Begin::Diverged => Phase::Diverged,
+                    Begin::Blocked(root) => Phase::Blocked(Because::Diverged(root)),
+                    Begin::Unneeded => Phase::Unneeded,
+                },
+                needs: node.needs.clone(),
+                consumers: Vec::new(),
+                slots: node.cpus.clamp(1, policy.slots),
+                key: node.key,
+                rank,
+                again: node.begin == Begin::Run { again: true },
+                looked: false,
+                lost: 0,
+            })
+            .collect();
+        for index in 0..tasks.len() {
+            let producers: BTreeSet<usize> = tasks[index].needs.iter().flat_map(|need| need.tasks().to_vec()).collect();
+            for producer in producers {
+                tasks[producer].consumers.push(index);
+            }
+        }
+        Self {
+            tasks,
+            policy,
+            free: policy.slots,
+            line: BTreeMap::new(),
+            busy: BTreeSet::new(),
+            elsewhere: 0,
+            touched: VecDeque::new(),
+            closing: false,
+            finished: false,
+            commands: Vec::new(),
+        }
+    }
+
+    /// Takes in what happened and says what to do now.
+    pub fn step(&mut self, input: Input) -> Vec<Command> {
+        match input {
+            Input::Started => {
+                for task in 0..self.tasks.len() {
+                    if let Phase::Blocked(because) = self.tasks[task].phase {
+                        self.commands.push(Command::Block(task, because));
+                    }
+                    self.touched.push_back(task);
+                }
+            }
+            Input::Looked(task, stands) => self.looked(task, stands),
+            Input::Claimed(task, claimed) => self.claimed(task, claimed),
+            Input::Ended(task, ending) => self.ended(task, ending),
+            Input::Tick => {
+                for task in 0..self.tasks.len() {
+                    if self.tasks[task].phase == Phase::Elsewhere {
+                        self.queue(task);
+                    }
+                }
+            }
+            Input::Interrupt => {
+                self.closing = true;
+                let running = self.tasks.iter().enumerate().filter(|(_, task)| task.phase == Phase::Running);
+                self.commands.extend(running.map(|(index, _)| Command::Stop(index)));
+            }
+            Input::Halt => self.closing = true,
+        }
+        while let Some(task) = self.touched.pop_front() {
+            self.consider(task);
+        }
+        self.fill();
+        self.close();
+        std::mem::take(&mut self.commands)
+    }
+
+    /// Whether a task waits for another engine, so that [`Input::Tick`] is of use.
+    pub fn awaits_others(&self) -> bool {
+        !self.closing && self.elsewhere > 0
+    }
+
+    fn looked(&mut self, task: usize, stands: Option<Stands>) {
+        debug_assert_eq!(self.tasks[task].phase, Phase::Looking);
+        match stands {
+            Some(Stands::Made) => self.settle(task, Phase::Made),
+            Some(Stands::Diverged) => self.settle(task, Phase::Diverged),
+            _ if self.closing => self.set_aside(task, Phase::Waiting),
+            _ => {
+                self.tasks[task].looked = true;
+                self.claim(task);
+            }
+        }
+    }
+
+    fn claimed(&mut self, task: usize, claimed: Claimed) {
+        debug_assert_eq!(self.tasks[task].phase, Phase::Claiming);
+        match claimed {
+            // Between line and claim the run may have begun to close, or a need's bytes may have gone bad.
+            Claimed::Granted if self.closing || !matches!(self.readiness(task), Readiness::Now) => {
+                self.commands.push(Command::Release(task));
+                self.set_aside(task, Phase::Waiting);
+                self.touched.push_back(task);
+            }
+            Claimed::Granted => {
+                self.enter(task, Phase::Running);
+                self.commands.push(Command::Launch(task));
+            }
+            Claimed::Held => self.set_aside(task, Phase::Elsewhere),
+            Claimed::Done(Stands::Absent) if self.is_needed(task) => {
+                if self.closing {
+                    return self.set_aside(task, Phase::Waiting);
+                }
+                self.tasks[task].again = true;
+                self.claim(task);
+            }
+            Claimed::Done(stands) => {
+                self.commands.push(Command::Keep(task));
+                self.settle(task, if stands == Stands::Diverged { Phase::Diverged } else { Phase::Made });
+            }
+        }
+    }
+
+    fn ended(&mut self, task: usize, ending: Ending) {
+        debug_assert_eq!(self.tasks[task].phase, Phase::Running);
+        match ending {
+            Ending::Made => self.settle(task, Phase::Made),
+            Ending::Diverged => self.settle(task, Phase::Diverged),
+            Ending::Failed => self.fail(task),
+            Ending::LeaseLost => {
+                // Whoever took it over makes it; what was wrong with the standing result is their business now.
+                self.tasks[task].again = false;
+                self.set_aside(task, Phase::Elsewhere);
+            }
+            Ending::InputLost(producers) => {
+                let hopeless: Vec<usize> =
+                    producers.iter().copied().filter(|producer| self.tasks[*producer].lost >= LOSSES).collect();
+                if hopeless.is_empty() {
+                    self.set_aside(task, Phase::Waiting);
+                    for producer in producers {
+                        self.remake(producer);
+                    }
+                    self.touched.push_back(task);
+                } else {
+                    self.commands.push(Command::GiveUp(task, hopeless));
+                    self.fail(task);
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, task: usize) {
+        self.closing |= !self.policy.keep_going;
+        self.settle(task, Phase::Failed);
+    }
+
+    /// Has a settled task run again.
+    fn remake(&mut self, task: usize) {
+        if self.tasks[task].phase != Phase::Made {
+            return; // somebody else has seen to it
+        }
+        self.tasks[task].lost += 1;
+        self.tasks[task].again = true;
+        self.reopen(task);
+    }
+
+    /// Has a task wait again, and with it what it needs and nobody had asked for.
+    fn reopen(&mut self, task: usize) {
+        let mut open = vec![task];
+        while let Some(task) = open.pop() {
+            self.enter(task, Phase::Waiting);
+            self.touched.push_back(task);
+            for consumer in self.tasks[task].consumers.clone() {
+                if self.tasks[consumer].phase == Phase::Ready {
+                    self.line.remove(&self.tasks[consumer].rank);
+                    self.enter(consumer, Phase::Waiting);
+                }
+            }
+            let producers = self.tasks[task].needs.iter().flat_map(Need::tasks);
+            open.extend(producers.filter(|producer| self.tasks[**producer].phase == Phase::Unneeded));
+        }
+    }
+
+    /// Whether somebody will read the task's bytes.
+    fn is_needed(&self, task: usize) -> bool {
+        let unsettled = |consumer: &usize| {
+            matches!(
+                self.tasks[*consumer].phase,
+                Phase::Waiting | Phase::Ready | Phase::Looking | Phase::Claiming | Phase::Elsewhere
+            )
+        };
+        self.tasks[task].consumers.iter().any(unsettled)
+    }
+
+    /// Gives a task's slots and key back, and has it stand as `phase`.
+    fn set_aside(&mut self, task: usize, phase: Phase) {
+        if matches!(self.tasks[task].phase, Phase::Looking | Phase::Claiming | Phase::Running) {
+            self.free += self.tasks[task].slots;
+            self.busy.remove(&self.tasks[task].key);
+        }
+        self.enter(task, phase);
+    }
+
+    fn enter(&mut self, task: usize, phase: Phase) {
+        let before = std::mem::replace(&mut self.tasks[task].phase, phase);
+        self.elsewhere += usize::from(phase == Phase::Elsewhere);
+        self.elsewhere -= usize::from(before == Phase::Elsewhere);
+    }
+
+    fn settle(&mut self, task: usize, phase: Phase) {
+        self.set_aside(task, phase);
+        self.touched.extend(&self.tasks[task].consumers);
+    }
+
+    /// Looks whether a waiting task can go on, or never will.
+    fn consider(&mut self, task: usize) {
+        if self.tasks[task].phase != Phase::Waiting {
+            return;
+        }
+        match self.readiness(task) {
+            Readiness::Later => {}
+            Readiness::Now => self.queue(task), // stays there for good if the run is closing
+            Readiness::Never(because) => {
+                self.commands.push(Command::Block(task, because));
+                self.settle(task, Phase::Blocked(because));
+            }
+        }
+    }
+
+    fn readiness(&self, task: usize) -> Readiness {
+        let mut ready = Readiness::Now;
+        for need in &self.tasks[task].needs {
+            let mut gone = None;
+            let mut there = false;
+            for &producer in need.tasks() {
+                match self.tasks[producer].phase {
+                    Phase::Made => there = true,
+                    Phase::Failed => return Readiness::Never(Because::Failed(producer)),
+                    Phase::Blocked(because @ (Because::Failed(_) | Because::Stopped)) => {
+                        return Readiness::Never(because);
+                    }
+                    Phase::Diverged => gone = gone.or(Some(Because::Diverged(producer))),
+                    Phase::Blocked(because) => gone = gone.or(Some(because)),
+                    _ => {
+                        there = true; // may yet come
+                        ready = Readiness::Later;
+                    }
+                }
+            }
+            if let (Some(because), false) = (gone, there) {
+                return Readiness::Never(because);
+            }
+        }
+        ready
+    }
+
+    fn queue(&mut self, task: usize) {
+        self.enter(task, Phase::Ready);
+        self.line.insert(self.tasks[task].rank, task);
+    }
+
+    /// Gives slots to those first in line. Nobody overtakes one that waits for more slots, so that none waits for ever; only a twin of
+    /// what is under way is passed over.
+    fn fill(&mut self) {
+        while !self.closing && self.free > 0 {
+            let first = self.line.iter().find(|(_, task)| !self.busy.contains(&self.tasks[**task].key));
+            let Some((&rank, &task)) = first else { return };
+            let Task { slots, key, again, looked, .. } = self.tasks[task];
+            if slots > self.free {
+                return;
+            }
+            self.line.remove(&rank);
+            self.free -= slots;
+            self.busy.insert(key);
+            if self.policy.adopt && !again && !looked {
+                self.enter(task, Phase::Looking);
+                self.commands.push(Command::LookUp(task));
+            } else {
+                self.claim(task);
+            }
+        }
+    }
+
+    fn claim(&mut self, task: usize) {
+        self.enter(task, Phase::Claiming);
+        self.commands.push(Command::Claim { task, again: self.tasks[task].again });
+    }
+
+    /// Ends the run when nothing is under way and nothing more will be.
+    fn close(&mut self) {
+        if self.finished || !self.busy.is_empty() {
+            return;
+        }
+        let left: Vec<usize> = (0..self.tasks.len())
+            .filter(|task| matches!(self.tasks[*task].phase, Phase::Waiting | Phase::Ready | Phase::Elsewhere))
+            .collect();
+        if !left.is_empty() && !self.closing {
+            return; // others are at it
+        }
+        for task in left {
+            self.enter(task, Phase::Blocked(Because::Stopped));
+            self.commands.push(Command::Block(task, Because::Stopped));
+        }
+        self.finished = true;
+        self.commands.push(Command::Finish);
+    }
+}
+
+enum Readiness {
+    Now,
+    Later,
+    Never(Because),
+}
+
+/// Each task's place in line: by the length of the longest path from its beginning to the end of the run, then in the plan's order.
+fn ranks(outline: &Outline) -> Vec<usize> {
+    let mut paths: Vec<f64> = outline.nodes.iter().map(|node| node.length.max(0.0)).collect();
+    let mut longest_after = vec![0.0_f64; paths.len()];
+    for index in (0..paths.len()).rev() {
+        paths[index] += longest_after[index];
+        let runs = matches!(outline.nodes[index].begin, Begin::Run { .. });
+        for producer in outline.nodes[index].needs.iter().flat_map(Need::tasks).filter(|_| runs) {
+            longest_after[*producer] = longest_after[*producer].max(paths[index]);
+        }
+    }
+    let mut order: Vec<usize> = (0..paths.len()).collect();
+    order.sort_by(|a, b| paths[*b].total_cmp(&paths[*a]).then(a.cmp(b)));
+    let mut ranks = vec![0; order.len()];
+    for (rank, task) in order.into_iter().enumerate() {
+        ranks[task] = rank;
+    }
+    ranks
+}
+
+#[cfg(test)]
+#[path = "dispatcher_tests.rs"]
+mod tests;

@@ -1,0 +1,31 @@
+//! What ends a run that is not a task's fault.
+
+use std::{io, path::PathBuf};
+
+use isoflop_ledger::LedgerError;
+
+use crate::runtimes::LaunchError;
+
+/// Why a run could not begin or go on. Whatever was finished by then is kept.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecError {
+    /// The ledger failed, or could not be reached for too long.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// A task that must run has no worker program.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
+    /// A folder of the engine's own could not be made or read.
+    #[error("cannot {doing} {}: {source}", .path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What was tried.
+        doing: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system refused the engine a thread.
+    #[error("cannot start a thread: {0}; the machine or the user's limits are exhausted")]
+    Thread(#[source] io::Error),
+}

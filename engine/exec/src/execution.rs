@@ -1,0 +1,333 @@
+//! An execution: one task with its key claimed, from its inputs to the ledger. The order never changes: inputs are checked, the attempt is
+//! recorded, the worker runs, the store commits, the ledger learns of it.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use isoflop_contract::{
+    Digest, Failure, FailureClass, Manifest,
+    handle::Input,
+    port::Given,
+    protocol::{Assignment, Notice, PROTOCOL},
+};
+use isoflop_ledger::{AttemptId, AttemptOutcome, Ending, Lease, Ledger, LedgerError, Past, RunId};
+use isoflop_plan::Plan;
+use isoflop_store::{Store, StoreError};
+use tokio::{
+    sync::{mpsc::UnboundedSender, watch},
+    task::spawn_blocking,
+};
+use uuid::Uuid;
+
+use crate::{
+    attempt::{Order, Performance, Sign, Stage, fits, perform},
+    conversation::{Wanted, failed},
+    job::Options,
+    moment::Moment,
+    process::{Launch, Launcher, Process, cannot_start},
+    runtimes::Runtimes,
+    scratch::Scratch,
+};
+
+/// What all executions of a run share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) store: Arc<Store>,
+    pub(crate) ledger: Ledger,
+    pub(crate) runtimes: Runtimes,
+    pub(crate) options: Options,
+    pub(crate) run: RunId,
+    pub(crate) launcher: Launcher,
+    pub(crate) moments: UnboundedSender<Moment>,
+    /// Set when the ledger is out of reach: nobody needs to find out again.
+    pub(crate) lost: AtomicBool,
+}
+
+/// One task to be executed.
+#[derive(Debug)]
+pub(crate) struct Execution {
+    pub(crate) task: usize,
+    pub(crate) lease: Lease,
+    /// Artifacts by port; for a gather, by cell label.
+    pub(crate) inputs: BTreeMap<String, Inputs>,
+    /// The digest of the recipe's trace.
+    pub(crate) trace: Digest,
+    pub(crate) orders: watch::Receiver<Order>,
+}
+
+/// What stands at one port.
+#[derive(Debug)]
+pub(crate) enum Inputs {
+    One(Producer),
+    Many(BTreeMap<String, Producer>),
+}
+
+/// One artifact and the task that made it.
+#[derive(Debug)]
+pub(crate) struct Producer {
+    pub(crate) task: usize,
+    pub(crate) digest: Digest,
+    pub(crate) manifest: Manifest,
+}
+
+/// What came of an execution.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// It was recorded.
+    Recorded {
+        outcome: Recorded,
+        attempt: AttemptId,
+        log: PathBuf,
+        seconds: f64,
+        /// What is wrong, if it concerns all tasks.
+        halt: Option<String>,
+    },
+    /// Another engine has the key now.
+    LeaseLost,
+    /// These producers' bytes are bad or gone.
+    InputLost(Vec<(usize, String)>),
+    /// It could not begin, for a reason that concerns all tasks.
+    Unfit(Failure),
+}
+
+#[derive(Debug)]
+pub(crate) enum Recorded {
+    Made { digest: Digest, manifest: Manifest },
+    Diverged(String),
+    Failed(Failure),
+}
+
+/// Why an execution did not get as far as its worker.
+enum Unready {
+    Lost(Vec<(usize, String)>),
+    Unfit(Failure),
+}
+
+/// A task whose inputs are in place.
+struct Prepared {
+    scratch: Scratch,
+    needs: BTreeMap<String, Given>,
+}
+
+impl Execution {
+    /// Executes the task. Only the ledger's own trouble is an error.
+    pub(crate) async fn carry_out(self, shared: &Arc<Shared>) -> Result<Done, LedgerError> {
+        let execution = Arc::new(self);
+        let (me, place) = (Arc::clone(&execution), Arc::clone(shared));
+        let prepared = spawn_blocking(move || me.prepare(&place)).await.expect("preparing a task does not panic");
+        let Prepared { scratch, needs } = match prepared {
+            Ok(prepared) => prepared,
+            Err(unready) => {
+                shared.ledger.release(&execution.lease).await?;
+                return Ok(match unready {
+                    Unready::Lost(lost) => Done::InputLost(lost),
+                    Unready::Unfit(failure) => Done::Unfit(failure),
+                });
+            }
+        };
+        let Shared { plan, ledger, options, run, .. } = &**shared;
+        let name = &plan.tasks()[execution.task].name;
+        let assignment = execution.assignment(shared, &scratch, needs);
+        // The worker starts up while the ledger writes; it gets its assignment when that is done.
+        let began = Instant::now();
+        let started = ledger.start_attempt(*run, &execution.lease, name, &options.soft);
+        let (attempt, process) = tokio::join!(started, execution.launch(shared, &scratch, &assignment));
+        let attempt = match attempt {
+            Ok(attempt) => attempt,
+            Err(error) => {
+                if let Ok(process) = process {
+                    process.group.kill();
+                }
+                return if let LedgerError::LeaseLost { .. } = error { Ok(Done::LeaseLost) } else { Err(error) };
+            }
+        };
+        let log = options.folder.join("logs").join(format!("{attempt}.log"));
+        let performance = match process {
+            Ok(process) => execution.perform(shared, process, began, &assignment, attempt, &log).await,
+            Err(notice) => Performance { notice, metrics: Vec::new(), seconds: 0.0 },
+        };
+        execution.conclude(shared, scratch, attempt, log, performance).await
+    }
+
+    /// Makes the folder and puts the inputs there, each byte of them checked.
+    fn prepare(&self, shared: &Shared) -> Result<Prepared, Unready> {
+        let name = Uuid::now_v7().to_string();
+        let scratch = Scratch::create(&shared.options.folder, &name, shared.ledger.holder()).map_err(|error| {
+            let folder = shared.options.folder.join("scratch").join(name);
+            Unready::Unfit(resource(format!("cannot make the folder {}: {error}", folder.display())))
+        })?;
+        let mut lost = Vec::new();
+        let mut take = |producer: &Producer, port: &str, n: usize| -> Result<Input, Unready> {
+            let path = scratch.input(port, n);
+            match shared.store.materialize(producer.digest, &producer.manifest, &path) {
+                Ok(()) => {}
+                Err(
+                    error @ (StoreError::Corrupt(_) | StoreError::CorruptManifest { .. } | StoreError::Missing { .. }),
+                ) => lost.push((producer.task, error.to_string())),
+                Err(error) => return Err(Unready::Unfit(resource(error.to_string()))),
+            }
+            Ok(Input {
+                shape: producer.manifest.shape.clone(),
+                cell: shared.plan.tasks()[producer.task].cell.clone(),
+                digest: producer.digest,
+                path,
+                scalars: producer.manifest.scalars.clone(),
+            })
+        };
+        let mut needs = BTreeMap::new();
+        for (port, inputs) in &self.inputs {
+            let given = match inputs {
+                Inputs::One(producer) => take(producer, port, 0).map(Given::One),
+                Inputs::Many(cells) => cells
+                    .iter()
+                    .enumerate()
+                    .map(|(n, (label, producer))| Ok((label.clone(), take(producer, port, n)?)))
+                    .collect::<Result<_, _>>()
+                    .map(Given::Many),
+            };
+            needs.insert(port.clone(), given?);
+        }
+        if lost.is_empty() { Ok(Prepared { scratch, needs }) } else { Err(Unready::Lost(lost)) }
+    }
+
+    fn assignment(&self, shared: &Shared, scratch: &Scratch, needs: BTreeMap<String, Given>) -> Assignment {
+        let task = &shared.plan.tasks()[self.task];
+        Assignment {
+            protocol: PROTOCOL,
+            task: task.name.clone(),
+            kind: task.recipe.kind.clone(),
+            revision: task.recipe.revision,
+            spec: task.recipe.spec.clone(),
+            seed: task.recipe.seed,
+            environment: task.recipe.environment.clone(),
+            needs,
+            out: scratch.out(),
+            scratch: scratch.tmp(),
+        }
+    }
+
+    /// Starts the worker, or says why the task fails without one.
+    async fn launch(&self, shared: &Shared, scratch: &Scratch, assignment: &Assignment) -> Result<Process, Notice> {
+        let task = &shared.plan.tasks()[self.task];
+        if !fits(assignment) {
+            let message = "its spec and inputs are too long to be handed to a worker; gather fewer cells";
+            return Err(failed(FailureClass::Rejected, message));
+        }
+        let program = shared.runtimes.program(task.runtime);
+        let program = program.map_err(|error| failed(FailureClass::Refused, error.to_string()))?.clone();
+        let path = program.path.clone();
+        let launch = Launch {
+            program,
+            folder: scratch.path().to_owned(),
+            tmp: scratch.tmp(),
+            environment: task.recipe.environment.clone(),
+            variables: shared.options.variables.clone(),
+        };
+        let process = shared.launcher.launch(launch).await;
+        process.map_err(|error| failed(FailureClass::Resource, cannot_start(&path, &error)))
+    }
+
+    async fn perform(
+        &self,
+        shared: &Shared,
+        process: Process,
+        began: Instant,
+        assignment: &Assignment,
+        attempt: AttemptId,
+        log: &Path,
+    ) -> Performance {
+        let task = &shared.plan.tasks()[self.task];
+        let _ = shared.moments.send(Moment::TaskStarted { task: task.name.clone(), attempt, log: log.to_owned() });
+        let wanted = Wanted {
+            kind: assignment.kind.clone(),
+            revision: assignment.revision,
+            environment: assignment.environment.clone(),
+        };
+        let limit = task.demand.time.map(|time| Duration::from_secs(time.0));
+        let stage = Stage { began, wanted, assignment, limit, log, orders: self.orders.clone() };
+        perform(process, stage, |sign| {
+            let task = task.name.clone();
+            let _ = shared.moments.send(match sign {
+                Sign::Progress { done, total } => Moment::TaskProgress { task, done, total },
+                Sign::Metric(metric) => {
+                    Moment::TaskMetric { task, series: metric.series.clone(), step: metric.step, value: metric.value }
+                }
+            });
+        })
+        .await
+    }
+
+    /// Store first, then ledger.
+    async fn conclude(
+        &self,
+        shared: &Arc<Shared>,
+        scratch: Scratch,
+        attempt: AttemptId,
+        log: PathBuf,
+        performance: Performance,
+    ) -> Result<Done, LedgerError> {
+        let Performance { notice, metrics, seconds } = performance;
+        let (trace, mut halt) = (self.trace, None);
+        let outcome = match notice {
+            Notice::Made { scalars } => {
+                let (store, shape, out) =
+                    (Arc::clone(&shared.store), shared.plan.tasks()[self.task].makes, scratch.out());
+                let commit = spawn_blocking(move || store.commit(shape, scalars, &out));
+                match commit.await.expect("a commit does not panic") {
+                    Ok(committed) => {
+                        AttemptOutcome::Made { digest: committed.digest, manifest: committed.manifest, trace }
+                    }
+                    Err(error @ StoreError::BadOutput { .. }) => {
+                        AttemptOutcome::Failed(Failure { class: FailureClass::Refused, message: error.to_string() })
+                    }
+                    Err(error) => {
+                        halt = Some(error.to_string());
+                        AttemptOutcome::Failed(resource(error.to_string()))
+                    }
+                }
+            }
+            Notice::Diverged { reason } => AttemptOutcome::Diverged { reason, trace },
+            Notice::Failed(failure) => AttemptOutcome::Failed(failure),
+            other => unreachable!("an attempt does not end with {other:?}"),
+        };
+        spawn_blocking(move || drop(scratch)); // nobody waits for a folder to be removed
+        if shared.lost.load(Ordering::Relaxed) {
+            // It would wait half a minute to fail. The bytes are in the store; the next run finds out what it has.
+            let failure =
+                Failure { class: FailureClass::Interrupted, message: "the ledger is out of reach".to_owned() };
+            return Ok(Done::Recorded { outcome: Recorded::Failed(failure), attempt, log, seconds, halt: None });
+        }
+        let ending = Ending { outcome, metrics, seconds };
+        let standing = match shared.ledger.finish_attempt(shared.run, &self.lease, attempt, &ending).await {
+            Ok(standing) => standing,
+            Err(LedgerError::LeaseLost { .. }) => return Ok(Done::LeaseLost),
+            Err(error) => return Err(error),
+        };
+        let outcome = match ending.outcome {
+            AttemptOutcome::Made { digest, manifest, .. } => {
+                // What stands is what consumers get, except where a witness was asked for: its own bits are the point.
+                match standing.as_ref().and_then(Past::manifest).zip(standing.as_ref().and_then(Past::digest)) {
+                    Some((manifest, digest)) if !shared.options.witness => {
+                        Recorded::Made { digest, manifest: manifest.clone() }
+                    }
+                    _ => Recorded::Made { digest, manifest },
+                }
+            }
+            AttemptOutcome::Diverged { reason, .. } => Recorded::Diverged(reason),
+            AttemptOutcome::Failed(failure) => Recorded::Failed(failure),
+        };
+        Ok(Done::Recorded { outcome, attempt, log, seconds, halt })
+    }
+}
+
+fn resource(message: String) -> Failure {
+    Failure { class: FailureClass::Resource, message }
+}

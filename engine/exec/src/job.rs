@@ -1,0 +1,76 @@
+//! A job: all that a run needs, handed over by the caller.
+
+use std::{ffi::OsString, path::PathBuf, sync::Arc};
+
+use isoflop_contract::Value;
+use isoflop_ledger::Ledger;
+use isoflop_plan::Plan;
+use isoflop_store::Store;
+use tokio::sync::watch;
+
+use crate::{runtimes::Runtimes, survey::Survey};
+
+/// One run to be carried out.
+#[derive(Debug)]
+pub struct Job {
+    /// What to run.
+    pub plan: Arc<Plan>,
+    /// How it compares with the past.
+    pub survey: Survey,
+    /// Where artifacts go.
+    pub store: Arc<Store>,
+    /// Where facts go.
+    pub ledger: Ledger,
+    /// The worker programs.
+    pub runtimes: Runtimes,
+    /// How to go about it.
+    pub options: Options,
+    /// Whether to stop. The caller sets it from its signal handler: once to [`Interrupt::Stop`], the second time to [`Interrupt::Kill`].
+    pub interrupt: watch::Receiver<Interrupt>,
+}
+
+/// How to go about a run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The project's folder (`.isoflop`), on the store's filesystem: `scratch/` and `logs/` are made in it.
+    pub folder: PathBuf,
+    /// Processor slots (`-j`).
+    pub jobs: u32,
+    /// Whether independent tasks go on after a failure.
+    pub keep_going: bool,
+    /// Whether old results may be adopted when inputs come out with bytes already seen.
+    pub adopt: bool,
+    /// Whether what runs is to be compared with the standing results instead of replacing them (`verify`).
+    pub witness: bool,
+    /// The soft environment: recorded with run and attempts, never hashed.
+    pub soft: Value,
+    /// The caller's environment variables; workers see only a few of them.
+    pub variables: Vec<(OsString, OsString)>,
+}
+
+impl Options {
+    /// The options of a plain run on one slot.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self {
+            folder: folder.into(),
+            jobs: 1,
+            keep_going: false,
+            adopt: true,
+            witness: false,
+            soft: Value::Object(serde_json::Map::new()),
+            variables: Vec::new(),
+        }
+    }
+}
+
+/// Whether a run is to stop.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Interrupt {
+    /// Go on.
+    #[default]
+    No,
+    /// Start nothing more and ask workers to end.
+    Stop,
+    /// End workers at once.
+    Kill,
+}

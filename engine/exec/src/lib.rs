@@ -1,0 +1,31 @@
+//! Runs a plan.
+//!
+//! **Survey** ([`survey()`]) compares a plan with the past: what is kept, what must run and why. The **dispatcher** ([`dispatcher`]) is the
+//! one owner of truth about a run: a pure state machine. The **reactor** ([`run`]) is the shell round it: leases, worker processes, the
+//! store and then the ledger, always in this order. **Moments** tell whoever watches; the **summary** says what came of it.
+
+mod attempt;
+mod conversation;
+pub mod dispatcher;
+mod error;
+mod execution;
+mod job;
+mod lines;
+mod log;
+mod moment;
+pub mod outline;
+mod process;
+mod reactor;
+mod record;
+mod runtimes;
+mod scratch;
+mod summary;
+mod survey;
+
+pub use error::ExecError;
+pub use job::{Interrupt, Job, Options};
+pub use moment::Moment;
+pub use reactor::run;
+pub use runtimes::{LaunchError, Program, Runtimes};
+pub use summary::{Outcome, Summary, TaskSummary, Totals};
+pub use survey::{Force, Scope, State, Survey, survey};

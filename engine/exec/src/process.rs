@@ -1,0 +1,159 @@
+//! A worker's process: its own group, a cleared environment, a pipe for notices, one for output, and stdin.
+//!
+//! Processes are started by one thread that lives as long as the run: a worker asks the kernel to be killed when the *thread* that started
+//! it ends, and a runtime's threads come and go.
+
+use std::{
+    ffi::{OsStr, OsString},
+    io::{self, PipeReader, PipeWriter},
+    os::fd::{AsRawFd, OwnedFd},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::mpsc,
+    thread,
+};
+
+use command_fds::CommandFdExt;
+use isoflop_contract::{Environment, protocol::NOTICE_FD};
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::{
+    net::unix::pipe,
+    process::{Child, ChildStdin},
+    runtime::Handle,
+    sync::oneshot,
+};
+
+use crate::{error::ExecError, runtimes::Program};
+
+/// What a worker sees of the caller's environment. Everything else could change a result unrecorded.
+const PASSED_ON: [&str; 4] = ["PATH", "HOME", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES"];
+
+/// What to start.
+#[derive(Debug)]
+pub(crate) struct Launch {
+    pub(crate) program: Program,
+    pub(crate) folder: PathBuf,
+    pub(crate) tmp: PathBuf,
+    pub(crate) environment: Environment,
+    /// The caller's variables.
+    pub(crate) variables: Vec<(OsString, OsString)>,
+}
+
+/// A worker that was started.
+#[derive(Debug)]
+pub(crate) struct Process {
+    pub(crate) child: Child,
+    pub(crate) stdin: ChildStdin,
+    pub(crate) notices: pipe::Receiver,
+    pub(crate) output: pipe::Receiver,
+    pub(crate) group: Group,
+}
+
+/// A worker's process group: it and all that it started.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Group(Option<Pid>);
+
+impl Group {
+    /// Asks all of the group to end.
+    pub(crate) fn ask(self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Ends all of the group.
+    pub(crate) fn kill(self) {
+        self.signal(Signal::KILL);
+    }
+
+    fn signal(self, signal: Signal) {
+        if let Some(pid) = self.0 {
+            let _ = kill_process_group(pid, signal); // nobody left is as good
+        }
+    }
+}
+
+/// The thread that starts processes.
+#[derive(Debug, Clone)]
+pub(crate) struct Launcher(mpsc::Sender<(Launch, oneshot::Sender<io::Result<Process>>)>);
+
+impl Launcher {
+    /// Starts the thread. It ends when the last clone is gone.
+    pub(crate) fn start() -> Result<Self, ExecError> {
+        let (sender, launches) = mpsc::channel::<(Launch, oneshot::Sender<io::Result<Process>>)>();
+        let runtime = Handle::current();
+        let run = move || {
+            let _entered = runtime.enter();
+            for (launch, answer) in launches {
+                if let Err(Ok(unwanted)) = answer.send(launch.start()) {
+                    unwanted.group.kill();
+                }
+            }
+        };
+        thread::Builder::new().name("launcher".into()).spawn(run).map_err(ExecError::Thread)?;
+        Ok(Self(sender))
+    }
+
+    /// Starts a worker.
+    pub(crate) async fn launch(&self, launch: Launch) -> io::Result<Process> {
+        let (answer, process) = oneshot::channel();
+        let gone = || io::Error::other("the thread that starts workers is gone");
+        self.0.send((launch, answer)).map_err(|_| gone())?;
+        process.await.map_err(|_| gone())?
+    }
+}
+
+impl Launch {
+    fn start(self) -> io::Result<Process> {
+        let (notices, said) = io::pipe()?;
+        let (output, written) = io::pipe()?;
+        let mut command = self.command(said, written)?;
+        let mut child = command.spawn()?;
+        drop(command); // and with it our ends of what only the worker may hold open
+        let group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+        let stdin = child.stdin.take().ok_or_else(|| io::Error::other("the worker has no stdin"))?;
+        let receiver = |reader: PipeReader| pipe::Receiver::from_owned_fd(OwnedFd::from(reader));
+        match (receiver(notices), receiver(output)) {
+            (Ok(notices), Ok(output)) => Ok(Process { child, stdin, notices, output, group }),
+            (Err(error), _) | (_, Err(error)) => {
+                group.kill();
+                Err(error)
+            }
+        }
+    }
+
+    fn command(self, said: PipeWriter, written: PipeWriter) -> io::Result<tokio::process::Command> {
+        let said = OwnedFd::from(said);
+        let mut command = Command::new(&self.program.path);
+        command
+            .args(&self.program.args)
+            .current_dir(&self.folder)
+            .env_clear()
+            .envs(passed_on(&self.variables))
+            .env("LANG", "C.UTF-8")
+            .env("TMPDIR", &self.tmp)
+            .envs(self.environment.variables())
+            // The descriptor keeps its number in the worker: no other can be in its way.
+            .env(NOTICE_FD, said.as_raw_fd().to_string())
+            .stdin(Stdio::piped())
+            .stdout(written.try_clone()?)
+            .stderr(written)
+            .preserved_fds(vec![said]);
+        let mut command = tokio::process::Command::from(command);
+        command.process_group(0).kill_on_drop(true);
+        Ok(command)
+    }
+}
+
+fn passed_on(variables: &[(OsString, OsString)]) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+    let passed = |name: &OsStr| PASSED_ON.iter().any(|passed| name == *passed);
+    variables.iter().filter(move |(name, _)| passed(name)).map(|(name, value)| (name.as_os_str(), value.as_os_str()))
+}
+
+/// What is said when a program cannot be started.
+pub(crate) fn cannot_start(program: &Path, error: &io::Error) -> String {
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound => "; it is not there any more",
+        io::ErrorKind::PermissionDenied => "; it may not be executed",
+        _ => "",
+    };
+    format!("the worker {} cannot be started: {error}{hint}", program.display())
+}

@@ -1,0 +1,505 @@
+//! The reactor: the shell round the dispatcher. It carries commands out, each as a task of the runtime that answers with one event, and
+//! brings events, ticks and the user's interrupts into one order. All decisions are the dispatcher's.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use isoflop_contract::{Digest, FailureClass};
+use isoflop_ledger::{
+    Claim, LEASE_RENEWAL, Lease, LedgerError, Past, PastOutcome, PlanTask, Purpose, RunHead, RunState,
+};
+use isoflop_plan::{Plan, TaskNeed};
+use tokio::{
+    sync::{mpsc::UnboundedSender, watch},
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+
+use crate::{
+    attempt::Order,
+    dispatcher::{Because, Claimed, Command, Dispatcher, Ending, Input, Policy, Stands},
+    error::ExecError,
+    execution::{Done, Execution, Inputs, Producer, Recorded, Shared},
+    job::{Interrupt, Job},
+    moment::Moment,
+    outline::Outline,
+    process::Launcher,
+    record::Record,
+    scratch::sweep,
+    summary::{Outcome, Summary},
+    survey::{State, Survey},
+};
+
+/// How often to look whether another engine is done with a task.
+const LOOK_AGAIN: Duration = Duration::from_millis(300);
+
+/// Carries a job out. Watchers hear of it through `moments`; that nobody listens is fine.
+///
+/// A task that fails is no error: it is in the summary. Errors are for what ends the run as a whole; whatever was finished is kept.
+pub async fn run(job: Job, moments: UnboundedSender<Moment>) -> Result<Summary, ExecError> {
+    let began = Instant::now();
+    let Job { plan, survey, store, ledger, runtimes, options, interrupt } = job;
+    for index in survey.to_run() {
+        runtimes.program(plan.tasks()[index].runtime)?;
+    }
+    sweep(&options.folder)?;
+    let run = ledger.begin_run(&head(&plan, &survey, &options.soft)).await?;
+    let _ = moments.send(Moment::RunStarted {
+        run: run.id,
+        tasks: survey.states().iter().filter(|state| **state != State::Unneeded).count(),
+        kept: survey.kept(),
+        to_run: survey.to_run().count(),
+    });
+    let policy =
+        Policy { slots: options.jobs, keep_going: options.keep_going, adopt: options.adopt && !options.witness };
+    let launcher = Launcher::start()?;
+    let shared = Shared {
+        store,
+        ledger,
+        runtimes,
+        options,
+        run: run.id,
+        launcher,
+        moments,
+        lost: AtomicBool::new(false),
+        plan: Arc::clone(&plan),
+    };
+    let reactor = Reactor {
+        dispatcher: Dispatcher::new(&Outline::of(&plan, &survey), policy),
+        record: Record::of(&plan, &survey),
+        asked: survey
+            .to_run()
+            .filter(
+                |index| matches!(survey.state(*index), State::Run(whys) if whys.contains(&isoflop_plan::Why::Asked)),
+            )
+            .collect(),
+        shared: Arc::new(shared),
+        leases: BTreeMap::new(),
+        orders: BTreeMap::new(),
+        found: BTreeMap::new(),
+        holders: BTreeMap::new(),
+        work: JoinSet::new(),
+        finished: false,
+        interrupted: false,
+        renewing: false,
+        trouble: None,
+    };
+    reactor.go(began, interrupt).await
+}
+
+fn head(plan: &Plan, survey: &Survey, soft: &isoflop_contract::Value) -> RunHead {
+    let tasks = plan.tasks().iter().zip(survey.states()).map(|(task, state)| PlanTask {
+        name: task.name.clone(),
+        key: task.key,
+        recipe_text: task.recipe_text.clone(),
+        kept: matches!(state, State::Kept(_)),
+    });
+    RunHead {
+        study: plan.study.name.clone(),
+        file: plan.study.file.clone(),
+        plan: plan.digest(),
+        soft: soft.clone(),
+        tasks: tasks.collect(),
+    }
+}
+
+/// What a piece of work answers with.
+enum Event {
+    Looked(usize, Result<Option<(Past, Stands)>, LedgerError>),
+    Claimed(usize, Result<(Claim, Option<Stands>), LedgerError>),
+    Done(usize, Result<Done, LedgerError>),
+    Renewed(Result<Vec<Lease>, LedgerError>),
+    Written(Result<(), LedgerError>),
+}
+
+struct Reactor {
+    shared: Arc<Shared>,
+    dispatcher: Dispatcher,
+    record: Record,
+    /// Tasks that were asked for although a result stands.
+    asked: BTreeSet<usize>,
+    leases: BTreeMap<usize, Lease>,
+    orders: BTreeMap<usize, watch::Sender<Order>>,
+    /// Results found where a key was to be claimed.
+    found: BTreeMap<usize, Past>,
+    /// Who was last seen to have a task.
+    holders: BTreeMap<usize, String>,
+    work: JoinSet<Event>,
+    finished: bool,
+    interrupted: bool,
+    renewing: bool,
+    /// The first thing that went wrong with the ledger.
+    trouble: Option<LedgerError>,
+}
+
+impl Reactor {
+    async fn go(mut self, began: Instant, mut interrupt: watch::Receiver<Interrupt>) -> Result<Summary, ExecError> {
+        let mut tick = interval(LOOK_AGAIN);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut renewal = interval(LEASE_RENEWAL);
+        renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut level = Interrupt::No;
+        let mut listening = true;
+        self.step(Input::Started);
+        loop {
+            let wanted = *interrupt.borrow_and_update();
+            if wanted > level {
+                level = wanted;
+                self.interrupt(level);
+            }
+            if self.finished && self.work.is_empty() {
+                break;
+            }
+            tokio::select! {
+                Some(event) = self.work.join_next() => self.take(event.expect("a piece of work does not panic")),
+                changed = interrupt.changed(), if listening => listening = changed.is_ok(),
+                _ = tick.tick(), if self.dispatcher.awaits_others() => self.step(Input::Tick),
+                _ = renewal.tick(), if !self.leases.is_empty() && !self.renewing => self.renew(),
+            }
+        }
+        self.end(began).await
+    }
+
+    async fn end(self, began: Instant) -> Result<Summary, ExecError> {
+        let Self { shared, record, interrupted, trouble, .. } = self;
+        if let Some(trouble) = trouble {
+            return Err(trouble.into());
+        }
+        let summary = record.summary(&shared.plan, shared.run, began.elapsed().as_secs_f64(), interrupted);
+        let state = match () {
+            () if interrupted => RunState::Interrupted,
+            () if summary.totals.failed > 0 => RunState::Failed,
+            () => RunState::Done,
+        };
+        shared.ledger.end_run(shared.run, state).await?;
+        let _ = shared.moments.send(Moment::RunEnded);
+        Ok(summary)
+    }
+
+    fn step(&mut self, input: Input) {
+        let mut blocked: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for command in self.dispatcher.step(input) {
+            match command {
+                Command::LookUp(task) => self.look_up(task),
+                Command::Claim { task, again } => self.claim(task, again),
+                Command::Keep(task) => self.keep(task),
+                Command::Release(task) => {
+                    if let Some(lease) = self.leases.remove(&task) {
+                        let shared = Arc::clone(&self.shared);
+                        self.work.spawn(async move { Event::Written(forgive(shared.ledger.release(&lease).await)) });
+                    }
+                }
+                Command::Launch(task) => self.launch(task),
+                Command::Stop(task) => self.order(task, Order::Stop),
+                Command::GiveUp(task, producers) => {
+                    let reason = format!(
+                        "the bytes of `{}` were bad or gone again after they had been made again; check the disk of the store",
+                        self.name(producers[0])
+                    );
+                    self.miss(task, Outcome::Failed, reason.clone());
+                    self.tell_end(task, 0.0);
+                    blocked.entry(reason).or_default().push(self.name(task).to_owned());
+                }
+                Command::Block(task, because) => {
+                    let reason = match because {
+                        Because::Failed(root) => format!("`{}` failed", self.name(root)),
+                        Because::Diverged(root) => format!("`{}` diverged", self.name(root)),
+                        Because::Stopped => "the run was stopped first".to_owned(),
+                    };
+                    self.miss(task, Outcome::Blocked, reason.clone());
+                    self.tell(Moment::Blocked { task: self.name(task).to_owned(), because: reason.clone() });
+                    blocked.entry(reason).or_default().push(self.name(task).to_owned());
+                }
+                Command::Finish => self.finished = true,
+            }
+        }
+        for (reason, tasks) in blocked {
+            self.write(move |shared| async move { shared.ledger.block(shared.run, &tasks, &reason).await });
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Looked(task, looked) => {
+                let looked = self.heed(looked).flatten();
+                if let Some((past, _)) = &looked {
+                    self.record.keep(task, self.shared.plan.tasks()[task].key, past, true);
+                    self.tell(Moment::TaskAdopted { task: self.name(task).to_owned() });
+                }
+                self.step(Input::Looked(task, looked.map(|(_, stands)| stands)));
+            }
+            Event::Claimed(task, claimed) => self.claimed(task, claimed),
+            Event::Done(task, done) => self.done(task, done),
+            Event::Renewed(renewed) => {
+                self.renewing = false;
+                for lost in self.heed(renewed).unwrap_or_default() {
+                    let task = self.leases.iter().find(|(_, lease)| **lease == lost).map(|(task, _)| *task);
+                    if let Some(task) = task {
+                        self.order(task, Order::Kill);
+                    }
+                }
+            }
+            Event::Written(written) => {
+                self.heed(written);
+            }
+        }
+    }
+
+    fn claimed(&mut self, task: usize, claimed: Result<(Claim, Option<Stands>), LedgerError>) {
+        let answer = match self.heed(claimed) {
+            None => Claimed::Held, // the run is closing
+            Some((Claim::Granted(lease), _)) => {
+                self.leases.insert(task, lease);
+                Claimed::Granted
+            }
+            Some((Claim::Held { by, .. }, _)) => {
+                if self.holders.insert(task, by.clone()).as_ref() != Some(&by) {
+                    self.tell(Moment::Waiting { task: self.name(task).to_owned(), holder: by });
+                }
+                Claimed::Held
+            }
+            Some((Claim::Done(past), stands)) => {
+                self.found.insert(task, past);
+                Claimed::Done(stands.unwrap_or(Stands::Absent))
+            }
+        };
+        self.step(Input::Claimed(task, answer));
+    }
+
+    /// Takes what was found under a task's key as its result.
+    fn keep(&mut self, task: usize) {
+        let past = self.found.remove(&task).expect("a result is kept after it was found");
+        let key = self.shared.plan.tasks()[task].key;
+        let name = self.name(task).to_owned();
+        self.record.keep(task, key, &past, false);
+        self.tell(Moment::TaskKept { task: name.clone() });
+        self.write(move |shared| async move { shared.ledger.keep(shared.run, &[(name, key)]).await });
+    }
+
+    fn done(&mut self, task: usize, done: Result<Done, LedgerError>) {
+        self.orders.remove(&task);
+        self.leases.remove(&task);
+        let key = self.shared.plan.tasks()[task].key;
+        let mut halt = None;
+        let ending = match self.heed(done) {
+            None => {
+                self.miss(task, Outcome::Failed, "the ledger could not record it".to_owned());
+                self.tell_end(task, 0.0);
+                Ending::Failed
+            }
+            Some(Done::LeaseLost) => Ending::LeaseLost,
+            Some(Done::InputLost(lost)) => {
+                for (producer, why) in &lost {
+                    self.tell(Moment::Remaking { task: self.name(*producer).to_owned(), why: why.clone() });
+                }
+                Ending::InputLost(lost.into_iter().map(|(producer, _)| producer).collect())
+            }
+            Some(Done::Unfit(failure)) => {
+                halt = Some(failure.message.clone());
+                let (name, reason) = (self.name(task).to_owned(), failure.to_string());
+                self.miss(task, Outcome::Failed, reason.clone());
+                self.tell_end(task, 0.0);
+                self.write(move |shared| async move { shared.ledger.block(shared.run, &[name], &reason).await });
+                Ending::Failed
+            }
+            Some(Done::Recorded { outcome, attempt, log, seconds, halt: why }) => {
+                halt = why;
+                let entry = &mut self.record.entries[task];
+                entry.attempt = Some(attempt);
+                entry.log = Some(log);
+                entry.seconds = Some(seconds);
+                let ending = match outcome {
+                    Recorded::Made { digest, manifest } => {
+                        self.record.make(task, key, digest, manifest);
+                        Ending::Made
+                    }
+                    Recorded::Diverged(reason) => {
+                        self.miss(task, Outcome::Diverged, reason);
+                        Ending::Diverged
+                    }
+                    Recorded::Failed(failure) => {
+                        let stopped = self.interrupted && failure.class == FailureClass::Interrupted;
+                        let reason = if stopped { failure.message } else { failure.to_string() };
+                        self.miss(task, Outcome::Failed, reason);
+                        Ending::Failed
+                    }
+                };
+                self.tell_end(task, seconds);
+                ending
+            }
+        };
+        if let Some(because) = halt {
+            self.tell(Moment::Stopping { because });
+            self.step(Input::Halt);
+        }
+        self.step(Input::Ended(task, ending));
+    }
+
+    fn look_up(&mut self, task: usize) {
+        let shared = Arc::clone(&self.shared);
+        let trace = self.trace(task);
+        self.work.spawn(async move { Event::Looked(task, look_up(&shared, task, trace).await) });
+    }
+
+    fn claim(&mut self, task: usize, again: bool) {
+        let shared = Arc::clone(&self.shared);
+        let key = shared.plan.tasks()[task].key;
+        let purpose = match again {
+            false => Purpose::Make,
+            true if shared.options.witness && self.asked.contains(&task) => Purpose::Witness,
+            true => Purpose::Remake,
+        };
+        self.work.spawn(async move {
+            let claim = shared.ledger.claim(shared.run, key, purpose).await;
+            Event::Claimed(
+                task,
+                claim.map(|claim| {
+                    let stands = if let Claim::Done(past) = &claim { Some(stands(&shared, past)) } else { None };
+                    (claim, stands)
+                }),
+            )
+        });
+    }
+
+    fn launch(&mut self, task: usize) {
+        let lease = self.leases.get(&task).cloned().expect("a task is launched under its lease");
+        let (orders, heard) = watch::channel(Order::Go);
+        self.orders.insert(task, orders);
+        let inputs = self.inputs(task);
+        let execution = Execution { task, lease, inputs, trace: self.trace(task), orders: heard };
+        let shared = Arc::clone(&self.shared);
+        self.work.spawn(async move { Event::Done(task, execution.carry_out(&shared).await) });
+    }
+
+    /// What stands at each port. A gather leaves out the cells that made nothing.
+    fn inputs(&self, task: usize) -> BTreeMap<String, Inputs> {
+        let producer = |task: usize| {
+            let (digest, manifest) = self.record.entries[task].made.clone()?;
+            Some(Producer { task, digest, manifest })
+        };
+        let needs = &self.shared.plan.tasks()[task].needs;
+        let inputs = needs.iter().map(|(port, need)| {
+            let inputs = match need {
+                TaskNeed::One(one) => Inputs::One(producer(*one).expect("a task runs after what it needs was made")),
+                TaskNeed::Many(cells) => Inputs::Many(
+                    cells.iter().filter_map(|(label, cell)| Some((label.clone(), producer(*cell)?))).collect(),
+                ),
+            };
+            (port.clone(), inputs)
+        });
+        inputs.collect()
+    }
+
+    /// The digest of the task's recipe with needs by digest.
+    fn trace(&self, task: usize) -> Digest {
+        let recipe = &self.shared.plan.tasks()[task].recipe;
+        let trace = recipe.trace(|key| self.record.digest(key)).expect("a task runs after what it needs was made");
+        Digest::of(trace.text().expect("a recipe that has a key has a canonical text"))
+    }
+
+    fn renew(&mut self) {
+        self.renewing = true;
+        let leases: Vec<Lease> = self.leases.values().cloned().collect();
+        let shared = Arc::clone(&self.shared);
+        self.work.spawn(async move { Event::Renewed(shared.ledger.renew(&leases).await) });
+    }
+
+    fn interrupt(&mut self, level: Interrupt) {
+        if level == Interrupt::Kill {
+            for task in self.orders.keys().copied().collect::<Vec<_>>() {
+                self.order(task, Order::Kill);
+            }
+        }
+        if !std::mem::replace(&mut self.interrupted, true) {
+            self.tell(Moment::Stopping { because: "interrupted".to_owned() });
+            self.step(Input::Interrupt);
+        }
+    }
+
+    fn order(&self, task: usize, order: Order) {
+        if let Some(orders) = self.orders.get(&task) {
+            orders.send_modify(|now| *now = order.max(*now));
+        }
+    }
+
+    /// Unwraps the ledger's answer. Its first failure stops the run: what cannot be recorded must not be made.
+    fn heed<T>(&mut self, answer: Result<T, LedgerError>) -> Option<T> {
+        let error = match answer {
+            Ok(answer) => return Some(answer),
+            Err(error) => error,
+        };
+        if self.trouble.is_none() {
+            self.tell(Moment::Stopping { because: error.to_string() });
+            self.trouble = Some(error);
+            self.shared.lost.store(true, Ordering::Relaxed);
+            self.step(Input::Interrupt);
+        }
+        None
+    }
+
+    fn write<F>(&mut self, work: impl FnOnce(Arc<Shared>) -> F)
+    where
+        F: Future<Output = Result<(), LedgerError>> + Send + 'static,
+    {
+        if self.trouble.is_none() {
+            let work = work(Arc::clone(&self.shared));
+            self.work.spawn(async move { Event::Written(work.await) });
+        }
+    }
+
+    fn miss(&mut self, task: usize, outcome: Outcome, reason: String) {
+        self.record.miss(task, self.shared.plan.tasks()[task].key, outcome, reason);
+    }
+
+    fn name(&self, task: usize) -> &str {
+        &self.shared.plan.tasks()[task].name
+    }
+
+    fn tell(&self, moment: Moment) {
+        let _ = self.shared.moments.send(moment);
+    }
+
+    fn tell_end(&self, task: usize, seconds: f64) {
+        let entry = &self.record.entries[task];
+        self.tell(Moment::TaskEnded {
+            task: self.name(task).to_owned(),
+            outcome: entry.outcome.expect("a task that ended has an outcome"),
+            seconds,
+            reason: entry.reason.clone(),
+        });
+    }
+}
+
+/// Looks for an old result with the same trace whose bytes are there, and adopts it.
+async fn look_up(shared: &Shared, task: usize, trace: Digest) -> Result<Option<(Past, Stands)>, LedgerError> {
+    let Some(past) = shared.ledger.by_trace(trace).await? else { return Ok(None) };
+    if stands(shared, &past) == Stands::Absent {
+        return Ok(None);
+    }
+    let task = &shared.plan.tasks()[task];
+    let past = shared.ledger.adopt(shared.run, &task.name, task.key, &past, trace).await?;
+    let stands = stands(shared, &past);
+    Ok((stands != Stands::Absent).then_some((past, stands)))
+}
+
+fn stands(shared: &Shared, past: &Past) -> Stands {
+    match &past.outcome {
+        PastOutcome::Diverged { .. } => Stands::Diverged,
+        PastOutcome::Made { manifest, .. } if shared.store.holds(manifest) => Stands::Made,
+        PastOutcome::Made { .. } => Stands::Absent,
+    }
+}
+
+/// A lease that is gone already need not be given back.
+fn forgive(released: Result<(), LedgerError>) -> Result<(), LedgerError> {
+    match released {
+        Err(LedgerError::LeaseLost { .. }) => Ok(()),
+        other => other,
+    }
+}

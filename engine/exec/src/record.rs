@@ -1,0 +1,105 @@
+//! The record: what the reactor knows of each task by now, and the summary made of it.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use isoflop_contract::{Digest, Key, Manifest};
+use isoflop_ledger::{AttemptId, Past, PastOutcome, RunId};
+use isoflop_plan::Plan;
+
+use crate::{
+    summary::{Outcome, Summary, TaskSummary, Totals},
+    survey::{State, Survey},
+};
+
+/// What is known of one task.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Entry {
+    /// How it came out, if it has.
+    pub(crate) outcome: Option<Outcome>,
+    /// Its artifact.
+    pub(crate) made: Option<(Digest, Manifest)>,
+    pub(crate) reason: Option<String>,
+    pub(crate) seconds: Option<f64>,
+    pub(crate) adopted: bool,
+    pub(crate) attempt: Option<AttemptId>,
+    pub(crate) log: Option<PathBuf>,
+}
+
+/// What is known of all tasks, in the plan's order.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) entries: Vec<Entry>,
+    /// Artifacts by key, for traces.
+    digests: BTreeMap<Key, Digest>,
+}
+
+impl Record {
+    pub(crate) fn of(plan: &Plan, survey: &Survey) -> Self {
+        let mut record = Self { entries: vec![Entry::default(); plan.tasks().len()], digests: BTreeMap::new() };
+        for (index, state) in survey.states().iter().enumerate() {
+            if let State::Kept(past) = state {
+                record.keep(index, plan.tasks()[index].key, past, false);
+            }
+        }
+        record
+    }
+
+    /// A result of an earlier run, or of another engine, stands.
+    pub(crate) fn keep(&mut self, task: usize, key: Key, past: &Past, adopted: bool) {
+        let entry = Entry { outcome: Some(Outcome::Kept), adopted, ..Entry::default() };
+        self.entries[task] = match &past.outcome {
+            PastOutcome::Made { digest, manifest } => {
+                self.digests.insert(key, *digest);
+                Entry { made: Some((*digest, manifest.clone())), ..entry }
+            }
+            PastOutcome::Diverged { reason } => Entry { reason: Some(reason.clone()), ..entry },
+        };
+    }
+
+    /// This run made an artifact.
+    pub(crate) fn make(&mut self, task: usize, key: Key, digest: Digest, manifest: Manifest) {
+        self.digests.insert(key, digest);
+        let entry = &mut self.entries[task];
+        entry.outcome = Some(Outcome::Made);
+        entry.made = Some((digest, manifest));
+        entry.reason = None;
+    }
+
+    /// This run ended the task without an artifact.
+    pub(crate) fn miss(&mut self, task: usize, key: Key, outcome: Outcome, reason: String) {
+        self.digests.remove(&key);
+        let entry = &mut self.entries[task];
+        entry.outcome = Some(outcome);
+        entry.made = None;
+        entry.reason = Some(reason);
+    }
+
+    /// The artifact under `key`, if there is one.
+    pub(crate) fn digest(&self, key: &Key) -> Option<Digest> {
+        self.digests.get(key).copied()
+    }
+
+    /// The summary. Tasks that nobody asked for are left out.
+    pub(crate) fn summary(self, plan: &Plan, run: RunId, seconds: f64, interrupted: bool) -> Summary {
+        let tasks: Vec<TaskSummary> = plan
+            .tasks()
+            .iter()
+            .zip(self.entries)
+            .filter_map(|(task, entry)| {
+                Some(TaskSummary {
+                    name: task.name.clone(),
+                    key: task.key,
+                    outcome: entry.outcome?,
+                    digest: entry.made.map(|(digest, _)| digest),
+                    seconds: entry.seconds,
+                    reason: entry.reason,
+                    adopted: entry.adopted,
+                    attempt: entry.attempt,
+                    log: entry.log,
+                })
+            })
+            .collect();
+        let totals = Totals::of(tasks.iter().map(|task| task.outcome));
+        Summary { version: 1, run, study: plan.study.name.clone(), tasks, totals, seconds, interrupted }
+    }
+}

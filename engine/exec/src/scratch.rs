@@ -1,0 +1,130 @@
+//! Scratch: one folder for each attempt, `scratch/<attempt>/{in,out,tmp}`, removed when the attempt has ended. A file `holder` in it is
+//! locked by the engine for as long as that lives, so the next engine can tell what a dead one left behind.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use isoflop_ledger::Holder;
+
+use crate::error::ExecError;
+
+/// A folder without a holder may be one that is just being made.
+const FRESH: Duration = Duration::from_mins(1);
+
+/// The folder of one attempt. Removed on drop.
+#[derive(Debug)]
+pub(crate) struct Scratch {
+    path: PathBuf,
+    _holder: File,
+}
+
+impl Scratch {
+    pub(crate) fn create(folder: &Path, name: &str, holder: &Holder) -> io::Result<Self> {
+        let path = folder.join("scratch").join(name);
+        fs::create_dir_all(&path)?;
+        // Locked before it has its name, so that no sweep ever sees it unlocked.
+        let mut file = File::create(path.join("holder.new"))?;
+        file.lock()?;
+        writeln!(file, "{holder}")?;
+        fs::rename(path.join("holder.new"), path.join("holder"))?;
+        let scratch = Self { path, _holder: file };
+        for part in ["in", "out", "tmp"] {
+            fs::create_dir(scratch.path.join(part))?;
+        }
+        Ok(scratch)
+    }
+
+    /// Where input number `n` of port `port` goes.
+    pub(crate) fn input(&self, port: &str, n: usize) -> PathBuf {
+        self.path.join("in").join(port).join(n.to_string())
+    }
+
+    pub(crate) fn out(&self) -> PathBuf {
+        self.path.join("out")
+    }
+
+    pub(crate) fn tmp(&self) -> PathBuf {
+        self.path.join("tmp")
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        remove(&self.path);
+    }
+}
+
+/// Removes what dead engines left in `folder`.
+pub(crate) fn sweep(folder: &Path) -> Result<(), ExecError> {
+    let folder = folder.join("scratch");
+    let failed = |source| ExecError::Folder { path: folder.clone(), doing: "make the folder", source };
+    fs::create_dir_all(&folder).map_err(failed)?;
+    let failed = |source| ExecError::Folder { path: folder.clone(), doing: "list", source };
+    for entry in fs::read_dir(&folder).map_err(failed)?.flatten() {
+        if is_left_behind(&entry.path()) {
+            tracing::debug!(folder = %entry.path().display(), "removing what a dead engine left behind");
+            remove(&entry.path());
+        }
+    }
+    Ok(())
+}
+
+fn is_left_behind(path: &Path) -> bool {
+    if let Ok(file) = File::open(path.join("holder")) {
+        // A lock that cannot be tried at all (a filesystem without locks) is taken to be held.
+        return file.try_lock().is_ok();
+    }
+    let made = fs::metadata(path).and_then(|meta| meta.modified());
+    made.is_ok_and(|made| SystemTime::now().duration_since(made).is_ok_and(|age| age > FRESH))
+}
+
+/// Removes a folder, also one in which a body took permissions away. What cannot be removed stays for the next run to try.
+fn remove(path: &Path) {
+    if fs::remove_dir_all(path).is_ok() || !path.exists() {
+        return;
+    }
+    unlock(path);
+    if let Err(error) = fs::remove_dir_all(path) {
+        tracing::warn!(folder = %path.display(), %error, "cannot remove the folder of an attempt");
+    }
+}
+
+/// Makes all folders below `path` writable. Files are left alone: they may be links into the store.
+fn unlock(path: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            unlock(&entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_living_have_stays_and_what_the_dead_left_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let living = Scratch::create(folder.path(), "living", &Holder::here()).unwrap();
+        let dead = folder.path().join("scratch/dead");
+        let fresh = folder.path().join("scratch/fresh");
+        fs::create_dir_all(dead.join("out")).unwrap();
+        fs::write(dead.join("holder"), "gone").unwrap();
+        fs::create_dir_all(&fresh).unwrap();
+        sweep(folder.path()).unwrap();
+        assert!(living.out().exists() && fresh.exists() && !dead.exists());
+        let path = living.path().to_owned();
+        drop(living);
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,129 @@
+//! The survey: a plan compared with the past. It says of every task whether an earlier result stands or it must run, and why.
+//!
+//! Pure: what the ledger knows and what the store holds come in as values. A task whose key has an outcome is kept, divergence included;
+//! whether its bytes are in the store is asked only if somebody who must run needs them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use isoflop_contract::{Key, Manifest};
+use isoflop_ledger::{Past, PastOutcome};
+use isoflop_plan::{Plan, TaskNeed, Why};
+
+/// How each task of a plan stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Survey {
+    states: Vec<State>,
+}
+
+/// How one task stands.
+#[derive(Debug, Clone, PartialEq)]
+pub enum State {
+    /// An earlier result stands.
+    Kept(Past),
+    /// It must run, for these reasons.
+    Run(Vec<Why>),
+    /// It cannot run and need not: what it needs diverged, in the task of this index.
+    Blocked(usize),
+    /// Nothing that was asked for rests on it.
+    Unneeded,
+}
+
+/// What a survey is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Scope {
+    /// What runs whatever the past holds.
+    pub force: Force,
+    /// The tasks that are wanted, by index; all if none are named.
+    pub targets: Option<BTreeSet<usize>>,
+}
+
+/// What runs whatever the past holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Force {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// The targets, but not what they need (`verify`).
+    Targets,
+    /// Everything (`--cache off`).
+    Everything,
+}
+
+/// Surveys `plan`: `past` is what stands under its keys, and `holds` tells whether the store has all bytes of a manifest.
+pub fn survey(plan: &Plan, past: &BTreeMap<Key, Past>, holds: &dyn Fn(&Manifest) -> bool, scope: &Scope) -> Survey {
+    let tasks = plan.tasks();
+    let mut states: Vec<State> = Vec::with_capacity(tasks.len());
+    let is_target = |index: usize| scope.targets.as_ref().is_none_or(|targets| targets.contains(&index));
+    for (index, task) in tasks.iter().enumerate() {
+        let forced = match scope.force {
+            Force::Nothing => false,
+            Force::Targets => is_target(index),
+            Force::Everything => true,
+        };
+        let kept = past.get(&task.key).filter(|_| !forced);
+        let state = match (kept, diverged(&task.needs, &states)) {
+            (Some(past), _) => State::Kept(past.clone()),
+            (None, Some(root)) => State::Blocked(root),
+            (None, None) => State::Run(vec![if forced { Why::Asked } else { Why::New }]),
+        };
+        states.push(state);
+    }
+    // From the end: what must run wakes what it needs, and what nobody wants goes.
+    let mut wanted: Vec<bool> = (0..tasks.len()).map(is_target).collect();
+    for index in (0..tasks.len()).rev() {
+        match &states[index] {
+            State::Run(_) if wanted[index] => {
+                for producer in plan.producers(index) {
+                    wanted[producer] = true;
+                    if let State::Kept(Past { outcome: PastOutcome::Made { manifest, .. }, .. }) = &states[producer]
+                        && !holds(manifest)
+                    {
+                        let what = format!("what `{}` needs of it", tasks[index].name);
+                        states[producer] = State::Run(vec![Why::BytesMissing { what }]);
+                    }
+                }
+            }
+            State::Run(_) | State::Blocked(_) if !wanted[index] => states[index] = State::Unneeded,
+            _ => {}
+        }
+    }
+    Survey { states }
+}
+
+/// The diverged task that leaves `needs` without what they must have.
+fn diverged(needs: &BTreeMap<String, TaskNeed>, states: &[State]) -> Option<usize> {
+    let root = |index: usize| match &states[index] {
+        State::Kept(Past { outcome: PastOutcome::Diverged { .. }, .. }) => Some(index),
+        State::Blocked(root) => Some(*root),
+        _ => None,
+    };
+    needs.values().find_map(|need| match need {
+        TaskNeed::One(index) => root(*index),
+        TaskNeed::Many(cells) => {
+            let roots: Option<Vec<usize>> = cells.values().map(|index| root(*index)).collect();
+            roots?.first().copied()
+        }
+    })
+}
+
+impl Survey {
+    /// How the task at `index` in the plan stands.
+    pub fn state(&self, index: usize) -> &State {
+        &self.states[index]
+    }
+
+    /// How all tasks stand, in the plan's order.
+    pub fn states(&self) -> &[State] {
+        &self.states
+    }
+
+    /// The indices of the tasks that must run.
+    pub fn to_run(&self) -> impl Iterator<Item = usize> {
+        self.states.iter().enumerate().filter_map(|(index, state)| matches!(state, State::Run(_)).then_some(index))
+    }
+
+    /// How many tasks are kept.
+    pub fn kept(&self) -> usize {
+        self.states.iter().filter(|state| matches!(state, State::Kept(_))).count()
+    }
+}

@@ -1,0 +1,190 @@
+//! The toy kinds and the honest worker.
+#![expect(clippy::needless_pass_by_value, reason = "a body owns its spec and needs")]
+
+use std::{fs, path::Path, process::ExitCode, thread, time::Duration};
+
+use isoflop_contract::{Artifact, Catalog, Entry, Kind, Runtime, port::NoNeeds, ports};
+use isoflop_worker::{Body, Context, Diverged, Halt, Interrupted, Made, NotFinite, serve};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug)]
+pub enum Text {}
+impl Artifact for Text {
+    const SHAPE: &'static str = "text";
+}
+
+/// Makes a text, or misbehaves.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Say {
+    text: String,
+    /// A folder in which each execution leaves a mark.
+    marks: String,
+    #[serde(default)]
+    how: String,
+    #[serde(default)]
+    millis: u64,
+}
+
+impl Kind for Say {
+    const NAME: &'static str = "say";
+    const REVISION: u32 = 1;
+    const RUNTIME: Runtime = Runtime::Native;
+    const SEEDED: bool = false;
+    const ABOUT: &'static str = "Makes a text.";
+    const EXAMPLE: &'static str = "text: a\nmarks: /tmp";
+    type Needs = NoNeeds;
+    type Makes = Text;
+}
+
+ports! {
+    /// What a join needs.
+    pub struct JoinNeeds {
+        /// The texts.
+        parts: Many<Text>,
+    }
+}
+
+/// Joins texts in the order of their labels.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Join {
+    marks: String,
+}
+
+impl Kind for Join {
+    const NAME: &'static str = "join";
+    const REVISION: u32 = 1;
+    const RUNTIME: Runtime = Runtime::Native;
+    const SEEDED: bool = false;
+    const ABOUT: &'static str = "Joins texts.";
+    const EXAMPLE: &'static str = "marks: /tmp";
+    type Needs = JoinNeeds;
+    type Makes = Text;
+}
+
+ports! {
+    /// What shouting needs.
+    pub struct ShoutNeeds {
+        /// The text.
+        from: One<Text>,
+    }
+}
+
+/// Makes a text loud. Its bytes do not depend on `unused`.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shout {
+    marks: String,
+    #[serde(default)]
+    unused: i64,
+    #[serde(default)]
+    millis: u64,
+}
+
+impl Kind for Shout {
+    const NAME: &'static str = "shout";
+    const REVISION: u32 = 1;
+    const RUNTIME: Runtime = Runtime::Native;
+    const SEEDED: bool = false;
+    const ABOUT: &'static str = "Makes a text loud.";
+    const EXAMPLE: &'static str = "marks: /tmp";
+    type Needs = ShoutNeeds;
+    type Makes = Text;
+}
+
+pub fn catalog() -> Catalog {
+    Catalog::new([Entry::of::<Say>(), Entry::of::<Join>(), Entry::of::<Shout>()])
+}
+
+pub fn work() -> ExitCode {
+    serve(&[Body::of(say), Body::of(join), Body::of(shout)], &[])
+}
+
+fn mark(marks: &str, context: &Context) -> Result<(), Halt> {
+    let name = context.task().replace('/', "-");
+    fs::write(Path::new(marks).join(format!("{name}.{}", std::process::id())), "")?;
+    Ok(())
+}
+
+fn pause(millis: u64, context: &Context) -> Result<(), Halt> {
+    for _ in 0..millis / 10 {
+        if context.should_stop() {
+            return Err(Interrupted.into());
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+fn write(context: &Context, text: &str) -> Result<Made, Halt> {
+    fs::write(context.out("text"), text)?;
+    Ok(Made::new().scalar("length", text.len() as f64)?)
+}
+
+fn say(spec: Say, _: NoNeeds, context: &mut Context) -> Result<Made, Halt> {
+    mark(&spec.marks, context)?;
+    for step in 0..10 {
+        context.metric("loss", step, 1.0 / (step + 1) as f64)?;
+        context.progress(step + 1, 10);
+    }
+    pause(spec.millis, context)?;
+    match spec.how.as_str() {
+        "" | "fine" => {}
+        "diverge" => context.metric("loss", 11, f64::NAN).map_err(NotFinite::diverged)?,
+        "panic" => panic!("no idea what to do"),
+        "reject" => return Err("the text is not to my taste".into()),
+        "full" => return Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into()),
+        "abort" => {
+            eprintln!("about to abort");
+            std::process::abort()
+        }
+        "exit" => std::process::exit(0),
+        "kill" => rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)?,
+        "hang" => loop {
+            thread::sleep(Duration::from_hours(1));
+        },
+        "link" => std::os::unix::fs::symlink("/etc/passwd", context.out("text2"))?,
+        "environment" => {
+            let names: Vec<String> =
+                std::env::vars().map(|(name, _)| name).filter(|n| !n.starts_with("ISOFLOP")).collect();
+            return write(context, &names.join(" "));
+        }
+        "child" => {
+            // A grandchild that outlives its parent, holds what it can and ignores SIGTERM.
+            std::process::Command::new("sh").args(["-c", "trap '' TERM; sleep 1000"]).spawn()?;
+        }
+        "fd" => {
+            let open: Vec<String> = fs::read_dir("/dev/fd")?
+                .flatten()
+                .filter_map(|e| Some(fs::read_link(e.path()).ok()?.display().to_string()))
+                .filter(|to| !to.starts_with("pipe:") && !to.starts_with("/dev/") && !to.starts_with("/proc/"))
+                .collect();
+            return write(context, &open.join(" "));
+        }
+        other => return Err(format!("no such trick: {other}").into()),
+    }
+    write(context, &spec.text)
+}
+
+fn join(spec: Join, needs: JoinNeeds, context: &mut Context) -> Result<Made, Halt> {
+    mark(&spec.marks, context)?;
+    let mut text = String::new();
+    for (label, part) in &needs.parts {
+        text += label;
+        text += ":";
+        text += &fs::read_to_string(part.file("text"))?;
+        text += " ";
+    }
+    write(context, text.trim_end())
+}
+
+fn shout(spec: Shout, needs: ShoutNeeds, context: &mut Context) -> Result<Made, Halt> {
+    mark(&spec.marks, context)?;
+    pause(spec.millis, context)?;
+    let text = fs::read_to_string(needs.from.file("text"))?;
+    if text.is_empty() {
+        return Err(Diverged("nothing to shout".into()).into());
+    }
+    Ok(write(context, &text.to_uppercase())?.inherit(&needs.from))
+}

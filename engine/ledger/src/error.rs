@@ -1,0 +1,130 @@
+//! What can go wrong with the ledger, by cause.
+
+use isoflop_contract::Key;
+
+use crate::{id::RunId, server::ServerError};
+
+/// Why the ledger could not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The private server could not be found, made or started.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// The database's address is not one.
+    #[error(
+        "the database address {place} cannot be read: {source}; it looks like postgres://user:password@host:5432/database"
+    )]
+    Address {
+        /// The address without its password.
+        place: String,
+        /// Why.
+        source: sqlx::Error,
+    },
+    /// No connection, after trying for a while.
+    #[error(
+        "cannot reach the ledger at {place}: {source}; check that the server runs and that this machine may connect to it"
+    )]
+    Unreachable {
+        /// Which server.
+        place: String,
+        /// The last failure.
+        source: sqlx::Error,
+    },
+    /// The server refused the user, the password or the database.
+    #[error("the ledger at {place} refused the connection: {source}; check user, password and database name")]
+    Refused {
+        /// Which server.
+        place: String,
+        /// What it said.
+        source: sqlx::Error,
+    },
+    /// The server has no space left.
+    #[error(
+        "the ledger at {place} has no disk space left: {source}; nothing that was recorded is lost: make room there and run again"
+    )]
+    Full {
+        /// Which server.
+        place: String,
+        /// What it said.
+        source: sqlx::Error,
+    },
+    /// The server is older than what is supported.
+    #[error("the ledger at {place} runs Postgres {found}; 15 or later is needed")]
+    TooOld {
+        /// Which server.
+        place: String,
+        /// Its version.
+        found: String,
+    },
+    /// The tables could not be brought up to date.
+    #[error("the ledger's tables at {place} cannot be brought up to date: {source}")]
+    Migration {
+        /// Which server.
+        place: String,
+        /// Why.
+        source: sqlx::migrate::MigrateError,
+    },
+    /// The tables belong to a newer isoflop.
+    #[error(
+        "the ledger at {place} was written by a newer isoflop (migration {version}); use that version or a later one"
+    )]
+    Newer {
+        /// Which server.
+        place: String,
+        /// The migration that this program does not know.
+        version: i64,
+    },
+    /// Somebody else has taken the key over; what this engine made under the old lease is not recorded.
+    #[error("the lease on key {} was lost (fence {fence}); another engine has taken it over, so this attempt does not count", .key.short())]
+    LeaseLost {
+        /// The key.
+        key: Key,
+        /// The fence of the lost lease.
+        fence: i64,
+    },
+    /// A run that is not in the ledger.
+    #[error("no run `{0}` in the ledger; `isoflop runs` lists them")]
+    NoRun(String),
+    /// A prefix of several runs' ids.
+    #[error("`{prefix}` could be any of {count} runs; give more of the id")]
+    Ambiguous {
+        /// What was given.
+        prefix: String,
+        /// How many runs begin with it.
+        count: usize,
+    },
+    /// Two different values for what is recorded once.
+    #[error("run {run} has already ended as {found}; it cannot end again as {wanted}")]
+    Ended {
+        /// The run.
+        run: RunId,
+        /// How it ended.
+        found: String,
+        /// How it was to end.
+        wanted: String,
+    },
+    /// A row that cannot be right.
+    #[error("the ledger holds a bad row: {what}; it was changed by other hands or is damaged")]
+    BadRow {
+        /// Which, and why.
+        what: String,
+    },
+    /// A value that has no place in the ledger.
+    #[error("{what} cannot be recorded: {why}")]
+    Unfit {
+        /// The value.
+        what: String,
+        /// Why.
+        why: String,
+    },
+    /// Anything else the database said.
+    #[error("the ledger at {place} could not {doing}: {source}")]
+    Query {
+        /// Which server.
+        place: String,
+        /// What was tried.
+        doing: &'static str,
+        /// What it said.
+        source: sqlx::Error,
+    },
+}

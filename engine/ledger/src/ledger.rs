@@ -1,0 +1,214 @@
+//! The way in: connects, brings the tables up to date, and tries again when a connection breaks.
+//!
+//! Every public method is one transaction that may be repeated: a connection that breaks after the commit and before the answer leaves
+//! nobody knowing which it was, so each is written so that a second time changes nothing.
+
+use std::{
+    str::FromStr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use sqlx::{
+    ConnectOptions, Connection, PgConnection, PgPool,
+    migrate::{MigrateError, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::sync::RwLock;
+
+use crate::{
+    error::LedgerError,
+    fault::{Cure, Fault},
+    holder::Holder,
+    place::Place,
+};
+
+/// The tables, in order.
+static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
+
+/// The schema that all tables are in, so that a shared server's `public` stays clean.
+const SCHEMA: &str = "isoflop";
+
+/// How long a lost connection is tried for.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long the first connection is tried for: a wrong address should be told soon.
+const FIRST_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long one try may take: a connection can die without a word.
+const SILENCE: Duration = Duration::from_mins(1);
+
+/// The number of the lock under which the schema is made: "isoflop" in a few digits.
+const SCHEMA_LOCK: i64 = 0x0069_736f_666c_6f70;
+
+/// The ledger. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Ledger(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    place: Place,
+    holder: Holder,
+    connections: RwLock<Connections>,
+}
+
+/// The pool in use. A broken one is thrown away as a whole, so that no later call meets one more of its dead connections.
+#[derive(Debug, Clone)]
+struct Connections {
+    generation: u64,
+    options: PgConnectOptions,
+    pool: PgPool,
+}
+
+impl Connections {
+    fn new(generation: u64, options: PgConnectOptions) -> Self {
+        let pool = PgPoolOptions::new()
+            .max_connections(6)
+            .acquire_timeout(Duration::from_secs(5))
+            .test_before_acquire(false)
+            .connect_lazy_with(options.clone());
+        Self { generation, options, pool }
+    }
+}
+
+impl Ledger {
+    /// Connects to the ledger at `place`, starting a private server if need be, and brings its tables up to date.
+    pub async fn open(place: Place) -> Result<Self, LedgerError> {
+        let options = address(&place).await?;
+        let connections = RwLock::new(Connections::new(0, options));
+        let ledger = Self(Arc::new(Shared { place, holder: Holder::here(), connections }));
+        ledger.within(FIRST_PATIENCE, "be prepared", |pool| ledger.prepare(pool)).await?;
+        Ok(ledger)
+    }
+
+    /// Which ledger this is, for messages.
+    pub fn place(&self) -> &Place {
+        &self.0.place
+    }
+
+    /// Who this engine is: the holder of all leases claimed through this ledger.
+    pub fn holder(&self) -> &Holder {
+        &self.0.holder
+    }
+
+    /// Closes all connections. A private server goes on running.
+    pub async fn close(&self) {
+        let pool = self.0.connections.read().await.pool.clone();
+        pool.close().await;
+    }
+
+    /// Does `work`, again after a lost connection, for up to half a minute. `doing` completes "the ledger could not".
+    pub(crate) async fn with<T, W, F>(&self, doing: &'static str, work: W) -> Result<T, LedgerError>
+    where
+        W: Fn(PgPool) -> F,
+        F: Future<Output = Result<T, Fault>>,
+    {
+        self.within(PATIENCE, doing, work).await
+    }
+
+    async fn within<T, W, F>(&self, patience: Duration, doing: &'static str, work: W) -> Result<T, LedgerError>
+    where
+        W: Fn(PgPool) -> F,
+        F: Future<Output = Result<T, Fault>>,
+    {
+        let mut deadline: Option<Instant> = None;
+        let mut pause = Duration::from_millis(5);
+        loop {
+            let Connections { generation, options, pool } = self.0.connections.read().await.clone();
+            let source = match tokio::time::timeout(SILENCE, Box::pin(work(pool))).await {
+                Ok(Ok(done)) => return Ok(done),
+                Ok(Err(Fault::Final(error))) => return Err(error),
+                Ok(Err(Fault::Sql(source))) => source,
+                Err(_) => sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()),
+            };
+            let place = || self.0.place.to_string();
+            match Cure::of(&source) {
+                Cure::Reconnect | Cure::Again => {}
+                Cure::Room => return Err(LedgerError::Full { place: place(), source }),
+                Cure::Credentials => return Err(LedgerError::Refused { place: place(), source }),
+                Cure::None => return Err(LedgerError::Query { place: place(), doing, source }),
+            }
+            if Instant::now() > *deadline.get_or_insert_with(|| Instant::now() + patience) {
+                return Err(self.unreachable(&options, source).await);
+            }
+            if Cure::of(&source) == Cure::Reconnect {
+                self.reconnect(generation).await?;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+    }
+
+    /// Replaces the pool of `generation`, after seeing to it that a private server runs. Whoever comes second finds it done.
+    async fn reconnect(&self, generation: u64) -> Result<(), LedgerError> {
+        let mut connections = self.0.connections.write().await;
+        if connections.generation == generation {
+            let options = address(&self.0.place).await?;
+            *connections = Connections::new(generation + 1, options);
+        }
+        Ok(())
+    }
+
+    /// The error for a server that cannot be reached; with the reason of one more try, since a pool tells only that it waited.
+    async fn unreachable(&self, options: &PgConnectOptions, source: sqlx::Error) -> LedgerError {
+        let last = tokio::time::timeout(Duration::from_secs(2), PgConnection::connect_with(options)).await;
+        let source = match last {
+            Ok(Err(reason)) => reason,
+            _ => source,
+        };
+        let place = self.0.place.to_string();
+        match Cure::of(&source) {
+            Cure::Credentials => LedgerError::Refused { place, source },
+            _ => LedgerError::Unreachable { place, source },
+        }
+    }
+
+    /// Checks the server's version and brings the tables up to date. Where they are, that takes two questions.
+    async fn prepare(&self, pool: PgPool) -> Result<(), Fault> {
+        let place = || self.0.place.to_string();
+        let (number, found, prepared): (i32, String, bool) = sqlx::query_as(
+            "select current_setting('server_version_num')::int, current_setting('server_version'), \
+             to_regclass('isoflop._sqlx_migrations') is not null",
+        )
+        .fetch_one(&pool)
+        .await?;
+        if number < 150_000 {
+            return Err(LedgerError::TooOld { place: place(), found }.into());
+        }
+        if prepared {
+            let applied: Vec<(i64, bool, Vec<u8>)> =
+                sqlx::query_as("select version, success, checksum from _sqlx_migrations order by version")
+                    .fetch_all(&pool)
+                    .await?;
+            let known = MIGRATIONS.iter().map(|m| (m.version, true, m.checksum.to_vec()));
+            if known.eq(applied) {
+                return Ok(());
+            }
+        } else {
+            let mut transaction = pool.begin().await?;
+            sqlx::query("select pg_advisory_xact_lock($1)").bind(SCHEMA_LOCK).execute(&mut *transaction).await?;
+            sqlx::query("create schema if not exists isoflop").execute(&mut *transaction).await?;
+            transaction.commit().await?;
+        }
+        MIGRATIONS.run(&pool).await.map_err(|error| match error {
+            MigrateError::VersionMissing(version) => LedgerError::Newer { place: place(), version }.into(),
+            MigrateError::Execute(source) => Fault::Sql(source),
+            source => LedgerError::Migration { place: place(), source }.into(),
+        })
+    }
+}
+
+/// How to connect to `place`; for a private server, after seeing to it that it runs.
+async fn address(place: &Place) -> Result<PgConnectOptions, LedgerError> {
+    let url = match place {
+        Place::Url(url) => url.clone(),
+        Place::Private(server) => {
+            let server = server.clone();
+            let started = tokio::task::spawn_blocking(move || server.ensure()).await;
+            started.expect("starting a server does not panic")?
+        }
+    };
+    let options =
+        PgConnectOptions::from_str(&url).map_err(|source| LedgerError::Address { place: place.to_string(), source })?;
+    Ok(options.application_name(SCHEMA).options([("search_path", SCHEMA)]).disable_statement_logging())
+}

@@ -1,0 +1,41 @@
+//! The ledger: all facts about what was run, on Postgres.
+//!
+//! **Events** are facts, chained by hash within a run and appended in the same transaction as the state they tell of. **Results** say
+//! what stands under a key, **leases** who may run one, **attempts** who did. [`Ledger`] is the way in: reads answer with plain values
+//! ([`view`], [`Past`]), writes are one transaction each and may be repeated after a lost connection without doubling anything. With no
+//! shared server, [`server::PrivateServer`] runs one in the project's own folder.
+//!
+//! The tables are described in `migrations/README.md`.
+
+mod at;
+mod attempt;
+mod begin;
+mod bytes;
+mod chain;
+mod claim;
+mod error;
+pub mod event;
+mod fault;
+mod finish;
+mod holder;
+mod id;
+mod lease;
+mod ledger;
+mod past;
+mod place;
+mod read;
+mod recall;
+mod run;
+pub mod server;
+pub mod view;
+
+pub use attempt::{AttemptOutcome, Ending, Metric};
+pub use error::LedgerError;
+pub use event::Event;
+pub use holder::{Holder, NotAHolder};
+pub use id::{AttemptId, RunId};
+pub use lease::{Claim, LENGTH as LEASE_LENGTH, Lease, Purpose, RENEWAL as LEASE_RENEWAL};
+pub use ledger::Ledger;
+pub use past::{Past, PastOutcome};
+pub use place::Place;
+pub use run::{PlanTask, Run, RunHead, RunState, TaskOutcome};

@@ -1,0 +1,270 @@
+//! Forms: values as they are written, with templates compiled, ready to be evaluated in every cell.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
+
+use isoflop_contract::{Value, catalog::Segment};
+
+use crate::{
+    braces::{self, Part},
+    finding::{Finding, Inbox},
+    source::{Origin, Sources, Span},
+    template::{Compiled, Engine, ExpressionError, Scope},
+    yaml::{Kind, Node, what},
+};
+
+/// A value as it is written.
+pub(crate) struct Form<'e> {
+    span: Span,
+    body: Body<'e>,
+}
+
+enum Body<'e> {
+    Plain(Value),
+    One(Piece<'e>),
+    Mixed(Vec<Piece<'e>>),
+    List(Vec<Form<'e>>),
+    Map(Vec<(String, Span, Form<'e>)>),
+    /// Its template could not be read; that has been said.
+    Broken,
+}
+
+enum Piece<'e> {
+    Text(String),
+    Expression { compiled: Compiled<'e>, text: String },
+}
+
+/// What reading forms needs.
+pub(crate) struct Reader<'r, 'e> {
+    pub(crate) engine: &'e Engine,
+    pub(crate) sources: &'r Sources,
+    pub(crate) names: &'r BTreeSet<&'r str>,
+}
+
+impl<'e> Reader<'_, 'e> {
+    /// Compiles every template in a node. What is wrong goes to the inbox.
+    pub(crate) fn form(&self, node: &Node, inbox: &mut Inbox) -> Form<'e> {
+        let body = match &node.kind {
+            Kind::Text(text) if text.contains("{{") || text.contains("{%") => self.text(node.span, text, inbox),
+            Kind::List(items) => {
+                let items: Vec<Form<'e>> = items.iter().map(|item| self.form(item, inbox)).collect();
+                Body::List(items)
+            }
+            Kind::Map(entries) => Body::Map(
+                entries
+                    .iter()
+                    .map(|entry| (entry.key.clone(), entry.key_span, self.form(&entry.value, inbox)))
+                    .collect(),
+            ),
+            Kind::Refused => Body::Broken,
+            _ => Body::Plain(node.plain()),
+        };
+        Form { span: node.span, body }
+    }
+
+    fn text(&self, span: Span, text: &str, inbox: &mut Inbox) -> Body<'e> {
+        let parts = match braces::parts(text) {
+            Ok(parts) => parts,
+            Err(error) => {
+                inbox.push(located(self.sources, span, text, error));
+                return Body::Broken;
+            }
+        };
+        let mut broken = false;
+        let mut piece = |part: &Part<'_>| match part {
+            Part::Text(text) => Some(Piece::Text((*text).to_owned())),
+            Part::Expression(expression) => {
+                let compiled = self.engine.compile(expression).and_then(|compiled| {
+                    compiled.check_names(self.names)?;
+                    Ok(compiled)
+                });
+                match compiled {
+                    Ok(compiled) => Some(Piece::Expression { compiled, text: (*expression).to_owned() }),
+                    Err(error) => {
+                        inbox.push(located(self.sources, span, expression, error));
+                        broken = true;
+                        None
+                    }
+                }
+            }
+        };
+        let body = match braces::only(&parts) {
+            Some(expression) => piece(&Part::Expression(expression)).map(Body::One),
+            None => Some(Body::Mixed(parts.iter().filter_map(&mut piece).collect())),
+        };
+        body.filter(|_| !broken).unwrap_or(Body::Broken)
+    }
+}
+
+/// A finding about a part of a scalar: at the part, if the scalar's source shows it as it is.
+pub(crate) fn located(sources: &Sources, span: Span, within: &str, error: ExpressionError) -> Finding {
+    let place = place(sources, span, within, error.range);
+    Finding::new(error.code, error.message).at(place, "here").maybe_hint(error.hint)
+}
+
+/// Where a part of a scalar stands: exactly, if the text around it stands once in the source as it is (no escapes, no folded lines), or
+/// else the scalar.
+fn place(sources: &Sources, span: Span, within: &str, range: Option<Range<usize>>) -> Span {
+    let raw = sources.slice(span);
+    let mut found = raw.match_indices(within);
+    match (found.next(), found.next()) {
+        (Some((at, _)), None) if !within.is_empty() => {
+            let blank = within.len() - within.trim_start().len();
+            let range = range.unwrap_or(blank..within.trim_end().len().max(blank));
+            Span { source: span.source, start: span.start + at + range.start, end: span.start + at + range.end }
+        }
+        _ => first_line(sources, span),
+    }
+}
+
+/// A span cut to its first line.
+pub(crate) fn first_line(sources: &Sources, span: Span) -> Span {
+    let raw = sources.slice(span);
+    let line = raw.split('\n').next().unwrap_or("").trim_end();
+    Span { end: span.start + line.len(), ..span }
+}
+
+impl Form<'_> {
+    /// Where it is written.
+    pub(crate) fn span(&self) -> Span {
+        self.span
+    }
+
+    /// Whether every template in it could be read.
+    pub(crate) fn is_sound(&self) -> bool {
+        match &self.body {
+            Body::Broken => false,
+            Body::List(items) => items.iter().all(Form::is_sound),
+            Body::Map(entries) => entries.iter().all(|(_, _, form)| form.is_sound()),
+            _ => true,
+        }
+    }
+
+    /// The value with these variables. Complaints are added to `findings`; `None` if there are any.
+    pub(crate) fn evaluate(&self, scope: &Scope, sources: &Sources, findings: &mut Vec<Finding>) -> Option<Value> {
+        match &self.body {
+            Body::Plain(value) => Some(value.clone()),
+            Body::One(piece) => self.piece(piece, scope, sources, findings),
+            Body::Mixed(pieces) => {
+                let mut text = String::new();
+                for piece in pieces {
+                    match self.piece(piece, scope, sources, findings)? {
+                        Value::String(part) => text.push_str(&part),
+                        value @ (Value::Number(_) | Value::Bool(_)) => text.push_str(&value.to_string()),
+                        other => {
+                            let message = format!("{} cannot stand inside a text", what(&other));
+                            let Piece::Expression { text, .. } = piece else { return None };
+                            findings.push(
+                                Finding::new("not-a-scalar", message)
+                                    .at(place(sources, self.span, text, None), "here")
+                                    .hint("a scalar that is exactly one `{{ expression }}` takes any value"),
+                            );
+                            return None;
+                        }
+                    }
+                }
+                Some(Value::String(text))
+            }
+            Body::List(items) => {
+                let values: Vec<Option<Value>> =
+                    items.iter().map(|item| item.evaluate(scope, sources, findings)).collect();
+                values.into_iter().collect::<Option<Vec<_>>>().map(Value::Array)
+            }
+            Body::Map(entries) => {
+                let mut values = serde_json::Map::new();
+                let mut whole = true;
+                for (name, _, form) in entries {
+                    match form.evaluate(scope, sources, findings) {
+                        Some(value) => drop(values.insert(name.clone(), value)),
+                        None => whole = false,
+                    }
+                }
+                whole.then_some(Value::Object(values))
+            }
+            Body::Broken => None,
+        }
+    }
+
+    fn piece(&self, piece: &Piece<'_>, scope: &Scope, sources: &Sources, findings: &mut Vec<Finding>) -> Option<Value> {
+        match piece {
+            Piece::Text(text) => Some(Value::String(text.clone())),
+            Piece::Expression { compiled, text } => match compiled.evaluate(scope) {
+                Ok(value) => Some(value),
+                Err(error) => {
+                    findings.push(located(sources, self.span, text, error));
+                    None
+                }
+            },
+        }
+    }
+
+    /// Where the value at `path` is written: the value if it is a scalar, else its key; or what it came with.
+    pub(crate) fn place(&self, path: &[Segment], sources: &Sources) -> Option<Span> {
+        let mut form = self;
+        let mut key = None;
+        for segment in path {
+            let next = match (&form.body, segment) {
+                (Body::Map(entries), Segment::Field(field)) => {
+                    entries.iter().find(|(name, _, _)| name == field).map(|(_, key, form)| (Some(*key), form))
+                }
+                (Body::List(items), Segment::Index(index)) => items.get(*index).map(|form| (None, form)),
+                _ => None,
+            };
+            let Some((next_key, next)) = next else { break };
+            (key, form) = (next_key, next);
+        }
+        match &form.body {
+            Body::List(_) | Body::Map(_) if std::ptr::eq(form, self) => None,
+            Body::List(_) | Body::Map(_) => Some(key.unwrap_or_else(|| first_line(sources, form.span))),
+            _ => Some(first_line(sources, form.span)),
+        }
+    }
+
+    /// Where the key at the end of `path` is written.
+    pub(crate) fn key(&self, path: &[Segment], field: &str) -> Option<Span> {
+        let mut form = self;
+        let mut last = None;
+        let end = match path.last() {
+            Some(Segment::Field(name)) if name == field => None,
+            _ => Some(Segment::Field(field.to_owned())),
+        };
+        for segment in path.iter().chain(&end) {
+            form = match (&form.body, segment) {
+                (Body::Map(entries), Segment::Field(name)) => {
+                    let (_, key, next) = entries.iter().find(|(entry, _, _)| entry == name)?;
+                    last = Some(*key);
+                    next
+                }
+                (Body::List(items), Segment::Index(index)) => items.get(*index)?,
+                _ => return None,
+            };
+        }
+        last
+    }
+
+    /// Where each leaf is written, by dotted path.
+    pub(crate) fn origins(&self, sources: &Sources) -> BTreeMap<String, Origin> {
+        let mut origins = BTreeMap::new();
+        self.collect("", sources, &mut origins);
+        origins
+    }
+
+    fn collect(&self, path: &str, sources: &Sources, into: &mut BTreeMap<String, Origin>) {
+        let child = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+        match &self.body {
+            Body::Map(entries) if !entries.is_empty() => {
+                for (name, _, form) in entries {
+                    form.collect(&child(name), sources, into);
+                }
+            }
+            Body::List(items) if !items.is_empty() => {
+                for (index, form) in items.iter().enumerate() {
+                    form.collect(&child(&index.to_string()), sources, into);
+                }
+            }
+            _ => drop(into.insert(path.to_owned(), sources.origin(self.span))),
+        }
+    }
+}

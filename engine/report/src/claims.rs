@@ -1,0 +1,374 @@
+//! Claims judged: each sentence of a paper against the numbers there are.
+//!
+//! A check is an expression over these functions; every call is recorded with its value, the number of cells behind it and what they made.
+//!
+//! | function | value |
+//! |---|---|
+//! | `mean`, `std`, `min`, `max` `(group, scalar, axis=…)` | of all cells of the group at these values of axes |
+//! | `values(group, scalar, axis=…)` | their list, in the plan's order |
+//! | `value(group, scalar, axis=…)` | of the one cell there |
+//! | `count(group, scalar, axis=…)` | how many of them made one: a diverged cell does not count |
+//! | `spearman(group, x, y, axis=…)` | the rank correlation of two scalars |
+//!
+//! A list as an axis's value (`size=['s', 'm']`) means any of them. The scalars `compute`, `params` and `macs` of what was trained for a cell
+//! are known even where no task recorded them. **Divergence is never averaged away**: a call that meets a cell without the number makes its
+//! claim not tested, and says why. So does a name that is not there.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use isoflop_contract::{Digest, Value};
+use isoflop_plan::{
+    Claim, Plan,
+    template::{Expression, Function, Functions},
+};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    facts::{Facts, State, TaskFacts},
+    number, stats,
+    variant::{plain, trained},
+};
+
+/// What the numbers say to a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// The check holds.
+    Reproduced,
+    /// It does not.
+    Contradicted,
+    /// It cannot be decided from what there is.
+    NotTested,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Reproduced => "reproduced",
+            Self::Contradicted => "contradicted",
+            Self::NotTested => "not-tested",
+        })
+    }
+}
+
+/// A claim with its verdict.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Judged {
+    /// The claim's name.
+    pub name: String,
+    /// The sentence.
+    pub says: String,
+    /// Where the sentence stands.
+    pub source: Option<String>,
+    /// The expression that decides it.
+    pub check: String,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Why, in one line: the calls with their values, or what is missing.
+    pub evidence: String,
+    /// Every call that was answered, in order, each once.
+    pub calls: Vec<Call>,
+    /// Where the check is written, `study.yaml:40`.
+    pub place: String,
+}
+
+/// One call that a check made.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Call {
+    /// As in `mean(eval.scores.alignment, size=l)`.
+    pub call: String,
+    /// Its value.
+    pub value: Value,
+    /// How many cells are behind it.
+    pub n: usize,
+    /// Those cells.
+    pub tasks: Vec<Cited>,
+}
+
+/// A number that a call used.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Cited {
+    /// The task that made it.
+    pub task: String,
+    /// What the task made.
+    pub digest: Option<Digest>,
+    /// The number; of a correlation, the second of the two.
+    pub value: f64,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = match &self.value {
+            Value::Array(values) => {
+                let values: Vec<String> =
+                    values.iter().filter_map(Value::as_f64).map(|v| number::short(v, 4)).collect();
+                format!("[{}]", values.join(", "))
+            }
+            value => value.as_f64().map_or_else(|| value.to_string(), |value| number::short(value, 4)),
+        };
+        write!(f, "{} = {value} (n = {})", self.call, self.n)
+    }
+}
+
+/// Judges every claim of the plan.
+pub fn judge(plan: &Plan, facts: &Facts) -> Vec<Judged> {
+    judge_all(&plan.claims, facts)
+}
+
+/// Judges these claims.
+pub fn judge_all(claims: &[Claim], facts: &Facts) -> Vec<Judged> {
+    let table = Arc::new(Table::of(facts));
+    claims.iter().map(|claim| judge_claim(claim, &table)).collect()
+}
+
+/// The object that `claims --json` prints.
+pub fn to_json(claims: &[Judged]) -> Value {
+    let claims: Vec<Value> = claims
+        .iter()
+        .map(|claim| {
+            json!({
+                "name": claim.name,
+                "verdict": claim.verdict,
+                "evidence": claim.evidence,
+                "says": claim.says,
+                "source": claim.source,
+                "check": claim.check,
+                "place": claim.place,
+                "calls": claim.calls,
+            })
+        })
+        .collect();
+    json!({"version": 1, "claims": claims})
+}
+
+fn judge_claim(claim: &Claim, table: &Arc<Table>) -> Judged {
+    let record = Arc::new(Mutex::new(Record::default()));
+    let value =
+        Expression::compile(&claim.check).and_then(|e| e.evaluate(&BTreeMap::new(), &functions(table, &record)));
+    let record = std::mem::take(&mut *record.lock().unwrap_or_else(PoisonError::into_inner));
+    let calls = |calls: &[Call]| calls.iter().map(Call::to_string).collect::<Vec<_>>().join("; ");
+    let (verdict, evidence) = match (record.missing, value) {
+        (Some(missing), _) => (Verdict::NotTested, missing),
+        (None, Err(error)) => {
+            let hint = error.hint.map_or_else(String::new, |hint| format!(" ({hint})"));
+            (Verdict::NotTested, format!("the check cannot be evaluated: {}{hint}", error.message))
+        }
+        (None, Ok(Value::Bool(true))) => (Verdict::Reproduced, calls(&record.calls)),
+        (None, Ok(Value::Bool(false))) => (Verdict::Contradicted, calls(&record.calls)),
+        (None, Ok(other)) => (Verdict::NotTested, format!("the check gives {other}, which is neither true nor false")),
+    };
+    // A check without a call compares constants: it says nothing about what was measured.
+    let (verdict, evidence) = if verdict != Verdict::NotTested && record.calls.is_empty() {
+        (Verdict::NotTested, "the check asks for no measured number".to_owned())
+    } else {
+        (verdict, evidence)
+    };
+    Judged {
+        name: claim.name.clone(),
+        says: claim.says.clone(),
+        source: claim.source.clone(),
+        check: claim.check.clone(),
+        verdict,
+        evidence,
+        calls: record.calls,
+        place: claim.origin.to_string(),
+    }
+}
+
+/// What was asked while one check was evaluated.
+#[derive(Debug, Default)]
+struct Record {
+    calls: Vec<Call>,
+    missing: Option<String>,
+}
+
+/// The facts in the form calls ask for them: functions of a template outlive any borrow.
+struct Table {
+    groups: BTreeMap<String, Vec<Row>>,
+}
+
+struct Row {
+    task: TaskFacts,
+    scalars: BTreeMap<String, f64>,
+}
+
+impl Table {
+    fn of(facts: &Facts) -> Self {
+        let mut groups: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+        let index = facts.index();
+        for task in &facts.tasks {
+            let mut scalars = task.scalars.clone();
+            if let Some(trained) = trained(&index, task) {
+                let known = [
+                    ("compute", Some(trained.cost.flops)),
+                    ("params", trained.cost.params.map(|n| n as f64)),
+                    ("macs", trained.cost.macs.map(|n| n as f64)),
+                ];
+                for (name, value) in known {
+                    if let Some(value) = value {
+                        scalars.entry(name.to_owned()).or_insert(value);
+                    }
+                }
+            }
+            let task = TaskFacts { series: BTreeMap::new(), ..task.clone() };
+            groups.entry(task.group.clone()).or_default().push(Row { task, scalars });
+        }
+        Self { groups }
+    }
+
+    /// The rows of `group` at these values of axes.
+    fn rows(&self, group: &str, axes: &BTreeMap<String, Value>) -> Result<Vec<&Row>, String> {
+        let rows =
+            self.groups.get(group).ok_or_else(|| unknown("group", group, self.groups.keys().map(String::as_str)))?;
+        let known: BTreeSet<&str> = rows.iter().flat_map(|row| row.task.cell.iter().map(|(axis, _)| axis)).collect();
+        if let Some(axis) = axes.keys().find(|axis| !known.contains(axis.as_str())) {
+            return Err(unknown(&format!("axis of `{group}`"), axis, known));
+        }
+        let fits =
+            |row: &&Row| axes.iter().all(|(axis, want)| row.task.cell.get(axis).is_some_and(|have| alike(have, want)));
+        let found: Vec<&Row> = rows.iter().filter(fits).collect();
+        if found.is_empty() {
+            return Err(format!("no task of `{group}` is at {}", written(axes)));
+        }
+        Ok(found)
+    }
+
+    /// The number `scalar` of `row`, or why it has none.
+    fn scalar(&self, row: &Row, scalar: &str) -> Result<f64, String> {
+        let task = &row.task;
+        if !task.state.has_artifact() {
+            let why = task.message.as_ref().map_or_else(String::new, |message| format!(": {message}"));
+            let how = match task.state {
+                State::Waiting => "has not run",
+                State::Diverged => "diverged",
+                State::Failed => "failed",
+                _ => "was blocked",
+            };
+            return Err(format!("`{}` {how}{why}", task.name));
+        }
+        row.scalars.get(scalar).copied().ok_or_else(|| {
+            let others = self.groups.get(&task.group).into_iter().flatten().flat_map(|row| row.scalars.keys());
+            unknown(&format!("scalar of `{}`", task.name), scalar, others.map(String::as_str).collect::<BTreeSet<_>>())
+        })
+    }
+}
+
+/// Equal as people see it: `1` and `1.0` are, and so is any item of a list.
+fn alike(have: &Value, want: &Value) -> bool {
+    match want {
+        Value::Array(any) => any.iter().any(|want| alike(have, want)),
+        want => match (have.as_f64(), want.as_f64()) {
+            (Some(have), Some(want)) => have.total_cmp(&want).is_eq(),
+            _ => plain(have) == plain(want),
+        },
+    }
+}
+
+fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.into_iter().collect();
+    let near = known
+        .iter()
+        .map(|candidate| (strsim::normalized_damerau_levenshtein(name, candidate), candidate))
+        .filter(|(nearness, _)| *nearness > 0.55)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match near {
+        Some((_, near)) => format!("there is no {what} named `{name}`; did you mean `{near}`?"),
+        None if known.is_empty() => format!("there is no {what} named `{name}`; there are none"),
+        None => format!("there is no {what} named `{name}`; there are {}", known.join(", ")),
+    }
+}
+
+fn written(axes: &BTreeMap<String, Value>) -> String {
+    let parts: Vec<String> = axes.iter().map(|(axis, value)| format!("{axis}={}", plain(value))).collect();
+    parts.join(", ")
+}
+
+/// Makes a call's value of the numbers found: pairs of them, the first equal to the second where there is one scalar.
+type Reduce = fn(&[(f64, f64)]) -> Result<Value, String>;
+
+/// Name, number of scalars, and what is made of them.
+const FUNCTIONS: [(&str, usize, Reduce); 8] = [
+    ("mean", 1, |pairs| defined(stats::mean(&ys(pairs)), "a mean needs a value")),
+    ("std", 1, |pairs| defined(stats::std(&ys(pairs)), "a standard deviation needs two values")),
+    ("min", 1, |pairs| defined(stats::span(&ys(pairs)).map(|(low, _)| low), "a minimum needs a value")),
+    ("max", 1, |pairs| defined(stats::span(&ys(pairs)).map(|(_, high)| high), "a maximum needs a value")),
+    ("count", 1, |pairs| Ok(pairs.len().into())),
+    ("value", 1, |pairs| match pairs {
+        [(_, value)] => Ok((*value).into()),
+        pairs => Err(format!("`value` is of one cell and {} are there; name more axes, or use `mean`", pairs.len())),
+    }),
+    ("values", 1, |pairs| Ok(ys(pairs).into())),
+    ("spearman", 2, |pairs| {
+        defined(stats::spearman(pairs), "a rank correlation needs two cells, and neither side may be constant")
+    }),
+];
+
+fn ys(pairs: &[(f64, f64)]) -> Vec<f64> {
+    pairs.iter().map(|(_, y)| *y).collect()
+}
+
+fn defined(value: Option<f64>, otherwise: &str) -> Result<Value, String> {
+    value.filter(|value| value.is_finite()).map(Value::from).ok_or_else(|| otherwise.to_owned())
+}
+
+fn functions(table: &Arc<Table>, record: &Arc<Mutex<Record>>) -> Functions {
+    let function = |(name, scalars, reduce): (&'static str, usize, Reduce)| {
+        let (table, record) = (Arc::clone(table), Arc::clone(record));
+        let function: Function = Arc::new(move |arguments: &[Value], axes: &BTreeMap<String, Value>| {
+            let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
+            match call(&table, name, scalars, reduce, arguments, axes) {
+                Ok(call) => {
+                    let value = call.value.clone();
+                    if !record.calls.contains(&call) {
+                        record.calls.push(call);
+                    }
+                    Ok(value)
+                }
+                Err(reason) => {
+                    record.missing.get_or_insert_with(|| reason.clone());
+                    Err(reason)
+                }
+            }
+        });
+        (name.to_owned(), function)
+    };
+    FUNCTIONS.into_iter().map(function).collect()
+}
+
+fn call(
+    table: &Table,
+    name: &str,
+    scalars: usize,
+    reduce: Reduce,
+    arguments: &[Value],
+    axes: &BTreeMap<String, Value>,
+) -> Result<Call, String> {
+    let texts: Vec<&str> = arguments.iter().filter_map(Value::as_str).collect();
+    let usage = || match scalars {
+        1 => format!("write {name}('group', 'scalar', axis=value)"),
+        _ => format!("write {name}('group', 'x', 'y', axis=value)"),
+    };
+    let (group, wanted) = match texts.split_first() {
+        Some((group, wanted)) if wanted.len() == scalars && texts.len() == arguments.len() => (*group, wanted),
+        _ => return Err(format!("`{name}` was not given what it takes: {}", usage())),
+    };
+    let mut pairs = Vec::new();
+    let mut tasks = Vec::new();
+    for row in table.rows(group, axes)? {
+        if name == "count" && row.task.state == State::Diverged {
+            continue;
+        }
+        let (x, y) = (table.scalar(row, wanted[0])?, table.scalar(row, wanted[wanted.len() - 1])?);
+        pairs.push((x, y));
+        tasks.push(Cited { task: row.task.name.clone(), digest: row.task.digest, value: y });
+    }
+    let value = reduce(&pairs)?;
+    let what: Vec<String> = wanted.iter().map(|scalar| format!("{group}.{scalar}")).collect();
+    let at = if axes.is_empty() { String::new() } else { format!(", {}", written(axes)) };
+    Ok(Call { call: format!("{name}({}{at})", what.join(", ")), value, n: pairs.len(), tasks })
+}

@@ -1,0 +1,66 @@
+//! The claims with their verdicts.
+
+use super::Page;
+use crate::{
+    claims::{Judged, Verdict},
+    html::{escape, putln},
+    number,
+};
+
+/// The table, empty if the study claims nothing.
+pub fn section(page: &Page<'_>) -> String {
+    if page.claims.is_empty() {
+        return String::new();
+    }
+    let mut out = String::from(
+        "<p class=\"soft\">Each sentence is bound to a check over measured numbers. A claim is not tested where a number is missing; a diverged run is never averaged away.</p>\n\
+         <div class=\"wide\"><table class=\"claims\"><thead><tr><th scope=\"col\">verdict</th><th scope=\"col\">claim</th><th scope=\"col\">evidence</th></tr></thead><tbody>\n",
+    );
+    for (i, claim) in page.claims.iter().enumerate() {
+        let source = claim.source.as_ref().map_or_else(String::new, |source| format!("{} · ", escape(source)));
+        putln!(
+            out,
+            "<tr id=\"c{i}\"><td>{}</td><td><p class=\"says\">{}</p><div class=\"small soft\">{source}<code>{}</code> at <code>{}</code></div><div class=\"small\"><code>{}</code></div></td><td>{}</td></tr>",
+            badge(claim.verdict),
+            escape(&claim.says),
+            escape(&claim.name),
+            escape(&claim.place),
+            escape(&claim.check),
+            evidence(page, claim)
+        );
+    }
+    out.push_str("</tbody></table></div>\n");
+    out
+}
+
+fn badge(verdict: Verdict) -> String {
+    let (sign, word) = match verdict {
+        Verdict::Reproduced => ("✓", "reproduced"),
+        Verdict::Contradicted => ("✗", "contradicted"),
+        Verdict::NotTested => ("○", "not tested"),
+    };
+    format!("<span class=\"badge {verdict}\">{sign} {word}</span>")
+}
+
+fn evidence(page: &Page<'_>, claim: &Judged) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for call in &claim.calls {
+        let cited: Vec<String> = call
+            .tasks
+            .iter()
+            .take(24)
+            .map(|cited| format!("{} {}", page.link(&cited.task), number::sig(cited.value, 4)))
+            .collect();
+        let more = call.tasks.len().saturating_sub(24);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        lines.push(format!(
+            "<li><details><summary class=\"mono\">{}</summary><div class=\"small\">{}{more}</div></details></li>",
+            escape(&call.to_string()),
+            cited.join(" · ")
+        ));
+    }
+    if claim.verdict == Verdict::NotTested {
+        lines.push(format!("<li>{}</li>", escape(&claim.evidence)));
+    }
+    format!("<ul class=\"evidence\">{}</ul>", lines.concat())
+}

@@ -1,0 +1,74 @@
+//! The table of all tasks.
+
+use super::{Page, badge, short};
+use crate::{
+    facts::TaskFacts,
+    html::{escape, put, putln},
+    number::{cell, plural, seconds},
+};
+
+/// Scalars that a row shows at most.
+const SCALARS: usize = 4;
+
+/// One row a task, by group.
+pub fn section(page: &Page<'_>) -> String {
+    let mut out = String::new();
+    for group in page.facts.groups() {
+        let tasks: Vec<&TaskFacts> = page.facts.group(group).collect();
+        let columns = columns(&tasks);
+        let kind = tasks.first().map_or("", |task| task.kind.as_str());
+        let origin = tasks.first().map_or("", |task| task.origin.as_str());
+        put!(
+            out,
+            "<h3>{}</h3>\n<p class=\"small soft\">{} of kind <code>{}</code>, written at <code>{}</code></p>\n\
+             <div class=\"wide\"><table><thead><tr><th scope=\"col\">task</th><th scope=\"col\">state</th>",
+            escape(group),
+            plural(tasks.len(), "task"),
+            escape(kind),
+            escape(origin)
+        );
+        for column in &columns {
+            put!(out, "<th scope=\"col\" class=\"n\">{}</th>", escape(&crate::figures::spoken(column)));
+        }
+        out.push_str("<th scope=\"col\" class=\"n\">time</th><th scope=\"col\">key</th><th scope=\"col\">digest</th></tr></thead><tbody>\n");
+        for task in tasks {
+            out.push_str(&row(page, task, &columns));
+        }
+        out.push_str("</tbody></table></div>\n");
+    }
+    out
+}
+
+/// The scalars shown for a group: those with the fewest words in their names, which are the least special.
+fn columns<'a>(tasks: &[&'a TaskFacts]) -> Vec<&'a str> {
+    let mut names: Vec<&str> = Vec::new();
+    for name in tasks.iter().flat_map(|task| task.scalars.keys()) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    // The parts of a breakdown have a table of their own.
+    let whole = names.clone();
+    names.retain(|name| !whole.iter().any(|other| name.strip_prefix(other).is_some_and(|tail| tail.starts_with('_'))));
+    names.sort_by_key(|name| (name.matches('_').count(), *name));
+    names.truncate(SCALARS);
+    names
+}
+
+fn row(page: &Page<'_>, task: &TaskFacts, columns: &[&str]) -> String {
+    let mut out = format!("<tr><td>{}", page.link(&task.name));
+    if let Some(message) = task.message.as_ref().filter(|_| !task.state.has_artifact()) {
+        put!(out, "<div class=\"small soft\">{}</div>", escape(message));
+    }
+    put!(out, "</td><td>{}</td>", badge(task.state));
+    for column in columns {
+        match task.scalars.get(*column) {
+            Some(value) => put!(out, "<td class=\"n\" title=\"{value}\">{}</td>", cell(*value)),
+            None => put!(out, "<td class=\"n\"></td>"),
+        }
+    }
+    let digest = task.digest.map_or_else(String::new, |digest| short(&digest.to_string()));
+    let time = task.seconds.map_or_else(String::new, seconds);
+    putln!(out, "<td class=\"n\">{time}</td><td>{}</td><td>{digest}</td></tr>", short(&task.key.to_string()));
+    out
+}

@@ -1,0 +1,156 @@
+//! Variants: the tasks of a group that differ in nothing but a repetition, in the order of the size of what they trained.
+//!
+//! A matrix has axes that vary the thing studied (`size`, `variant`, `data`) and axes that only repeat it: those named `seed`, `repeat`,
+//! `replicate` or `trial`. A mean goes over the latter, never over the former.
+
+use std::collections::BTreeMap;
+
+use isoflop_contract::{Cell, Value};
+
+use crate::{
+    color::Ink,
+    facts::{Index, TaskFacts},
+    figure::{FAMILY_MARKS, Mark},
+    number,
+};
+
+const REPEATS: [&str; 4] = ["seed", "repeat", "replicate", "trial"];
+
+/// Whether `axis` only repeats.
+pub fn is_repeat(axis: &str) -> bool {
+    REPEATS.contains(&axis)
+}
+
+/// A scalar as people write it: strings without quotes.
+pub fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// One variant.
+#[derive(Debug, Clone)]
+pub struct Variant<'a> {
+    /// What tells it from the others: `td4`, or `size=s, data=dense` where more than one axis varies.
+    pub name: String,
+    /// Trainable parameters of what was trained for it.
+    pub params: Option<u64>,
+    /// Its repetitions, in the plan's order.
+    pub tasks: Vec<&'a TaskFacts>,
+    /// Its colour.
+    pub ink: Ink,
+    /// Its mark.
+    pub mark: Mark,
+}
+
+/// All variants among some tasks.
+#[derive(Debug, Clone, Default)]
+pub struct Variants<'a> {
+    /// What they differ in, as a heading: `size`, or `variant`.
+    pub axis: String,
+    /// The variants by size, and by the plan's order where sizes are equal or unknown.
+    pub list: Vec<Variant<'a>>,
+}
+
+impl Variant<'_> {
+    /// Name and size: `td4 · 1.31 M`.
+    pub fn caption(&self) -> String {
+        match self.params {
+            Some(params) => format!("{} · {}", self.name, number::with_prefix(params as f64, "")),
+            None => self.name.clone(),
+        }
+    }
+}
+
+impl Variants<'_> {
+    /// What captions are of: `size · parameters`.
+    pub fn heading(&self) -> String {
+        let axis = self.axis.replace('_', " ");
+        if self.list.iter().any(|variant| variant.params.is_some()) { format!("{axis} · parameters") } else { axis }
+    }
+}
+
+/// Sorts tasks into variants. Colours follow size where one axis varies, and its values where a second one is a family.
+pub fn variants<'a>(index: &Index<'a>, tasks: &[&'a TaskFacts]) -> Variants<'a> {
+    let mut values: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for task in tasks {
+        for (axis, value) in task.cell.iter().filter(|(axis, _)| !is_repeat(axis)) {
+            let seen = values.entry(axis).or_default();
+            if !seen.contains(&plain(value)) {
+                seen.push(plain(value));
+            }
+        }
+    }
+    let axes: Vec<&str> = axes_in_order(tasks).into_iter().filter(|axis| values[axis].len() > 1).collect();
+    let name = |cell: &Cell| match axes.as_slice() {
+        [] => String::new(),
+        [axis] => cell.get(axis).map_or_else(String::new, plain),
+        axes => {
+            let parts: Vec<String> =
+                axes.iter().filter_map(|axis| Some(format!("{axis}={}", plain(cell.get(axis)?)))).collect();
+            parts.join(", ")
+        }
+    };
+    let mut list: Vec<Variant<'a>> = Vec::new();
+    for task in tasks {
+        let name = if axes.is_empty() { task.group.clone() } else { name(&task.cell) };
+        match list.iter_mut().find(|variant| variant.name == name) {
+            Some(variant) => variant.tasks.push(task),
+            None => list.push(Variant {
+                name,
+                params: trained(index, task).and_then(|task| task.cost.params),
+                tasks: vec![task],
+                ink: Ink::Text,
+                mark: Mark::Disc,
+            }),
+        }
+    }
+    list.sort_by_key(|variant| variant.params.unwrap_or(u64::MAX)); // stable: the plan's order among equals
+    // With two axes or more, the one with the fewest values tells families apart.
+    let family = (axes.len() > 1).then(|| axes.iter().min_by_key(|axis| values[**axis].len())).flatten();
+    let n = list.len();
+    for (i, variant) in list.iter_mut().enumerate() {
+        let kind = family.and_then(|axis| {
+            let value = plain(variant.tasks.first()?.cell.get(axis)?);
+            values[axis].iter().position(|seen| *seen == value)
+        });
+        (variant.ink, variant.mark) = match kind {
+            Some(i) => (Ink::family(i), FAMILY_MARKS[i % FAMILY_MARKS.len()]),
+            None => (Ink::step(i, n), Mark::Disc),
+        };
+    }
+    let axis = if axes.is_empty() { "task".to_owned() } else { axes.join(" and ") };
+    Variants { axis, list }
+}
+
+fn axes_in_order<'a>(tasks: &[&'a TaskFacts]) -> Vec<&'a str> {
+    let mut axes: Vec<&str> = Vec::new();
+    for (axis, _) in tasks.iter().flat_map(|task| task.cell.iter()) {
+        if !is_repeat(axis) && !axes.contains(&axis) {
+            axes.push(axis);
+        }
+    }
+    axes
+}
+
+/// The dearest task with a parameter count that `task` rests on and that was made for its cell: what was trained for it. Tasks shared by other
+/// cells (data, a judge) are passed over unless there is nothing else.
+pub fn trained<'a>(index: &Index<'a>, task: &'a TaskFacts) -> Option<&'a TaskFacts> {
+    let shares = |other: &TaskFacts| {
+        !other.cell.is_empty() && other.cell.iter().all(|(axis, value)| task.cell.get(axis) == Some(value))
+    };
+    let dearest = |tasks: &[&'a TaskFacts]| {
+        tasks
+            .iter()
+            .copied()
+            .filter(|task| task.cost.params.is_some())
+            .max_by(|a, b| a.cost.flops.total_cmp(&b.cost.flops))
+    };
+    let lineage = index.lineage([task.name.as_str()]);
+    if task.cell.is_empty() {
+        return if task.cost.params.is_some() { Some(task) } else { None };
+    }
+    let own: Vec<&TaskFacts> = lineage.into_iter().filter(|other| shares(other)).collect();
+    dearest(&own)
+}

@@ -1,0 +1,138 @@
+//! Claims judged over the made-up study.
+
+use crate::synthetic;
+use isoflop_plan::{Claim, Origin};
+use isoflop_report::{Facts, Judged, State, Verdict, claims::judge_all, claims_to_json};
+use serde_json::json;
+
+fn judged_over(facts: &Facts, check: &str) -> Judged {
+    let claim = Claim {
+        name: "c".into(),
+        says: "A sentence.".into(),
+        source: None,
+        check: check.into(),
+        origin: Origin { file: "study.yaml".into(), line: 40, column: 12 },
+    };
+    judge_all(&[claim], facts).remove(0)
+}
+
+fn judged(check: &str) -> Judged {
+    judged_over(&synthetic::facts(), check)
+}
+
+/// Verdict and evidence.
+fn verdict(check: &str) -> (Verdict, String) {
+    let judged = judged(check);
+    (judged.verdict, judged.evidence)
+}
+
+#[test]
+fn what_holds_is_reproduced_with_each_call_its_value_and_its_cells() {
+    let claim = judged("mean('eval.scores', 'alignment', size='xxl') > mean('eval.scores', 'alignment', size='xs')");
+    assert_eq!(claim.verdict, Verdict::Reproduced, "{}", claim.evidence);
+    assert_eq!(
+        claim.evidence,
+        "mean(eval.scores.alignment, size=xxl) = 0.53 (n = 2); mean(eval.scores.alignment, size=xs) = 0.3604 (n = 2)"
+    );
+    let facts = synthetic::facts();
+    let cited = &claim.calls[0].tasks[1];
+    assert_eq!(cited.task, "eval.scores[size=xxl,seed=1]");
+    assert_eq!(cited.digest, facts.index().task(&cited.task).unwrap().digest);
+}
+
+#[test]
+fn what_does_not_hold_is_contradicted() {
+    let (verdict, evidence) = verdict("value('vqa', 'accuracy') < 0.9");
+    assert_eq!((verdict, evidence.as_str()), (Verdict::Contradicted, "value(vqa.accuracy) = 0.941 (n = 1)"));
+}
+
+#[test]
+fn functions_answer_as_they_say() {
+    for check in [
+        "count('eval.scores', 'alignment', size='xs') == 2",
+        "values('train', 'heldout_loss', seed=0)|length == 6",
+        "min('train', 'heldout_loss', size='xxl') <= max('train', 'heldout_loss', size='xxl')",
+        "std('train', 'heldout_loss', size='xxl') < 0.01",
+        "spearman('eval.scores', 'compute', 'alignment', seed=0) > 0.99",
+        "spearman('eval.scores', 'params', 'alignment', seed=0) > 0.99",
+        "value('eval.scores', 'params', size='xs', seed=0) == 68000",
+        "value('eval.scores', 'alignment', size='xs', seed='0') > 0",
+        "mean('eval.scores', 'alignment', size=['xs', 's']) < 0.5",
+    ] {
+        assert_eq!(verdict(check).0, Verdict::Reproduced, "{check}: {}", verdict(check).1);
+    }
+}
+
+#[test]
+fn divergence_is_never_averaged_away() {
+    let (verdict_of, evidence) = verdict("mean('train', 'heldout_loss', size='l') < 1");
+    assert_eq!(
+        (verdict_of, evidence.as_str()),
+        (Verdict::NotTested, "`train[size=l,seed=1]` diverged: loss is not finite at step 420")
+    );
+    assert_eq!(verdict("count('train', 'heldout_loss') == 11").0, Verdict::Reproduced);
+    assert_eq!(
+        verdict("count('eval.scores', 'alignment') == 11").1,
+        "`eval.scores[size=l,seed=1]` was blocked: train[size=l,seed=1] diverged"
+    );
+}
+
+#[test]
+fn what_has_not_run_or_failed_is_not_tested() {
+    let mut facts = synthetic::facts();
+    for task in &mut facts.tasks {
+        task.state = State::Waiting;
+    }
+    let claim = judged_over(&facts, "value('vqa', 'accuracy') > 0.9");
+    assert_eq!((claim.verdict, claim.evidence.as_str()), (Verdict::NotTested, "`vqa` has not run"));
+    for task in &mut facts.tasks {
+        task.state = State::Failed;
+        task.message = Some("out of memory".into());
+    }
+    assert_eq!(judged_over(&facts, "value('vqa', 'accuracy') > 0.9").evidence, "`vqa` failed: out of memory");
+}
+
+#[test]
+fn names_that_are_not_there_are_told_with_the_nearest() {
+    for (check, evidence) in [
+        ("mean('eval.score', 'alignment') > 0", "there is no group named `eval.score`; did you mean `eval.scores`?"),
+        (
+            "mean('eval.scores', 'alignmnt', size='xs') > 0",
+            "there is no scalar of `eval.scores[size=xs,seed=0]` named `alignmnt`; did you mean `alignment`?",
+        ),
+        (
+            "mean('eval.scores', 'alignment', sizes='xs') > 0",
+            "there is no axis of `eval.scores` named `sizes`; did you mean `size`?",
+        ),
+        ("mean('eval.scores', 'alignment', size='huge') > 0", "no task of `eval.scores` is at size=huge"),
+        (
+            "value('eval.scores', 'alignment', size='xs') > 0",
+            "`value` is of one cell and 2 are there; name more axes, or use `mean`",
+        ),
+        (
+            "spearman('eval.scores', 'alignment') > 0",
+            "`spearman` was not given what it takes: write spearman('group', 'x', 'y', axis=value)",
+        ),
+        ("std('vqa', 'accuracy') < 1", "a standard deviation needs two values"),
+        ("mean('vqa', 'accuracy')", "the check gives 0.941, which is neither true nor false"),
+        ("1 < 2", "the check asks for no measured number"),
+    ] {
+        assert_eq!(verdict(check), (Verdict::NotTested, evidence.to_owned()), "{check}");
+    }
+    for check in ["mean('vqa', 'accuracy') >", "median('vqa', 'accuracy') > 0"] {
+        let (verdict, evidence) = verdict(check);
+        assert_eq!(verdict, Verdict::NotTested);
+        assert!(evidence.starts_with("the check cannot be evaluated: "), "{evidence}");
+    }
+}
+
+#[test]
+fn the_json_is_what_the_design_says() {
+    let document = claims_to_json(&[judged("value('vqa', 'accuracy') > 0.9")]);
+    assert_eq!(document["version"], 1);
+    let claim = &document["claims"][0];
+    assert_eq!(claim["verdict"], "reproduced");
+    assert_eq!(claim["evidence"], "value(vqa.accuracy) = 0.941 (n = 1)");
+    assert_eq!(claim["place"], "study.yaml:40:12");
+    assert_eq!(claim["calls"][0]["tasks"][0]["task"], json!("vqa"));
+}

@@ -1,0 +1,6 @@
+//! Tests of the report from outside, over a made-up study.
+
+mod claims;
+mod plan;
+mod report;
+mod synthetic;

@@ -1,0 +1,25 @@
+//! The store: artifacts by content.
+//!
+//! A **blob** is a file named by the digest of its bytes; a **manifest** lists an artifact's files and scalars and is named by the digest
+//! of its canonical text, which is the artifact's digest. Both are written once, read-only, and checked against their names whenever their
+//! bytes are read. A manifest is written after all its blobs, so an artifact is there whole or not at all.
+//!
+//! ```text
+//! blobs/ab/abcd…       bytes
+//! manifests/ab/abcd…   canonical text
+//! tmp/                 what is being written, on the same filesystem; remains of dead processes are cleaned up
+//! quarantine/          blobs that did not hold what their names say
+//! ```
+
+mod commit;
+mod disk;
+mod error;
+mod materialize;
+mod name;
+mod store;
+mod verify;
+
+pub use commit::Committed;
+pub use error::{Corruption, StoreError};
+pub use store::Store;
+pub use verify::{Finding, FindingKind};

@@ -1,0 +1,69 @@
+//! Materialize: an artifact becomes a folder that a task reads.
+//!
+//! Every blob's bytes are checked first, so a flipped bit is found before a task reads it and not after it has spoilt a result. Files are
+//! hard links into the store and read-only; where links do not reach, copies.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::Path,
+};
+
+use isoflop_contract::{Digest, Manifest, manifest};
+
+use crate::{
+    disk::{self, refused},
+    error::{Corruption, StoreError},
+    name,
+    store::Store,
+};
+
+impl Store {
+    /// Puts the artifact's files under `into`, which is made if it is not there and must hold none of them.
+    pub fn materialize(&self, artifact: Digest, manifest: &Manifest, into: &Path) -> Result<(), StoreError> {
+        disk::folder(into)?;
+        for (file, blob) in &manifest.files {
+            let path =
+                name::check(file).map_err(|why| StoreError::BadOutput { file: file.clone(), why: why.to_owned() })?;
+            self.check(artifact, file, blob)?;
+            let to = into.join(path);
+            disk::folder(to.parent().unwrap_or(into))?;
+            self.link(blob, &to)?;
+        }
+        Ok(())
+    }
+
+    /// Reads a blob's bytes and compares their digest; what is corrupt goes to quarantine.
+    fn check(&self, artifact: Digest, file: &str, blob: &manifest::File) -> Result<(), StoreError> {
+        let path = self.blob_path(&blob.digest);
+        let reader = File::open(&path).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => {
+                let what = format!("artifact {}, file `{file}`: blob {}", artifact.short(), blob.digest.short());
+                StoreError::Missing { what, path: path.clone() }
+            }
+            _ => disk::unreadable(&path, "open", e),
+        })?;
+        let (found, _) = Digest::of_reader(reader).map_err(|e| disk::unreadable(&path, "read", e))?;
+        if found == blob.digest {
+            return Ok(());
+        }
+        let quarantined_to = self.quarantine(&path, &blob.digest)?;
+        let of = Some((artifact, file.to_owned()));
+        Err(StoreError::Corrupt(Box::new(Corruption { of, blob: blob.digest, found, quarantined_to })))
+    }
+
+    fn link(&self, blob: &manifest::File, to: &Path) -> Result<(), StoreError> {
+        let from = self.blob_path(&blob.digest);
+        match fs::hard_link(&from, to) {
+            Ok(()) => return Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Err(refused(to, "put a file at", 0, e)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Err(self.absent(e, &blob.digest, "link")),
+            // Another filesystem, one without links, too many links, or a blob of another user: copy.
+            Err(_) => {}
+        }
+        let mut file = File::open(&from).map_err(|e| self.absent(e, &blob.digest, "open"))?;
+        disk::copy(&mut file, blob.size, to).inspect_err(|_| {
+            fs::remove_file(to).ok();
+        })
+    }
+}

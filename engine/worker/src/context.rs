@@ -1,0 +1,102 @@
+//! The context: what a body may use of the world.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use isoflop_contract::{
+    Environment, Seed,
+    protocol::{Assignment, Notice},
+};
+
+use crate::{
+    halt::{Halt, NotFinite},
+    mouth::Mouth,
+    stop::Stop,
+};
+
+/// How often progress is told at most.
+const BEAT: Duration = Duration::from_millis(100);
+
+/// What a body may use of the world, and how it tells how it fares.
+#[derive(Debug)]
+pub struct Context {
+    task: String,
+    kind: String,
+    seed: Option<Seed>,
+    environment: Environment,
+    out: PathBuf,
+    scratch: PathBuf,
+    mouth: Mouth,
+    stop: Stop,
+    told: Option<Instant>,
+}
+
+impl Context {
+    pub(crate) fn new(assignment: &Assignment, mouth: Mouth, stop: Stop) -> Self {
+        Self {
+            task: assignment.task.clone(),
+            kind: assignment.kind.clone(),
+            seed: assignment.seed,
+            environment: assignment.environment.clone(),
+            out: assignment.out.clone(),
+            scratch: assignment.scratch.clone(),
+            mouth,
+            stop,
+            told: None,
+        }
+    }
+
+    /// The task's name, for messages only: what a body makes must not depend on it.
+    pub fn task(&self) -> &str {
+        &self.task
+    }
+
+    /// The path of the artifact's file `name`. The folder is there; folders inside it are the body's to make.
+    pub fn out(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.out.join(name)
+    }
+
+    /// A folder for whatever need not be kept.
+    pub fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
+    /// The task's seed. A kind that declares no randomness has none, and asking for one is a mistake in its body.
+    pub fn seed(&self) -> Result<Seed, Halt> {
+        self.seed
+            .ok_or_else(|| format!("kind {} has no seed: it declares that it uses no randomness", self.kind).into())
+    }
+
+    /// The hard environment to keep to.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// Records one point of a series. A loss that is not finite is refused, so that the body may end as
+    /// [`diverged`](NotFinite::diverged).
+    pub fn metric(&self, series: &str, step: u64, value: f64) -> Result<(), NotFinite> {
+        if !value.is_finite() {
+            return Err(NotFinite { what: format!("the metric `{series}` at step {step}"), value });
+        }
+        self.mouth.say(&Notice::Metric { name: series.to_owned(), step, value });
+        Ok(())
+    }
+
+    /// Tells how far the body is; cheap to call often, since at most ten a second are passed on, and the last.
+    pub fn progress(&mut self, done: u64, total: u64) {
+        let now = Instant::now();
+        if done < total && self.told.is_some_and(|told| now - told < BEAT) {
+            return;
+        }
+        self.told = Some(now);
+        self.mouth.say(&Notice::Progress { done, total });
+    }
+
+    /// Whether the body should stop and end with [`Interrupted`](crate::Interrupted). A body that ever looks is given five seconds to do so; one that
+    /// never does is ended at once.
+    pub fn should_stop(&self) -> bool {
+        self.stop.look() || self.mouth.is_unheard()
+    }
+}

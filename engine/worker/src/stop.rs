@@ -1,0 +1,83 @@
+//! Stopping: the engine closes stdin (or dies, which closes it too) and sends SIGTERM. A body that looks at
+//! [`Context::should_stop`](crate::Context::should_stop) then has [`GRACE`] to end by itself; the process of any other ends at once.
+
+use std::{
+    io::{self, BufRead, Read},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Signal, getpid, kill_process, set_parent_process_death_signal};
+
+/// How long a body that looks has.
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
+
+/// Whether to stop, shared by the body and the thread that watches.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stop {
+    asked: Arc<AtomicBool>,
+    looked: Arc<AtomicBool>,
+}
+
+impl Stop {
+    /// Whether the body should stop, asked by the body.
+    pub(crate) fn look(&self) -> bool {
+        self.looked.store(true, Ordering::Relaxed);
+        self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Watches stdin and SIGTERM from now on.
+    pub(crate) fn watch(&self) -> io::Result<()> {
+        // The belt to the braces of stdin: the kernel kills this process when the engine's thread that started it ends.
+        #[cfg(target_os = "linux")]
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        let term = Arc::new(AtomicBool::new(false));
+        signal_hook::flag::register(signal_hook::consts::SIGTERM, Arc::clone(&term))?;
+        let (closed, ended) = mpsc::channel::<()>();
+        thread::Builder::new().name("stdin".into()).spawn(move || {
+            let _open = closed;
+            let _ = io::stdin().lock().read(&mut [0]); // a byte, the end or an error: all mean stop
+        })?;
+        let stop = self.clone();
+        thread::Builder::new().name("stop".into()).spawn(move || {
+            while !term.load(Ordering::Relaxed) {
+                match ended.recv_timeout(Duration::from_millis(50)) {
+                    Err(mpsc::RecvTimeoutError::Timeout) => {}
+                    _ => break,
+                }
+            }
+            stop.asked.store(true, Ordering::Relaxed);
+            if stop.looked.load(Ordering::Relaxed) {
+                thread::sleep(GRACE);
+            }
+            // Not `exit`: destructors of native libraries must not run under a body that still computes.
+            let _ = kill_process(getpid(), Signal::KILL);
+        })?;
+        Ok(())
+    }
+}
+
+/// One line from `from`, without its end; `None` if there is none or it is longer than `limit`.
+pub(crate) fn line(from: &mut impl BufRead, limit: usize) -> io::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    from.take(limit as u64 + 1).read_until(b'\n', &mut line)?;
+    Ok((line.pop() == Some(b'\n')).then_some(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_whole_and_within_the_limit_or_none() {
+        assert_eq!(line(&mut &b"abc\ndef"[..], 8).unwrap(), Some(b"abc".to_vec()));
+        assert_eq!(line(&mut &b"abc"[..], 8).unwrap(), None);
+        assert_eq!(line(&mut &b""[..], 8).unwrap(), None);
+        assert_eq!(line(&mut &b"abcdefgh\n"[..], 4).unwrap(), None);
+    }
+}

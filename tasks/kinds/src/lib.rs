@@ -1,0 +1,15 @@
+//! Contracts of all kinds: what each is asked (`with:`), needs and makes, with closed-form parameter and multiply-accumulate counts. Serde
+//! only: planning, sizing and auditing a study need nothing else.
+//!
+//! To add a kind: a file here with its `impl Kind`, one line in [`catalog`](catalog::catalog), a body in `tasks/native` or `tasks/torch`, and
+//! one line in that crate's list of bodies.
+
+pub mod alignment;
+pub mod artifact;
+pub mod catalog;
+pub mod fit;
+pub mod model;
+pub mod sample;
+pub mod scenes;
+pub mod train;
+pub mod vqa;

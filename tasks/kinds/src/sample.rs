@@ -1,0 +1,77 @@
+//! `sample-images`: images for the captions of a set of scenes.
+
+use isoflop_contract::{Complaint, Cost, Kind, Runtime, ports};
+use serde::{Deserialize, Serialize};
+
+use crate::artifact;
+
+/// How to sample: DDIM (arXiv 2010.02502) without added noise, with classifier-free guidance (arXiv 2207.12598).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SampleImages {
+    /// Captions to sample for: the first so many.
+    pub count: u64,
+    /// Denoising steps, evenly spaced over the levels.
+    #[serde(default = "steps")]
+    pub steps: u64,
+    /// Guidance: 1 follows the caption plainly, more exaggerates it.
+    #[serde(default = "guidance")]
+    pub guidance: f64,
+    /// The initial noise of prompt `i` depends on this and `i` alone, so that all models start from the same.
+    #[serde(default)]
+    pub noise_seed: u64,
+    /// Whether each step's estimate of the image is held to the range of pixels.
+    #[serde(default = "yes")]
+    pub clip: bool,
+    /// Images at a time. It changes speed, and the last bits.
+    #[serde(default = "batch")]
+    pub batch: u64,
+}
+
+fn steps() -> u64 {
+    50
+}
+
+fn guidance() -> f64 {
+    7.5
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn batch() -> u64 {
+    64
+}
+
+ports! {
+    /// What sampling needs.
+    pub struct Needs {
+        /// The denoiser to sample from.
+        model: One<artifact::Denoiser>,
+        /// Scenes whose captions are the prompts.
+        prompts: One<artifact::Scenes>,
+    }
+}
+
+impl Kind for SampleImages {
+    const NAME: &'static str = "sample-images";
+    const REVISION: u32 = 1; // 1: first version
+    const RUNTIME: Runtime = Runtime::Torch;
+    const SEEDED: bool = false; // `noise_seed` is the only randomness, so all models share it
+    const ABOUT: &'static str = "Samples images for the captions of a set of scenes.";
+    const EXAMPLE: &'static str = "count: 256\nsteps: 20\nguidance: 3\n";
+    type Needs = Needs;
+    type Makes = artifact::Images;
+
+    fn check(&self) -> Result<(), Complaint> {
+        Complaint::unless(self.count > 0, "count", "must be positive")?;
+        Complaint::unless((1..=1_000_000).contains(&self.steps), "steps", "must be between 1 and 1000000")?;
+        Complaint::unless(self.guidance.is_finite() && self.guidance >= 0.0, "guidance", "must not be negative")?;
+        Complaint::unless((1..=1 << 16).contains(&self.batch), "batch", "must be between 1 and 65536")
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::default() // depends on the model, which is a need
+    }
+}

@@ -1,0 +1,221 @@
+//! `train-denoiser`: a text-conditioned denoiser trained on scenes.
+
+use isoflop_contract::{Complaint, Cost, Kind, Runtime, ports};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    artifact,
+    model::{Backbone, Denoiser, Text},
+};
+
+/// How to train a denoiser. Objective: predict what was mixed into an image at a random noise level (DDPM, arXiv 2006.11239).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainDenoiser {
+    /// The denoising network.
+    pub backbone: Backbone,
+    /// The text encoder, trained with it.
+    #[serde(default)]
+    pub text: Text,
+    /// Height and width of the images.
+    #[serde(default = "resolution")]
+    pub resolution: u64,
+    /// Squares of `patch × patch` pixels become the channels of one.
+    #[serde(default = "one")]
+    pub patch: u64,
+    /// The noise levels.
+    #[serde(default)]
+    pub noise: Noise,
+    /// What the network's output stands for.
+    #[serde(default)]
+    pub prediction: Prediction,
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Images a step.
+    pub batch: u64,
+    /// The learning rate after warm-up.
+    pub learning_rate: f64,
+    /// Steps over which the learning rate rises from zero.
+    #[serde(default)]
+    pub warmup: u64,
+    /// What the learning rate does after warm-up.
+    #[serde(default)]
+    pub schedule: Decay,
+    /// Decay rates of AdamW's two moments.
+    #[serde(default = "betas")]
+    pub betas: [f64; 2],
+    /// AdamW's epsilon.
+    #[serde(default = "epsilon")]
+    pub epsilon: f64,
+    /// AdamW's decoupled weight decay, on every parameter.
+    #[serde(default = "weight_decay")]
+    pub weight_decay: f64,
+    /// The gradient's norm is held to this.
+    #[serde(default = "clip")]
+    pub clip: f64,
+    /// How often a caption is replaced by the empty one, so that guidance has something to guide away from.
+    #[serde(default = "caption_dropout")]
+    pub caption_dropout: f64,
+    /// Held-out loss is measured every so many steps, and at the end.
+    #[serde(default = "evaluate_every")]
+    pub evaluate_every: u64,
+    /// Held-out images it is measured on: the first so many, or all there are.
+    #[serde(default = "evaluate_images")]
+    pub evaluate_images: u64,
+}
+
+/// What the network's output stands for, given a noisy image `x_t = √ᾱ x + √(1 − ᾱ) ε`. The objective is DDPM's either way: the mean squared
+/// error of the noise.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Prediction {
+    /// The noise ε itself, as with DDPM and latent diffusion.
+    #[default]
+    Epsilon,
+    /// The velocity `v = √ᾱ ε − √(1 − ᾱ) x` (Salimans & Ho 2022, arXiv 2202.00512), so that `ε = √ᾱ v + √(1 − ᾱ) x_t`: the network starts as the
+    /// best guess that knows no image, and sampling never divides by a small √ᾱ. Learns in far fewer steps.
+    Velocity,
+}
+
+/// What the learning rate does after warm-up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decay {
+    /// It stays.
+    #[default]
+    Constant,
+    /// It falls to zero at the last step along half a cosine.
+    Cosine,
+}
+
+/// The scaled-linear schedule of latent diffusion: the square root of beta rises linearly.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Noise {
+    /// Number of levels.
+    pub levels: u64,
+    /// Beta at the first level.
+    pub start: f64,
+    /// Beta at the last level.
+    pub end: f64,
+}
+
+impl Default for Noise {
+    fn default() -> Self {
+        Self { levels: 1000, start: 0.00085, end: 0.012 }
+    }
+}
+
+fn resolution() -> u64 {
+    16
+}
+
+fn one() -> u64 {
+    1
+}
+
+fn betas() -> [f64; 2] {
+    [0.9, 0.999]
+}
+
+fn epsilon() -> f64 {
+    1e-8
+}
+
+fn weight_decay() -> f64 {
+    0.01
+}
+
+fn clip() -> f64 {
+    1.0
+}
+
+fn caption_dropout() -> f64 {
+    0.1
+}
+
+fn evaluate_every() -> u64 {
+    500
+}
+
+fn evaluate_images() -> u64 {
+    512
+}
+
+ports! {
+    /// What training needs.
+    pub struct Needs {
+        /// Scenes to learn from.
+        data: One<artifact::Scenes>,
+        /// Scenes to measure the held-out loss on.
+        heldout: One<artifact::Scenes>,
+    }
+}
+
+impl TrainDenoiser {
+    /// What is trained.
+    pub fn denoiser(&self) -> Denoiser {
+        let (backbone, text) = (self.backbone.clone(), self.text.clone());
+        Denoiser { backbone, text, resolution: self.resolution, patch: self.patch }
+    }
+}
+
+impl Noise {
+    /// Refuses what is no schedule.
+    pub fn check(&self, at: &str) -> Result<(), Complaint> {
+        let field = |name: &str| format!("{at}.{name}");
+        Complaint::unless((2..=1_000_000).contains(&self.levels), &field("levels"), "must be between 2 and 1000000")?;
+        Complaint::unless(self.start > 0.0 && self.start < 1.0, &field("start"), "must lie between 0 and 1")?;
+        Complaint::unless(self.end > self.start && self.end < 1.0, &field("end"), "must lie between `start` and 1")
+    }
+}
+
+impl Kind for TrainDenoiser {
+    const NAME: &'static str = "train-denoiser";
+    const REVISION: u32 = 1; // 1: first version
+    const RUNTIME: Runtime = Runtime::Torch;
+    const SEEDED: bool = true;
+    const ABOUT: &'static str = "Trains a text-conditioned denoiser on scenes and measures its held-out loss.";
+    const EXAMPLE: &'static str = "\
+backbone:
+  family: unet
+  channels: [16, 32, 64]
+  layers_per_block: 1
+  transformer_depth: [0, 1, 1]
+  head_dim: 16
+  cross_attention_dim: 64
+  norm_groups: 8
+steps: 600
+batch: 32
+learning_rate: 2e-3
+warmup: 50
+schedule: cosine
+";
+    type Needs = Needs;
+    type Makes = artifact::Denoiser;
+
+    fn check(&self) -> Result<(), Complaint> {
+        self.denoiser().check()?;
+        self.noise.check("noise")?;
+        let [first, second] = self.betas;
+        let positive = |x: f64| x > 0.0 && x.is_finite();
+        Complaint::unless(self.steps > 0, "steps", "must be positive")?;
+        Complaint::unless((1..=1 << 20).contains(&self.batch), "batch", "must be between 1 and 1048576")?;
+        Complaint::unless(self.warmup <= self.steps, "warmup", "is longer than the training")?;
+        Complaint::unless(positive(self.learning_rate), "learning_rate", "must be positive")?;
+        let rates = (0.0..1.0).contains(&first) && (0.0..1.0).contains(&second);
+        Complaint::unless(rates, "betas", "must lie between 0 and 1, 1 left out")?;
+        Complaint::unless(positive(self.epsilon), "epsilon", "must be positive")?;
+        Complaint::unless((0.0..1.0).contains(&self.weight_decay), "weight_decay", "must lie between 0 and 1")?;
+        Complaint::unless(positive(self.clip), "clip", "must be positive")?;
+        let share = (0.0..=1.0).contains(&self.caption_dropout);
+        Complaint::unless(share, "caption_dropout", "is a share, so between 0 and 1")?;
+        Complaint::unless(self.evaluate_every > 0, "evaluate_every", "must be positive")?;
+        Complaint::unless(self.evaluate_images > 0, "evaluate_images", "must be positive")
+    }
+
+    fn cost(&self) -> Cost {
+        let count = self.denoiser().count();
+        Cost::training(count.params, count.macs, self.batch, self.steps)
+    }
+}

@@ -1,0 +1,37 @@
+//! The list of all native bodies, one line each; the kinds' contracts are in `tasks/kinds`.
+
+mod fit_scaling;
+mod make_scenes;
+
+use isoflop_worker::Body;
+
+/// Every body of this crate.
+pub fn bodies() -> Vec<Body> {
+    vec![Body::of(make_scenes::run), Body::of(fit_scaling::run)]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use isoflop_contract::Runtime;
+    use isoflop_kinds::catalog::catalog;
+
+    use super::*;
+
+    #[test]
+    fn every_native_kind_has_a_body_a_doc_line_and_an_example() {
+        let bodies: BTreeMap<&str, u32> = bodies().iter().map(|body| (body.kind(), body.revision())).collect();
+        let kinds: BTreeMap<&str, u32> = catalog()
+            .iter()
+            .filter(|kind| kind.runtime == Runtime::Native)
+            .map(|kind| {
+                assert!(kind.about.ends_with('.') && !kind.about.contains('\n'), "{} lacks a doc line", kind.name);
+                assert!(kind.example.contains(": ") && kind.example.ends_with('\n'), "{} lacks an example", kind.name);
+                (kind.name, kind.revision)
+            })
+            .collect();
+        assert_eq!(bodies, kinds);
+        assert!(!kinds.is_empty());
+    }
+}

@@ -1,0 +1,14 @@
+//! Bodies of the kinds that need no libtorch, run by executing `isoflop` again.
+//!
+//! - [`scenes`]: the drawn world of `make-scenes`.
+//! - [`fit`]: laws fitted to points, for `fit-scaling` and for `isoflop fit`.
+//!
+//! All of it is portable: whole numbers, or doubles with `exp` and `ln` from `libm` and sums in a fixed order, so that the same task
+//! gives the same bits on every machine.
+
+mod body;
+pub mod fit;
+mod random;
+pub mod scenes;
+
+pub use body::bodies;

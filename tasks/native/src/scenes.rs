@@ -1,0 +1,20 @@
+//! The drawn world of `make-scenes`: scenes, their pictures, captions and questions, and the files that hold them.
+//!
+//! Everything is whole-number arithmetic, so the bits are the same on every machine. A [`Scene`] is drawn from (seed, index) alone; its
+//! picture, caption and questions follow from it.
+
+mod caption;
+mod place;
+mod preview;
+mod question;
+mod raster;
+mod scene;
+mod set;
+mod words;
+
+pub use caption::{caption, nouns};
+pub use question::{Answer, Question, questions};
+pub use raster::Painter;
+pub use scene::{Group, Object, Relation, Scene};
+pub use set::{SetError, write};
+pub use words::{ANSWERS, WORDS, answer_number, word_number};

@@ -1,0 +1,108 @@
+//! Artifacts' files: tensors by name, and JSON. Written under another name and then renamed, in an order that does not vary.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::Path,
+};
+
+use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use serde::{Serialize, de::DeserializeOwned};
+use tch::{Kind, Tensor};
+
+use crate::error::TorchError;
+
+/// All tensors of a file.
+pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, TorchError> {
+    let bytes = fs::read(path).map_err(TorchError::file("read", path))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|source| TorchError::Tensors { path: path.into(), source })?;
+    file.iter()
+        .map(|(name, view)| {
+            let kind = match view.dtype() {
+                Dtype::F32 => Kind::Float,
+                Dtype::I32 => Kind::Int,
+                Dtype::I64 => Kind::Int64,
+                Dtype::U8 => Kind::Uint8,
+                _ => return Err(TorchError::Format(name.to_owned())),
+            };
+            let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
+            Ok((name.to_owned(), Tensor::from_data_size(view.data(), &shape, kind)))
+        })
+        .collect()
+}
+
+/// Writes tensors in the order of their names.
+pub fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<(), TorchError> {
+    let mut raw = Vec::with_capacity(tensors.len());
+    for (name, tensor) in tensors {
+        let (dtype, width) = match tensor.kind() {
+            Kind::Float => (Dtype::F32, 4),
+            Kind::Uint8 => (Dtype::U8, 1),
+            _ => return Err(TorchError::Format(name.clone())),
+        };
+        let mut bytes = vec![0; tensor.numel() * width];
+        tensor.contiguous().copy_data_u8(&mut bytes, tensor.numel());
+        let shape: Vec<usize> = tensor.size().iter().map(|&n| n as usize).collect();
+        raw.push((name, dtype, shape, bytes));
+    }
+    let wrong = |source| TorchError::Tensors { path: path.into(), source };
+    let views = raw
+        .iter()
+        .map(|(name, dtype, shape, bytes)| Ok((name.as_str(), TensorView::new(*dtype, shape.clone(), bytes)?)))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(wrong)?;
+    // One entry, so that no map's order can reach the file.
+    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    let bytes = safetensors::serialize(views, Some(metadata)).map_err(wrong)?;
+    write_bytes(path, &bytes)
+}
+
+/// Reads JSON.
+pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, TorchError> {
+    let text = fs::read(path).map_err(TorchError::file("read", path))?;
+    serde_json::from_slice(&text).map_err(|source| TorchError::Json { path: path.into(), source })
+}
+
+/// Writes JSON for people too.
+pub fn write_json(path: &Path, value: &impl Serialize) -> Result<(), TorchError> {
+    let mut text = serde_json::to_vec_pretty(value).map_err(|source| TorchError::Json { path: path.into(), source })?;
+    text.push(b'\n');
+    write_bytes(path, &text)
+}
+
+/// Writes under another name, then renames: a file that is there is whole.
+pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), TorchError> {
+    let part = path.with_added_extension("part");
+    fs::write(&part, bytes).map_err(TorchError::file("write", &part))?;
+    fs::rename(&part, path).map_err(TorchError::file("write", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tensors_come_back_and_the_bytes_do_not_vary() {
+        let folder = tempfile::tempdir().unwrap();
+        let tensors = BTreeMap::from([
+            ("b".to_owned(), Tensor::from_slice(&[1.5_f32, -2.0]).view([2, 1])),
+            ("a".to_owned(), Tensor::from_slice(&[1_u8, 2, 3])),
+        ]);
+        let (one, two) = (folder.path().join("one.safetensors"), folder.path().join("two.safetensors"));
+        write_tensors(&one, &tensors).unwrap();
+        write_tensors(&two, &tensors).unwrap();
+        assert_eq!(fs::read(&one).unwrap(), fs::read(&two).unwrap());
+        assert_eq!(read_tensors(&one).unwrap(), tensors);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_is_no_tensor_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.safetensors");
+        assert!(matches!(read_tensors(&path), Err(TorchError::File { doing: "read", .. })));
+        fs::write(&path, b"nonsense").unwrap();
+        let error = read_tensors(&path).unwrap_err();
+        assert_eq!(error.to_string(), format!("{} is no safetensors file", path.display()));
+    }
+}

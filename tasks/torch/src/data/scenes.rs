@@ -1,0 +1,200 @@
+//! Scenes as tensors: images, captions and, where asked for, questions.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use isoflop_contract::Handle;
+use isoflop_kinds::artifact;
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+
+use super::{read_json, read_tensors};
+use crate::error::TorchError;
+
+/// Images and their captions.
+#[derive(Debug)]
+pub struct Scenes {
+    /// Images u8 `[N, 3, R, R]`.
+    images: Tensor,
+    /// Word numbers i64 `[N, L]`, 0 where a caption has ended.
+    captions: Tensor,
+    /// Words there are.
+    words: usize,
+}
+
+/// Questions about scenes.
+#[derive(Debug)]
+pub struct Questions {
+    /// The scene each is about `[Q]`, in rising order.
+    pub scene: Vec<i64>,
+    /// Word numbers i64 `[Q, M]`, padded with 0.
+    pub words: Tensor,
+    /// Number of the right answer `[Q]`.
+    pub answer: Vec<i64>,
+    /// Number of the category `[Q]`.
+    pub category: Vec<i64>,
+    /// The words.
+    pub vocabulary: Vec<String>,
+    /// The answers.
+    pub answers: Vec<String>,
+    /// The categories.
+    pub categories: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Vocabulary {
+    words: Vec<String>,
+    answers: Vec<String>,
+    categories: Vec<String>,
+}
+
+/// The tensors of one file, taken out by name.
+struct Tensors {
+    path: PathBuf,
+    by_name: BTreeMap<String, Tensor>,
+}
+
+impl Tensors {
+    fn read(path: PathBuf) -> Result<Self, TorchError> {
+        Ok(Self { by_name: read_tensors(&path)?, path })
+    }
+
+    fn take(&mut self, name: &'static str, kind: Kind, wanted: &'static str) -> Result<Tensor, TorchError> {
+        let dimensions = wanted.matches(',').count() + 1;
+        self.by_name
+            .remove(name)
+            .filter(|tensor| tensor.kind() == kind && tensor.dim() == dimensions)
+            .ok_or_else(|| TorchError::NoTensor { path: self.path.clone(), name, wanted })
+    }
+
+    fn ensure(&self, holds: bool, problem: &str) -> Result<(), TorchError> {
+        if holds { Ok(()) } else { Err(TorchError::Inconsistent { path: self.path.clone(), problem: problem.into() }) }
+    }
+
+    /// Whether all numbers of `tensor` lie below `end`.
+    fn below(&self, tensor: &Tensor, end: usize, what: &str) -> Result<(), TorchError> {
+        let inside =
+            tensor.numel() == 0 || (tensor.min().int64_value(&[]) >= 0 && tensor.max().int64_value(&[]) < end as i64);
+        self.ensure(inside, &format!("{what} are out of range"))
+    }
+}
+
+fn vocabulary(handle: &Handle<artifact::Scenes>) -> Result<Vocabulary, TorchError> {
+    read_json(&handle.file("vocabulary.json"))
+}
+
+impl Scenes {
+    /// Reads images and captions.
+    pub fn read(handle: &Handle<artifact::Scenes>) -> Result<Self, TorchError> {
+        let words = vocabulary(handle)?.words.len();
+        let mut tensors = Tensors::read(handle.file("scenes.safetensors"))?;
+        let images = tensors.take("images", Kind::Uint8, "u8 [N, 3, R, R]")?;
+        let captions = tensors.take("captions", Kind::Int, "i32 [N, L]")?.to_kind(Kind::Int64);
+        let size = images.size();
+        tensors.ensure(size[0] > 0, "there are no scenes")?;
+        tensors.ensure(size[1] == 3 && size[2] == size[3], "images are not square and of three channels")?;
+        tensors.ensure(size[0] == captions.size()[0], "there are not as many captions as images")?;
+        tensors.below(&captions, words, "captions' word numbers")?;
+        Ok(Self::of(images, &captions, words))
+    }
+
+    /// Scenes made up of tensors. Columns that no caption reaches are cut off.
+    pub fn of(images: Tensor, captions: &Tensor, words: usize) -> Self {
+        let reached = captions.ne(0).any_dim(0, false);
+        let reached = Vec::<bool>::try_from(reached).expect("one flag a column");
+        let length = reached.iter().rposition(|&reached| reached).map_or(1, |last| last as i64 + 1);
+        Self { images, captions: captions.narrow(1, 0, length), words }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        self.images.size()[0] as u64
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Height and width of the images.
+    pub fn resolution(&self) -> u64 {
+        self.images.size()[3] as u64
+    }
+
+    /// Words there are, the padding among them.
+    pub fn words(&self) -> u64 {
+        self.words as u64
+    }
+
+    /// Words of the longest caption.
+    pub fn caption_length(&self) -> u64 {
+        self.captions.size()[1] as u64
+    }
+
+    /// The images as they are, u8 `[N, 3, R, R]`.
+    pub fn pixels(&self) -> &Tensor {
+        &self.images
+    }
+
+    /// The images of these rows, in [-1, 1].
+    pub fn images(&self, rows: &Tensor) -> Tensor {
+        unit(&self.images.index_select(0, rows))
+    }
+
+    /// The captions of these rows, padded to `length` words.
+    pub fn captions(&self, rows: &Tensor, length: i64) -> Tensor {
+        let captions = self.captions.index_select(0, rows);
+        captions.constant_pad_nd([0, length - captions.size()[1]])
+    }
+}
+
+/// Pixels u8 to [-1, 1].
+pub fn unit(pixels: &Tensor) -> Tensor {
+    pixels.to_kind(Kind::Float) / 127.5 - 1.0
+}
+
+/// [-1, 1] to pixels u8, rounded.
+pub fn pixels(unit: &Tensor) -> Tensor {
+    ((unit + 1.0) * 127.5).round().clamp(0.0, 255.0).to_kind(Kind::Uint8)
+}
+
+impl Questions {
+    /// Reads the questions about scenes that number `scenes`.
+    pub fn read(handle: &Handle<artifact::Scenes>, scenes: u64) -> Result<Self, TorchError> {
+        let Vocabulary { words: vocabulary, answers, categories } = vocabulary(handle)?;
+        let mut tensors = Tensors::read(handle.file("questions.safetensors"))?;
+        let scene = tensors.take("scene", Kind::Int, "i32 [Q]")?.to_kind(Kind::Int64);
+        let words = tensors.take("words", Kind::Int, "i32 [Q, M]")?.to_kind(Kind::Int64);
+        let answer = tensors.take("answer", Kind::Int, "i32 [Q]")?.to_kind(Kind::Int64);
+        let category = tensors.take("category", Kind::Int, "i32 [Q]")?.to_kind(Kind::Int64);
+        let counts = [scene.size()[0], words.size()[0], answer.size()[0], category.size()[0]];
+        tensors.ensure(counts[0] > 0, "there are no questions")?;
+        tensors.ensure(counts.iter().all(|&n| n == counts[0]), "tensors differ in the number of questions")?;
+        tensors.below(&scene, scenes as usize, "scene numbers")?;
+        tensors.below(&words, vocabulary.len(), "word numbers")?;
+        tensors.below(&answer, answers.len(), "answers' numbers")?;
+        tensors.below(&category, categories.len(), "categories' numbers")?;
+        let list = |t: Tensor| Vec::<i64>::try_from(t).expect("one dimension of i64");
+        let scene = list(scene);
+        tensors.ensure(scene.is_sorted(), "questions are not in the order of their scenes")?;
+        Ok(Self { scene, words, answer: list(answer), category: list(category), vocabulary, answers, categories })
+    }
+
+    /// Words a question has at most.
+    pub fn length(&self) -> i64 {
+        self.words.size()[1]
+    }
+
+    /// Where the questions of each of `scenes` scenes lie.
+    pub fn by_scene(&self, scenes: u64) -> Vec<std::ops::Range<usize>> {
+        let start = |scene: i64| self.scene.partition_point(|&s| s < scene);
+        (0..scenes as i64).map(|scene| start(scene)..start(scene + 1)).collect()
+    }
+
+    /// Question `q` as text.
+    pub fn text(&self, q: usize) -> String {
+        let words = Vec::<i64>::try_from(self.words.get(q as i64)).expect("one dimension of i64");
+        let words: Vec<&str> =
+            words.iter().filter(|&&w| w != 0).map(|&w| self.vocabulary[w as usize].as_str()).collect();
+        words.join(" ")
+    }
+}

@@ -1,0 +1,9 @@
+//! Diffusion: the noise levels, and the walk back from noise to an image. Pure functions named after the papers' objects.
+
+mod ddim;
+mod prediction;
+mod schedule;
+
+pub use ddim::{guide, levels, step};
+pub use prediction::noise_in;
+pub use schedule::Schedule;

@@ -1,0 +1,99 @@
+//! What can go wrong between artifacts and tensors.
+
+use std::path::PathBuf;
+
+use isoflop_contract::Complaint;
+
+/// Why a torch body could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum TorchError {
+    /// A file could not be read or written.
+    #[error("cannot {doing} {path}", path = path.display())]
+    File {
+        /// As in "read".
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file of tensors that is none.
+    #[error("{path} is no safetensors file", path = path.display())]
+    Tensors {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: safetensors::SafeTensorError,
+    },
+    /// JSON that does not say what it should.
+    #[error("{path} does not say what it should", path = path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A tensor that a file should hold.
+    #[error("{path} has no tensor `{name}` of {wanted}", path = path.display())]
+    NoTensor {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: &'static str,
+        /// Its type and dimensions.
+        wanted: &'static str,
+    },
+    /// Tensors of one artifact that do not fit together.
+    #[error("{path}: {problem}", path = path.display())]
+    Inconsistent {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        problem: String,
+    },
+    /// A number format that models do not use.
+    #[error("tensor `{0}` has an unsupported number format")]
+    Format(String),
+    /// A weight that the model does not have.
+    #[error("the weights hold `{0}`, which the model does not have")]
+    UnknownWeight(String),
+    /// A weight that is not there.
+    #[error("the weights lack `{0}`")]
+    MissingWeight(String),
+    /// A weight of another shape.
+    #[error("weight `{name}` has shape {found:?} and the model wants {wanted:?}")]
+    WeightShape {
+        /// The weight.
+        name: String,
+        /// The shape the model wants.
+        wanted: Vec<i64>,
+        /// The shape found.
+        found: Vec<i64>,
+    },
+    /// A config that cannot be built.
+    #[error("`{}` {}", .0.field, .0.problem)]
+    Config(Complaint),
+    /// Spec and data that contradict each other.
+    #[error("{0}")]
+    Mismatch(String),
+    /// An image that could not be encoded.
+    #[error("cannot encode {path}", path = path.display())]
+    Picture {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: png::EncodingError,
+    },
+}
+
+impl TorchError {
+    /// For `map_err` on a file operation.
+    pub(crate) fn file(doing: &'static str, path: &std::path::Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { doing, path, source }
+    }
+}

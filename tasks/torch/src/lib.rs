@@ -1,0 +1,28 @@
+//! Bodies of the kinds that need libtorch.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`nn`] | layers, and parameters by name |
+//! | [`models`] | the networks, from blocks up |
+//! | [`diffusion`] | noise levels and sampling |
+//! | [`data`] | artifacts as tensors, and the order of training |
+//! | [`train`] | the optimizer and the one training loop |
+//! | [`metrics`] | measures of what models make |
+//! | [`run`] | bodies, one file a kind |
+//!
+//! To add a kind: its contract in `tasks/kinds`, a file in `run`, one line in [`run::bodies`]. Inside models, shapes that do not fit
+//! panic, and the worker turns that into a failed attempt; at the edges (files, specs, data) everything is a [`TorchError`](error::TorchError).
+
+#![expect(
+    clippy::cast_possible_wrap,
+    reason = "torch counts in i64, Rust in u64 and usize; none of it comes near 2^63"
+)]
+
+pub mod data;
+pub mod diffusion;
+pub mod error;
+pub mod metrics;
+pub mod models;
+pub mod nn;
+pub mod run;
+pub mod train;

@@ -1,0 +1,5 @@
+//! Measures of what models make.
+
+mod alignment;
+
+pub use alignment::{Alignment, Answered, alignment};

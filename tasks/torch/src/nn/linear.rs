@@ -1,0 +1,46 @@
+//! The linear layer.
+
+use tch::Tensor;
+
+use super::{Init, Path, tally};
+
+/// `x Wᵀ + b` over the last dimension.
+#[derive(Debug)]
+pub struct Linear {
+    name: String,
+    weight: Tensor,
+    bias: Option<Tensor>,
+}
+
+impl Linear {
+    /// A biased layer.
+    pub fn new(path: &Path, from: i64, to: i64) -> Self {
+        let start = Init::fan_in(from);
+        Self::with(path, from, to, start, Some(start))
+    }
+
+    /// A layer without bias.
+    pub fn unbiased(path: &Path, from: i64, to: i64) -> Self {
+        Self::with(path, from, to, Init::fan_in(from), None)
+    }
+
+    /// A biased layer that is zero at first.
+    pub fn zero(path: &Path, from: i64, to: i64) -> Self {
+        Self::with(path, from, to, Init::Zeros, Some(Init::Zeros))
+    }
+
+    fn with(path: &Path, from: i64, to: i64, weight: Init, bias: Option<Init>) -> Self {
+        Self {
+            name: path.name().to_owned(),
+            weight: path.param("weight", &[to, from], weight),
+            bias: bias.map(|init| path.param("bias", &[to], init)),
+        }
+    }
+
+    /// `[…, from]` to `[…, to]`.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        let y = x.linear(&self.weight, self.bias.as_ref());
+        tally::add(&self.name, || x.numel() as u64 * self.weight.size()[0] as u64);
+        y
+    }
+}

@@ -1,0 +1,208 @@
+//! Parameters by name.
+//!
+//! A parameter's initial value depends on the seed and its name alone, so that adding a layer changes no other layer's start. Building a
+//! model over [`Params`] registers every parameter once; [`Params::pack`] then moves them into one flat tensor, each a view of its stretch,
+//! so that an optimizer step is a handful of operations whatever the number of layers.
+
+use std::{cell::RefCell, collections::BTreeMap, fmt::Display, ops::Div};
+
+use isoflop_contract::Seed;
+use tch::{Device, Kind, Tensor, no_grad};
+
+use crate::error::TorchError;
+
+/// How a parameter starts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Init {
+    /// All zero: a residual branch that is silent at first.
+    Zeros,
+    /// All one: a normalization's scale.
+    Ones,
+    /// Uniform within ± this.
+    Uniform(f64),
+    /// Normal with this deviation.
+    Normal(f64),
+}
+
+impl Init {
+    /// PyTorch's default for convolution and linear layers with `fan_in` inputs to each output.
+    pub fn fan_in(fan_in: i64) -> Self {
+        Self::Uniform(1.0 / (fan_in as f64).sqrt())
+    }
+}
+
+/// All parameters of a model.
+#[derive(Debug)]
+pub struct Params {
+    seed: Seed,
+    tensors: RefCell<BTreeMap<String, Tensor>>,
+}
+
+/// A place in the tree of parameters' names.
+#[derive(Debug, Clone)]
+pub struct Path<'a> {
+    params: &'a Params,
+    name: String,
+}
+
+/// Parameters that share one flat tensor.
+#[derive(Debug)]
+pub struct Packed {
+    /// All of them end to end, by name.
+    pub flat: Tensor,
+    /// Each as a view of its stretch, by name.
+    pub views: Vec<Tensor>,
+}
+
+impl Params {
+    /// No parameters yet; those to come start from `seed`.
+    pub fn new(seed: Seed) -> Self {
+        Self { seed, tensors: RefCell::default() }
+    }
+
+    /// The tree's root.
+    pub fn root(&self) -> Path<'_> {
+        Path { params: self, name: String::new() }
+    }
+
+    /// Handles to all parameters by name.
+    pub fn named(&self) -> BTreeMap<String, Tensor> {
+        self.tensors.borrow().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
+    }
+
+    /// How many numbers there are.
+    pub fn count(&self) -> u64 {
+        self.tensors.borrow().values().map(|tensor| tensor.numel() as u64).sum()
+    }
+
+    /// Takes every value from `values`, which must hold these names at these shapes and no others.
+    pub fn load(&self, values: &BTreeMap<String, Tensor>) -> Result<(), TorchError> {
+        let tensors = self.tensors.borrow();
+        if let Some(name) = values.keys().find(|name| !tensors.contains_key(*name)) {
+            return Err(TorchError::UnknownWeight(name.clone()));
+        }
+        for (name, tensor) in tensors.iter() {
+            let value = values.get(name).ok_or_else(|| TorchError::MissingWeight(name.clone()))?;
+            if value.size() != tensor.size() {
+                return Err(TorchError::WeightShape { name: name.clone(), wanted: tensor.size(), found: value.size() });
+            }
+            no_grad(|| tensor.shallow_clone().copy_(value));
+        }
+        Ok(())
+    }
+
+    /// Moves all parameters into one flat tensor and asks for their gradients.
+    pub fn pack(&self) -> Packed {
+        let tensors = self.tensors.borrow();
+        no_grad(|| {
+            let parts: Vec<Tensor> = tensors.values().map(|tensor| tensor.reshape([-1])).collect();
+            let flat = Tensor::cat(&parts, 0);
+            let mut views = Vec::with_capacity(tensors.len());
+            let mut offset = 0;
+            for tensor in tensors.values() {
+                let length = tensor.numel() as i64;
+                let view = flat.narrow(0, offset, length).view(tensor.size().as_slice());
+                let mut handle = tensor.shallow_clone();
+                handle.set_data(&view); // every clone a layer holds is the same variable, and follows
+                views.push(handle.set_requires_grad(true));
+                offset += length;
+            }
+            Packed { flat, views }
+        })
+    }
+}
+
+impl Path<'_> {
+    /// The parameter `name` here. Two of one name are a mistake in the program.
+    pub fn param(&self, name: &str, shape: &[i64], init: Init) -> Tensor {
+        let name = (self / name).name;
+        let options = (Kind::Float, Device::Cpu);
+        let seeded = || tch::manual_seed(self.params.seed.stream(&name, 0).get() as i64);
+        let tensor = match init {
+            Init::Zeros => Tensor::zeros(shape, options),
+            Init::Ones => Tensor::ones(shape, options),
+            Init::Uniform(bound) => {
+                seeded();
+                Tensor::empty(shape, options).uniform_(-bound, bound)
+            }
+            Init::Normal(deviation) => {
+                seeded();
+                Tensor::empty(shape, options).normal_(0.0, deviation)
+            }
+        };
+        let before = self.params.tensors.borrow_mut().insert(name.clone(), tensor.shallow_clone());
+        assert!(before.is_none(), "two parameters are named {name}");
+        tensor
+    }
+
+    /// The full name of this place.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+/// `&path / "conv1"`, `&path / 3`: a place below.
+impl<'a, S: Display> Div<S> for &Path<'a> {
+    type Output = Path<'a>;
+
+    fn div(self, below: S) -> Path<'a> {
+        let name = if self.name.is_empty() { below.to_string() } else { format!("{}.{below}", self.name) };
+        Path { params: self.params, name }
+    }
+}
+
+/// The same for a place that is not needed afterwards.
+impl<'a, S: Display> Div<S> for Path<'a> {
+    type Output = Path<'a>;
+
+    fn div(self, below: S) -> Path<'a> {
+        &self / below
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::float_cmp, reason = "these come out exactly")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parameter_starts_by_seed_and_name_alone() {
+        let start = |seed: u64, others: bool| {
+            let params = Params::new(Seed::from_number(seed));
+            if others {
+                let _ = (params.root() / "before").param("weight", &[5], Init::Normal(1.0));
+            }
+            (params.root() / "layer" / 0).param("weight", &[4, 3], Init::fan_in(3))
+        };
+        assert_eq!(start(1, false), start(1, true));
+        assert_ne!(start(1, false), start(2, false));
+        assert!(start(1, false).abs().max().double_value(&[]) <= 1.0 / 3_f64.sqrt());
+    }
+
+    #[test]
+    fn packed_parameters_are_views_that_layers_see() {
+        let params = Params::new(Seed::from_number(1));
+        let held = params.root().param("b", &[2, 2], Init::Ones);
+        let _ = params.root().param("a", &[3], Init::Zeros);
+        let mut packed = params.pack();
+        assert_eq!(Vec::<f32>::try_from(&packed.flat).unwrap(), [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]);
+        let _ = no_grad(|| packed.flat.g_add_scalar_(2.0));
+        assert_eq!(held.double_value(&[1, 1]), 3.0);
+        let gradients =
+            Tensor::run_backward(&[(&held * &held).sum(None) + packed.views[0].sum(None)], &packed.views, false, false);
+        assert_eq!(gradients[1].double_value(&[0, 0]), 6.0);
+    }
+
+    #[test]
+    fn loading_wants_these_names_and_shapes() {
+        let params = Params::new(Seed::from_number(1));
+        let _ = params.root().param("a", &[3], Init::Zeros);
+        let value =
+            |name: &str, n: i64| BTreeMap::from([(name.to_owned(), Tensor::ones([n], (Kind::Float, Device::Cpu)))]);
+        assert!(params.load(&value("a", 3)).is_ok());
+        assert_eq!(params.named()["a"].double_value(&[2]), 1.0);
+        assert!(matches!(params.load(&value("a", 4)), Err(TorchError::WeightShape { .. })));
+        assert!(matches!(params.load(&value("b", 3)), Err(TorchError::UnknownWeight(_))));
+        assert!(matches!(params.load(&BTreeMap::new()), Err(TorchError::MissingWeight(_))));
+    }
+}

@@ -1,0 +1,93 @@
+//! The body of `sample-images`.
+
+use std::collections::BTreeMap;
+
+use isoflop_contract::Seed;
+use isoflop_kinds::{
+    artifact,
+    sample::{Needs, SampleImages},
+};
+use isoflop_worker::{Context, Halt, Interrupted, Made};
+use tch::{Tensor, no_grad};
+
+use super::{settle::settle, train_denoiser::Config};
+use crate::{
+    data::{Scenes, pixels, read_json, read_tensors, write_preview, write_tensors},
+    diffusion::{Schedule, guide, levels, noise_in, step},
+    error::TorchError,
+    models::Denoiser,
+    nn::Params,
+    train::normal,
+};
+
+/// A trained denoiser with its config.
+fn load(handle: &isoflop_contract::Handle<artifact::Denoiser>) -> Result<(Config, Denoiser), TorchError> {
+    let config: Config = read_json(&handle.file("config.json"))?;
+    config.model.check().map_err(TorchError::Config)?;
+    config.noise.check("noise").map_err(TorchError::Config)?;
+    let params = Params::new(Seed::from_number(0)); // every start is overwritten
+    let model = Denoiser::new(&params, &config.model);
+    params.load(&read_tensors(&handle.file("model.safetensors"))?)?;
+    Ok((config, model))
+}
+
+/// Samples images for captions.
+pub fn run(spec: SampleImages, needs: Needs, context: &mut Context) -> Result<Made, Halt> {
+    settle(context)?;
+    let (config, model) = load(&needs.model)?;
+    let prompts = Scenes::read(&needs.prompts)?;
+    let (there, known) = (prompts.words(), config.model.text.vocabulary);
+    if there > known || prompts.caption_length() > config.model.text.tokens {
+        return Err("the prompts have words or lengths that the model's text encoder does not know".into());
+    }
+    if spec.count > prompts.len() {
+        let problem = format!("`count` is {} and `prompts` has {} scenes", spec.count, prompts.len());
+        return Err(TorchError::Mismatch(problem).into());
+    }
+
+    let schedule = Schedule::new(&config.noise);
+    let (side, tokens) = (config.model.size() as i64, config.model.text.tokens as i64);
+    let (channels, patch) = (config.model.backbone.in_channels() as i64, config.model.patch as i64);
+    let seed = Seed::from_number(spec.noise_seed);
+    let walk = levels(schedule.levels(), spec.steps as usize);
+    let mut images = Vec::new();
+    let total = spec.count.div_ceil(spec.batch) * walk.len() as u64;
+    let mut done = 0;
+    for start in (0..spec.count).step_by(spec.batch as usize) {
+        let batch: Vec<i64> = (start..(start + spec.batch).min(spec.count)).map(|i| i as i64).collect();
+        let captions = prompts.captions(&Tensor::from_slice(&batch), tokens);
+        let noise = |&i: &i64| normal(seed.stream("initial-noise", i as u64), &[channels, side, side]);
+        let mut x = Tensor::stack(&batch.iter().map(noise).collect::<Vec<_>>(), 0);
+        let images_of_batch = no_grad(|| -> Result<Tensor, Halt> {
+            let guided = (spec.guidance - 1.0).abs() > f64::EPSILON;
+            // Guided, the empty caption goes through the model beside the real one.
+            let captions = if guided { Tensor::cat(&[&captions.zeros_like(), &captions], 0) } else { captions };
+            let text = model.read(&captions);
+            for (i, &at) in walk.iter().enumerate() {
+                if context.should_stop() {
+                    return Err(Interrupted.into());
+                }
+                let input = if guided { Tensor::cat(&[&x, &x], 0) } else { x.shallow_clone() };
+                let level = Tensor::from_slice(&vec![at as i64; input.size()[0] as usize]);
+                let output = model.denoise(&input, &level, &text);
+                let mut noise = noise_in(config.prediction, &schedule, &input, output, &level);
+                if guided {
+                    let halves = noise.chunk(2, 0);
+                    noise = guide(&halves[0], &halves[1], spec.guidance);
+                }
+                // Past the last visited level lies the first of the schedule, as with Stable Diffusion.
+                let next = walk.get(i + 1).copied().unwrap_or(0);
+                x = step(&x, &noise, schedule.alpha(at), schedule.alpha(next), spec.clip);
+                done += 1;
+                context.progress(done, total);
+            }
+            Ok(x.pixel_shuffle(patch))
+        })?;
+        images.push(pixels(&images_of_batch));
+    }
+
+    let images = Tensor::cat(&images, 0);
+    write_preview(&context.out("preview.png"), &images)?;
+    write_tensors(&context.out("images.safetensors"), &BTreeMap::from([("images".to_owned(), images)]))?;
+    Ok(Made::new().scalar("images", spec.count as f64)?.inherit(&needs.model))
+}

@@ -1,0 +1,17 @@
+//! Settles libtorch into the hard environment.
+
+use isoflop_contract::Environment;
+use isoflop_worker::{Context, Halt};
+
+/// Holds libtorch to the threads that the environment declares. Instruction sets are held by variables that the engine sets before the
+/// process starts.
+pub fn settle(context: &Context) -> Result<(), Halt> {
+    let Environment::Torch(torch) = context.environment() else {
+        return Err("a libtorch kind was given an environment without libtorch".into());
+    };
+    tch::set_num_threads(torch.threads as i32);
+    if tch::get_num_interop_threads() != 1 {
+        tch::set_num_interop_threads(1);
+    }
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! The body of `train-vqa`.
+
+use std::ops::Range;
+
+use isoflop_contract::Seed;
+use isoflop_kinds::vqa::{Needs, TrainVqa};
+use isoflop_worker::{Context, Halt, Made};
+use tch::Tensor;
+
+use super::{
+    examine::{Config, ask, mark},
+    settle::settle,
+};
+use crate::{
+    data::{Order, Questions, Scenes, permute, write_bytes, write_json, write_tensors},
+    error::TorchError,
+    metrics::alignment,
+    models::{Vqa, World},
+    nn::Params,
+    train::{Objective, Recipe, Settings, train},
+};
+
+/// Scenes examined at a time.
+const EXAMINED: u64 = 128;
+
+/// Answer rightly: cross-entropy over the answers.
+struct Answering<'a> {
+    network: &'a Vqa,
+    data: (&'a Scenes, &'a Questions),
+    ranges: Vec<Range<usize>>,
+    heldout: (&'a Scenes, &'a Questions),
+    order: Order,
+    seed: Seed,
+    batch: u64,
+    questions: u64,
+}
+
+impl Objective for Answering<'_> {
+    fn loss(&self, step: u64) -> Tensor {
+        let (scenes, questions) = self.data;
+        let rows = self.order.batch(step, self.batch);
+        let mut owner = Vec::new();
+        let mut asked = Vec::new();
+        for (i, &row) in rows.iter().enumerate() {
+            let range = &self.ranges[row as usize];
+            let there = range.len() as u64;
+            // A scene's questions in an order drawn anew at each step, cut to as many as are wanted.
+            let key = self.seed.stream("questions", step * self.batch + i as u64).get();
+            for k in 0..there.min(self.questions) {
+                owner.push(i as i64);
+                asked.push((range.start as u64 + permute(key, there, k)) as i64);
+            }
+        }
+        let answers: Vec<i64> = asked.iter().map(|&q| questions.answer[q as usize]).collect();
+        let sight = self.network.look(&scenes.images(&Tensor::from_slice(&rows))).of(&Tensor::from_slice(&owner));
+        let scores = self.network.answer(&sight, &questions.words.index_select(0, &Tensor::from_slice(&asked)));
+        scores.cross_entropy_for_logits(&Tensor::from_slice(&answers))
+    }
+
+    fn evaluate(&self) -> (&'static str, f64) {
+        let (scenes, questions) = self.heldout;
+        let answered = mark(questions, &ask(self.network, scenes.pixels(), questions, EXAMINED));
+        ("heldout_accuracy", answered.iter().filter(|one| one.right).count() as f64 / answered.len() as f64)
+    }
+}
+
+/// Trains a question-answering network.
+pub fn run(spec: TrainVqa, needs: Needs, context: &mut Context) -> Result<Made, Halt> {
+    settle(context)?;
+    let seed = context.seed()?;
+    let (data, heldout) = (Scenes::read(&needs.data)?, Scenes::read(&needs.heldout)?);
+    let questions = Questions::read(&needs.data, data.len())?;
+    let examination = Questions::read(&needs.heldout, heldout.len())?;
+    if (&questions.vocabulary, &questions.answers) != (&examination.vocabulary, &examination.answers) {
+        return Err("`data` and `heldout` do not number their words and answers alike".into());
+    }
+    if data.resolution() != heldout.resolution() || data.resolution() % isoflop_kinds::model::Vqa::SHRINK != 0 {
+        return Err("images of `data` and `heldout` must be of one even size".into());
+    }
+    let world = World {
+        resolution: data.resolution() as i64,
+        words: questions.vocabulary.len() as i64,
+        length: questions.length(),
+        answers: questions.answers.len() as i64,
+    };
+    if examination.length() != world.length {
+        return Err(TorchError::Mismatch("questions of `data` and `heldout` differ in length".into()).into());
+    }
+
+    let params = Params::new(seed.stream("init", 0));
+    let network = Vqa::new(&params, &spec.network, world);
+    let objective = Answering {
+        network: &network,
+        ranges: questions.by_scene(data.len()),
+        data: (&data, &questions),
+        heldout: (&heldout, &examination),
+        order: Order::new(seed, data.len()),
+        seed,
+        batch: spec.batch,
+        questions: spec.questions,
+    };
+    let recipe = Recipe {
+        steps: spec.steps,
+        learning_rate: spec.learning_rate,
+        warmup: spec.warmup,
+        schedule: spec.schedule,
+        optimizer: Settings { betas: [0.9, 0.98], epsilon: 1e-8, weight_decay: spec.weight_decay, clip: 1.0 },
+        evaluate_every: spec.evaluate_every,
+    };
+    let outcome = train(&params, &recipe, &objective, context)?;
+
+    let answered = mark(&examination, &ask(&network, heldout.pixels(), &examination, EXAMINED));
+    let by_category = alignment(&answered).expect("there are questions, seen when they were read").by_category;
+    write_tensors(&context.out("model.safetensors"), &params.named())?;
+    let config = Config {
+        network: spec.network,
+        world,
+        words: questions.vocabulary.clone(),
+        answers: questions.answers.clone(),
+    };
+    write_json(&context.out("config.json"), &config)?;
+    write_bytes(&context.out("history.csv"), outcome.csv("heldout_accuracy").as_bytes())?;
+    let mut made = Made::new()
+        .scalar("accuracy", outcome.heldout)?
+        .scalar("train_loss", outcome.loss)?
+        .scalar("params", params.count() as f64)?;
+    for (category, accuracy) in by_category {
+        made = made.scalar(format!("accuracy_{}", examination.categories[category as usize]), accuracy)?;
+    }
+    Ok(made)
+}

@@ -1,0 +1,76 @@
+//! The held-out denoising loss.
+//!
+//! Noise and levels are fixed: image `i` of `n` is always looked at with the same noise and at the same level, levels spread evenly over the
+//! schedule. So two models, two seeds and two points of a curve differ by the model alone.
+
+use isoflop_contract::Seed;
+use isoflop_kinds::{model, train::Prediction};
+use tch::{Device, Kind, Tensor};
+
+use crate::{
+    data::Scenes,
+    diffusion::{Schedule, noise_in},
+    models::Denoiser,
+};
+
+/// Where the fixed noise comes from: the same in every study.
+const FIXED: Seed = Seed::from_number(2_404_028_831);
+
+/// Images at a time.
+const BATCH: i64 = 64;
+
+/// Held-out images, mixed once and for all with fixed noise.
+#[derive(Debug)]
+pub struct Heldout {
+    prediction: Prediction,
+    noisy: Tensor,
+    noise: Tensor,
+    level: Tensor,
+    captions: Tensor,
+}
+
+impl Heldout {
+    /// The first `count` of `scenes`, or all there are, as `config` sees them.
+    pub fn new(
+        scenes: &Scenes,
+        count: u64,
+        config: &model::Denoiser,
+        schedule: &Schedule,
+        prediction: Prediction,
+    ) -> Self {
+        let tokens = config.text.tokens as i64;
+        let count = count.min(scenes.len()) as i64;
+        let rows = Tensor::arange(count, (Kind::Int64, Device::Cpu));
+        let images = scenes.images(&rows).pixel_unshuffle(config.patch as i64);
+        let one = &images.size()[1..];
+        let noise: Vec<Tensor> = (0..count).map(|i| normal(FIXED.stream("heldout-noise", i as u64), one)).collect();
+        let noise = Tensor::stack(&noise, 0);
+        let levels: Vec<i64> =
+            (0..count).map(|i| ((i as f64 + 0.5) / count as f64 * schedule.levels() as f64) as i64).collect();
+        let level = Tensor::from_slice(&levels);
+        let noisy = schedule.mix(&images, &noise, &level);
+        Self { prediction, noisy, noise, level, captions: scenes.captions(&rows, tokens) }
+    }
+
+    /// The mean squared error of the noise that `model` sees.
+    pub fn loss(&self, model: &Denoiser, schedule: &Schedule) -> f64 {
+        let count = self.level.size()[0];
+        let mut sum = 0.0;
+        for start in (0..count).step_by(BATCH as usize) {
+            let length = BATCH.min(count - start);
+            let part = |t: &Tensor| t.narrow(0, start, length);
+            let text = model.read(&part(&self.captions));
+            let (noisy, level) = (part(&self.noisy), part(&self.level));
+            let seen = noise_in(self.prediction, schedule, &noisy, model.denoise(&noisy, &level, &text), &level);
+            let error = (seen - part(&self.noise)).square().mean(Kind::Float).double_value(&[]);
+            sum += error * length as f64;
+        }
+        sum / count as f64
+    }
+}
+
+/// Standard normal numbers that depend on `seed` alone.
+pub fn normal(seed: Seed, size: &[i64]) -> Tensor {
+    tch::manual_seed(seed.get() as i64);
+    Tensor::randn(size, (Kind::Float, Device::Cpu))
+}

@@ -1,0 +1,11 @@
+//! Training: one loop for every objective.
+
+mod evaluate;
+mod optimizer;
+mod rate;
+mod trainer;
+
+pub use evaluate::{Heldout, normal};
+pub use optimizer::{AdamW, Settings};
+pub use rate::rate;
+pub use trainer::{Curve, Objective, Outcome, Recipe, train};

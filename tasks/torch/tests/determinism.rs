@@ -1,0 +1,119 @@
+//! The same task gives the same bits: twice in one process, and in a process of its own.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use isoflop_contract::{Environment, Runtime, protocol::NOTICE_FD};
+use serde_json::{Value, json};
+use tch::{Device, Kind, Tensor};
+
+const SIDE: i64 = 8;
+
+/// Forty scenes of noise whose captions number them.
+fn write_scenes(folder: &Path, seed: i64) {
+    std::fs::create_dir_all(folder).unwrap();
+    tch::manual_seed(seed);
+    let images = Tensor::randint(256, [40, 3, SIDE, SIDE], (Kind::Uint8, Device::Cpu));
+    let captions = Tensor::randint_low(1, 6, [40, 3], (Kind::Int, Device::Cpu));
+    Tensor::write_safetensors(&[("images", &images), ("captions", &captions)], folder.join("scenes.safetensors"))
+        .unwrap();
+    let vocabulary = json!({"words": ["<pad>", "a", "b", "c", "d", "e"], "answers": [], "categories": []});
+    std::fs::write(folder.join("vocabulary.json"), vocabulary.to_string()).unwrap();
+}
+
+fn input(folder: &Path, shape: &str) -> Value {
+    json!({"one": {"shape": shape, "cell": [], "digest": "00".repeat(32), "path": folder, "scalars": {}}})
+}
+
+/// Runs one task in the worker and returns what it said last.
+fn work(kind: &str, spec: &Value, needs: &Value, seed: Option<u64>, out: &Path) -> Value {
+    std::fs::create_dir_all(out).unwrap();
+    let environment = Environment::default_for(Runtime::Torch);
+    let (reader, writer) = std::io::pipe().unwrap();
+    // Rust opens pipes for this process alone: the shell turns its stdout into the descriptor for notices.
+    let mut child = Command::new("sh")
+        .args(["-c", "exec 9>&1 1>&2; exec \"$0\""])
+        .arg(env!("CARGO_BIN_EXE_isoflop-torch"))
+        .env(NOTICE_FD, "9")
+        .envs(environment.variables())
+        .stdin(Stdio::piped())
+        .stdout(writer)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let assignment = json!({
+        "protocol": 1, "task": kind, "kind": kind, "revision": 1, "spec": spec, "seed": seed, "environment": environment,
+        "needs": needs, "out": out, "scratch": out,
+    });
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "{assignment}").unwrap();
+    let lines: Vec<String> = BufReader::new(reader).lines().map(Result::unwrap).collect();
+    drop(stdin);
+    child.wait().unwrap();
+    serde_json::from_str(lines.last().expect("a worker says how it ended")).unwrap()
+}
+
+fn spec(rate: f64) -> Value {
+    json!({
+        "backbone": {
+            "family": "unet", "channels": [8, 16], "layers_per_block": 1, "transformer_depth": [0, 1], "head_dim": 8,
+            "cross_attention_dim": 16, "norm_groups": 8
+        },
+        "text": {"vocabulary": 6, "tokens": 4, "depth": 1, "heads": 2},
+        "resolution": SIDE, "steps": 12, "batch": 6, "learning_rate": rate, "warmup": 2, "schedule": "cosine",
+        "evaluate_every": 5, "evaluate_images": 8
+    })
+}
+
+#[test]
+fn training_and_sampling_give_the_same_bits_in_any_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    write_scenes(&at("data"), 1);
+    write_scenes(&at("heldout"), 2);
+    let needs = json!({"data": input(&at("data"), "scenes"), "heldout": input(&at("heldout"), "scenes")});
+    let train = |name: &str, seed: u64| work("train-denoiser", &spec(1e-3), &needs, Some(seed), &at(name));
+    let (one, two, other) = (train("one", 7), train("two", 7), train("other", 8));
+    assert_eq!(one["notice"], "made", "{one}");
+    assert_eq!(one, two);
+    assert_ne!(one, other);
+    let scalars = &one["scalars"];
+    for name in ["loss", "train_loss", "params", "macs", "compute", "images_seen"] {
+        assert!(scalars[name].as_f64().is_some_and(|x| x > 0.0), "{name} in {scalars}");
+    }
+    for file in ["model.safetensors", "config.json", "history.csv"] {
+        let bytes = |name: &str| std::fs::read(at(name).join(file)).unwrap();
+        assert!(bytes("one") == bytes("two"), "{file} differs");
+    }
+    assert_eq!(std::fs::read_to_string(at("one").join("history.csv")).unwrap().lines().count(), 4);
+
+    // Samples: the same whatever comes after the first ones.
+    let sample = |name: &str, count: u64| {
+        let needs = json!({"model": input(&at("one"), "denoiser"), "prompts": input(&at("heldout"), "scenes")});
+        let spec = json!({"count": count, "steps": 3, "guidance": 2.0, "batch": 4});
+        let said = work("sample-images", &spec, &needs, None, &at(name));
+        assert_eq!(said["notice"], "made", "{said}");
+        let tensors = Tensor::read_safetensors(at(name).join("images.safetensors")).unwrap();
+        tensors.into_iter().find(|(name, _)| name == "images").unwrap().1
+    };
+    let (few, more) = (sample("few", 4), sample("more", 9));
+    assert_eq!(more.size(), [9, 3, SIDE, SIDE]);
+    assert_eq!(more.narrow(0, 0, 4), few);
+}
+
+#[test]
+fn divergence_is_a_result_and_a_misfit_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    write_scenes(&at("data"), 1);
+    let needs = json!({"data": input(&at("data"), "scenes"), "heldout": input(&at("data"), "scenes")});
+    let said = work("train-denoiser", &spec(1e30), &needs, Some(7), &at("wild"));
+    assert_eq!(said["notice"], "diverged", "{said}");
+    let mut small = spec(1e-3);
+    small["text"]["tokens"] = 2.into();
+    let said = work("train-denoiser", &small, &needs, Some(7), &at("small"));
+    assert_eq!(said["message"], "captions of `data` have up to 3 words and `text.tokens` is 2");
+}

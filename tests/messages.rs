@@ -1,0 +1,99 @@
+//! Mistakes: each gets its exit code, its place and a sentence that helps.
+
+use crate::project::Project;
+
+#[test]
+fn a_study_with_mistakes_is_told_all_of_them_with_their_places() {
+    let project = Project::new();
+    let broken = crate::project::STUDY
+        .replace("kind: train-vqa", "kind: train-vqq")
+        .replace("learning_rate: 1e-3", "learning_rat: 1e-3")
+        .replace("images: samples", "images: smaples");
+    project.write("study.yaml", &broken);
+    let said = project.run(&["check"]).expect(3);
+    for (needle, line) in
+        [("train-vqq", "study.yaml:17"), ("learning_rat", "study.yaml:37"), ("smaples", "study.yaml:47")]
+    {
+        assert!(said.err.contains(needle) && said.err.contains(line), "{needle} at {line}:\n{}", said.err);
+    }
+    for hint in ["train-vqa", "learning_rate", "samples"] {
+        assert!(said.err.contains(&format!("did you mean `{hint}`")), "{hint}:\n{}", said.err);
+    }
+    let found = project.run(&["run", "--json"]).expect(3).json();
+    let findings = found["findings"].as_array().unwrap();
+    assert!(findings.len() >= 3);
+    assert!(findings.iter().all(|finding| finding["line"].as_u64() > Some(0) && finding["message"].is_string()));
+    assert!(!project.path(".isoflop").exists(), "a study that cannot run leaves nothing behind");
+}
+
+#[test]
+fn wrong_usage_is_told_apart() {
+    let project = Project::new();
+    project.run(&["plan", "--nonsense"]).expect(2);
+    project.run(&["plan", "nowhere"]).expect(2);
+    project.run(&["show", "train"]).expect(2);
+    let unknown = project.run(&["plan", "-p", "step=3"]).expect(3).err;
+    assert!(unknown.contains("did you mean `steps`"), "{unknown}");
+    let unknown = project.run(&["plan", "--profile", "smok"]).expect(3).err;
+    assert!(unknown.contains("smok"), "{unknown}");
+}
+
+#[test]
+fn a_database_that_is_not_there_is_named_without_its_password() {
+    let project = Project::new();
+    let said = project.run(&["run", "--database", "postgres://me:secret@127.0.0.1:1/lab"]).expect(8);
+    assert!(said.err.contains("127.0.0.1:1") && !said.err.contains("secret"), "{}", said.err);
+}
+
+#[test]
+fn a_missing_worker_is_named_with_what_to_do() {
+    let project = Project::new();
+    let output = project.command(&["run"]).env("ISOFLOP_TORCH", "/nowhere/isoflop-torch").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(8), "{said}");
+    assert!(said.contains("/nowhere/isoflop-torch") && said.contains("make build"), "{said}");
+}
+
+#[test]
+fn a_home_that_cannot_be_written_is_named() {
+    let project = Project::new();
+    project.write("taken", "a file where a folder should be");
+    let said = project.run(&["run", "--home", "taken/home"]).expect(8).err;
+    assert!(said.contains("taken/home"), "{said}");
+}
+
+#[test]
+fn a_contradicted_claim_is_a_result_of_run_and_a_failure_of_claims() {
+    let project = Project::new();
+    project.write("study.yaml", &crate::project::STUDY.replace("size='l') > mean", "size='l') < mean"));
+    project.run(&["claims", "--json"]).expect(0);
+    project.run(&["run"]).expect(0);
+    let claims = project.run(&["claims", "--json"]).expect(6).json();
+    assert_eq!(claims["claims"][0]["verdict"], "contradicted");
+    assert!(claims["claims"][0]["evidence"].as_str().unwrap().contains("scores.alignment"));
+}
+
+#[test]
+fn fit_and_model_answer_without_a_study() {
+    let project = Project::new();
+    let row = |i| format!("{},{}", 10_f64.powi(i), 3.0 * 10_f64.powi(i).powf(-0.1));
+    let rows: Vec<String> = std::iter::once("compute,loss".to_owned()).chain((1..=12).map(row)).collect();
+    project.write("data.csv", &rows.join("\n"));
+    let fit = project
+        .run(&["fit", "data.csv", "--form", "power", "--x", "compute", "--y", "loss", "--json"])
+        .expect(0)
+        .json();
+    assert!((fit["params"]["p"]["value"].as_f64().unwrap() + 0.1).abs() < 1e-9, "{}", fit["params"]);
+    assert_eq!(fit["n"], 12);
+    project.write("bad.csv", "compute,loss\n1,2\n2,many\n3,4\n");
+    let said = project.run(&["fit", "bad.csv", "--form", "power", "--x", "compute", "--y", "loss"]).expect(2).err;
+    assert!(said.contains("row 2") || said.contains("line 3"), "{said}");
+    assert!(said.contains("many") && said.contains("loss"), "{said}");
+
+    let model = project.run(&["model", "sd2.1", "--json"]).expect(0).json();
+    assert_eq!(model["params"], 865_910_724);
+    let blocks = model["blocks"].as_array().unwrap();
+    assert_eq!(blocks.iter().map(|block| block["params"].as_u64().unwrap()).sum::<u64>(), 865_910_724);
+    assert!(project.run(&["model", "sd2.2"]).expect(2).err.contains("sd2.1"));
+    assert!(!project.path(".isoflop").exists());
+}
