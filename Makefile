@@ -1,8 +1,10 @@
 # The few commands a person types. Each sets up what it needs; what is done already is not done again.
 CARGO ?= cargo
+# Tests of properties try the same cases every time, so that a test that passed passes again; `make fuzz` is for searching.
+export PROPTEST_RNG_SEED ?= 17
 BIN := target/release
 
-.PHONY: quickstart test lint build setup
+.PHONY: quickstart test bench fuzz lint build setup snapshots
 
 quickstart: build
 	@$(BIN)/isoflop run studies/quickstart --report report.html
@@ -11,6 +13,23 @@ test: build
 	$(CARGO) test --release --locked --workspace --exclude isoflop-tests --lib --bins --tests --examples
 	$(CARGO) test --release --locked --workspace --exclude isoflop-torch --doc
 	$(CARGO) test --release --locked -p isoflop-tests
+
+bench: build
+	@$(BIN)/isoflop-bench
+
+# Ten minutes for each target; needs cargo-fuzz (`cargo install cargo-fuzz`). A case it finds belongs under engine/plan/tests/fixtures.
+SECONDS ?= 600
+fuzz:
+	@mkdir -p fuzz/corpus/plan fuzz/corpus/template
+	@cp engine/plan/tests/fixtures/*.yaml studies/*/study.yaml fuzz/corpus/plan/
+	@grep -rhoP '\{\{\K.*?(?=\}\})' studies engine/plan/tests/fixtures | split -l 1 - fuzz/corpus/template/seed-
+	@for target in plan template; do RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir fuzz -s none $$target -- \
+	  -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=1024 -max_len=16384 || exit 1; done
+
+# What is made from the source and committed: the schema of studies, and the keys of each study's tasks.
+snapshots: setup
+	$(CARGO) build --release --locked -p isoflop
+	ISOFLOP_UPDATE=1 $(CARGO) test --release --locked -p isoflop-tests committed
 
 lint: setup
 	$(CARGO) fmt --all --check

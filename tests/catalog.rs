@@ -21,7 +21,8 @@ fn every_kind_reads_its_own_example_and_says_what_it_does() {
             isoflop_plan::read_value(kind.example).unwrap_or_else(|findings| panic!("{}: {findings}", kind.name));
         let reading =
             kind.read(&example).unwrap_or_else(|error| panic!("the example of {} does not read: {error:?}", kind.name));
-        assert_eq!(kind.read(&reading.spec).expect("a canonical spec reads"), reading, "{}", kind.name);
+        // Code is left out of it: what counts is what it names.
+        assert_eq!(kind.read(&reading.spec).expect("a canonical spec reads").spec, reading.spec, "{}", kind.name);
         assert!(kind.about.ends_with('.') && kind.about.len() > 20, "{} does not say what it does", kind.name);
         assert!(kind.ports.iter().all(|port| !port.about.is_empty()));
         kinds += 1;

@@ -47,7 +47,11 @@ fn a_change_runs_what_follows_from_it_and_says_why() {
         sample.contains("steps") && sample.contains('5') && sample.contains('6') && sample.contains("study.yaml:"),
         "{sample}"
     );
-    assert!(why("scores[size=s,seed=0]").contains("samples[size=s,seed=0]"), "{}", why("scores[size=s,seed=0]"));
+    assert!(
+        why("scores[size=s,seed=0]").starts_with("scores <- samples: steps 5 -> 6"),
+        "{}",
+        why("scores[size=s,seed=0]")
+    );
     let said = project.run(&["why", "samples[size=s,seed=0]"]).expect(0).out;
     assert!(said.contains("steps") && said.contains("study.yaml:"), "{said}");
 

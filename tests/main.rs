@@ -1,10 +1,19 @@
 //! The product as its users meet it: the built programs, run as processes, on real files, a real Postgres and (in `smoke`) real libtorch.
 
 mod architecture;
+mod author;
 mod bits;
 mod catalog;
+mod commands;
+mod committed;
+mod docs;
+mod explain;
 mod faults;
 mod kept;
 mod messages;
+mod own;
 mod project;
 mod racing;
+mod records;
+mod schema;
+mod sizing;

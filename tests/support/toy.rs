@@ -56,6 +56,8 @@ enum Act {
     Hang,
     /// Write another artifact each time.
     Waver,
+    /// Write the same artifact whatever the spec says.
+    Same,
 }
 
 /// Carries out what `behaviour.json` says of this task.
@@ -69,7 +71,7 @@ fn behave(context: &mut Context) -> Result<Act, Halt> {
     let behaviour = all.get(context.task()).or_else(|| all.get("*")).cloned().unwrap_or_default();
     let until = Instant::now() + Duration::from_millis(behaviour.milliseconds);
     match behaviour.act {
-        Act::Work | Act::Waver => {}
+        Act::Work | Act::Waver | Act::Same => {}
         Act::Crash => process::abort(),
         Act::Refuse => return Err("the toy was told to refuse this".into()),
         Act::Diverge => return Err(isoflop_worker::Diverged("the toy was told to diverge".to_owned()).into()),
@@ -91,7 +93,8 @@ fn behave(context: &mut Context) -> Result<Act, Halt> {
 /// Writes the artifact: a text that names everything it follows from.
 fn write<K: Kind>(spec: &K, inputs: &[Digest], context: &mut Context) -> Result<f64, Halt> {
     let act = behave(context)?;
-    let mut text = format!("{}\n{}\n{inputs:?}\n", K::NAME, serde_json::to_string(spec)?);
+    let spec = if act == Act::Same { String::new() } else { serde_json::to_string(spec)? };
+    let mut text = format!("{}\n{spec}\n{inputs:?}\n", K::NAME);
     if let Ok(seed) = context.seed() {
         text.push_str(&seed.get().to_string());
     }

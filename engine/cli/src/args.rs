@@ -1,9 +1,15 @@
 //! What a person types, as typed: nothing here looks at files or the environment.
 
+mod explain;
+mod records;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
+
+pub use self::explain::{ExpandArgs, NarrowArgs, PlanArgs, WhyArgs};
+pub use records::{AuditArgs, DiffArgs, GcArgs, PinArgs, RunsArgs, TraceArgs, Way};
 
 /// Reproducible scaling studies: plan, run, cache, record and check them.
 #[derive(Debug, Parser)]
@@ -102,14 +108,28 @@ fn name_and_value(text: &str) -> Result<(String, String), String> {
 pub enum Verb {
     /// Find every mistake in a study, without running anything
     Check(StudyArgs),
-    /// Show every task with its key and cost, what is kept, and what would run and why
-    Plan(StudyArgs),
+    /// Print the study with everything resolved: every task, and where each value comes from
+    Expand(ExpandArgs),
+    /// Show what is kept, what would run and why, and what that would cost
+    Plan(PlanArgs),
     /// Make what is missing, and record it
     Run(RunArgs),
     /// Show one task: recipe, digest, inputs, environment, attempts, metrics
     Show(ShowArgs),
-    /// Say why a task would run, or why it is kept
+    /// Say why tasks would run or are kept, or why they ran: field by field, down to the line that says so
     Why(WhyArgs),
+    /// List the runs: what, when, how they came out, from which commit
+    Runs(RunsArgs),
+    /// Show everything that a task rests on, or that rests on it, with digest, seed, place and time
+    Trace(TraceArgs),
+    /// Compare two runs: recipes field by field, environments, metrics beyond their spread
+    Diff(DiffArgs),
+    /// Check a run's events, keys, bytes and provenance against each other
+    Audit(AuditArgs),
+    /// Keep runs and tasks whatever `gc` takes away
+    Pin(PinArgs),
+    /// Take artifacts out of the store that no root holds; their records stay, and they are made again when needed
+    Gc(GcArgs),
     /// Write a study's results as one self-contained HTML page
     Report(ReportArgs),
     /// Judge a study's claims by its results
@@ -120,17 +140,36 @@ pub enum Verb {
     Model(ModelArgs),
     /// Check what isoflop needs on this machine, and that the store and the ledger are sound
     Doctor(DoctorArgs),
+    /// Write a small study to begin with
+    Init(InitArgs),
+    /// List the kinds of tasks, or print the JSON Schema of a kind or of a study
+    Schema(SchemaArgs),
+    /// Print the script that completes isoflop's command line in a shell
+    #[command(after_help = crate::completion::SETUP)]
+    Completions(CompletionsArgs),
+    /// Print what may come next; called by the scripts of `completions`
+    #[command(hide = true)]
+    Complete(CompleteArgs),
     /// Run one task; started by isoflop itself
     #[command(hide = true)]
     Worker,
 }
 
 /// Arguments of `run`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct RunArgs {
     /// The study.
     #[command(flatten)]
     pub study: StudyArgs,
+    /// Only these tasks, and what they need if that is missing: a name, `train[size=s]`, 'train*'
+    #[arg(value_name = "TASK")]
+    pub tasks: Vec<String>,
+    /// What narrows them.
+    #[command(flatten)]
+    pub narrow: NarrowArgs,
+    /// Run exactly the plan that `plan -o FILE` saved; exit with 9 if it is out of date
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["study", "params", "profile", "tasks", "from", "until", "failed", "missing", "cache"])]
+    pub plan: Option<PathBuf>,
     /// How many processor slots to fill [default: all processors]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<u32>,
@@ -162,19 +201,6 @@ pub struct ShowArgs {
     /// Only the study of this name
     #[arg(short, long, value_name = "NAME")]
     pub study: Option<String>,
-}
-
-/// Arguments of `why`.
-#[derive(Debug, Args)]
-pub struct WhyArgs {
-    /// A task's name, as `plan` prints it; quotes keep the shell off its brackets
-    pub task: String,
-    /// A study's folder or its YAML file [default: the study of the latest run]
-    #[arg(short, long, value_name = "STUDY")]
-    pub study: Option<PathBuf>,
-    /// How it is set.
-    #[command(flatten)]
-    pub set: SetArgs,
 }
 
 /// Arguments of `report`.
@@ -237,4 +263,56 @@ pub struct DoctorArgs {
     /// Stop the private ledger server; it starts again when it is needed
     #[arg(long)]
     pub stop_server: bool,
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Where to write it; made if it is not there
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+    /// What to begin with
+    #[arg(long, value_name = "NAME", default_value = crate::init::TEMPLATES[0].name, value_parser = crate::init::names())]
+    pub template: String,
+    /// List what would be written, and write nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+}
+
+/// Arguments of `schema`.
+#[derive(Debug, Args)]
+pub struct SchemaArgs {
+    /// A kind, or `study` for the schema of whole studies [default: list the kinds]
+    pub kind: Option<String>,
+}
+
+/// A shell that can be taught to complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// Bash
+    Bash,
+    /// Zsh
+    Zsh,
+    /// Fish
+    Fish,
+}
+
+/// Arguments of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: Shell,
+}
+
+/// Arguments of `complete`.
+#[derive(Debug, Args)]
+pub struct CompleteArgs {
+    /// The shell that asks
+    pub shell: Shell,
+    /// Characters at which the shell breaks words besides blanks (bash: `$COMP_WORDBREAKS`)
+    #[arg(long, default_value = "", allow_hyphen_values = true)]
+    pub breaks: String,
+    /// The words so far, the last being the one to complete; for bash, the line up to the cursor
+    #[arg(last = true, allow_hyphen_values = true)]
+    pub words: Vec<std::ffi::OsString>,
 }

@@ -4,8 +4,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Context as _;
 use isoflop_contract::{Key, Manifest};
-use isoflop_exec::{Scope, Survey};
-use isoflop_ledger::{Ledger, Place, server::PrivateServer};
+use isoflop_ledger::{Ledger, Past, Place, server::PrivateServer};
 use isoflop_plan::Plan;
 use isoflop_store::Store;
 
@@ -44,27 +43,17 @@ pub fn store(settings: &Settings) -> Result<Store, Stop> {
     Store::open(&settings.store()).map_err(infrastructure)
 }
 
-/// Compares a plan with what the ledger knows and the store holds. Reads only; where there is no ledger yet, nothing is kept.
-pub async fn survey(plan: &Plan, settings: &Settings, ledger: Option<&Ledger>) -> Result<Survey, Stop> {
-    survey_within(plan, settings, ledger, &Scope::default()).await
+/// What stands under the keys of a plan; nothing where there is no ledger yet.
+pub async fn past(plan: &Plan, ledger: Option<&Ledger>) -> Result<BTreeMap<Key, Past>, Stop> {
+    let Some(ledger) = ledger else { return Ok(BTreeMap::new()) };
+    let keys: Vec<Key> = plan.tasks().iter().map(|task| task.key).collect();
+    ledger.past(&keys).await.map_err(infrastructure)
 }
 
-/// The same, within a scope.
-pub async fn survey_within(
-    plan: &Plan,
-    settings: &Settings,
-    ledger: Option<&Ledger>,
-    scope: &Scope,
-) -> Result<Survey, Stop> {
-    let keys: Vec<Key> = plan.tasks().iter().map(|task| task.key).collect();
-    let past = match ledger {
-        Some(ledger) => ledger.past(&keys).await.map_err(infrastructure)?,
-        None => BTreeMap::new(),
-    };
-    // A plan in which nothing was made asks the store nothing, so a store that is not there yet is not made for it.
-    let store = if past.is_empty() { None } else { Some(store(settings)?) };
-    let holds = |manifest: &Manifest| store.as_ref().is_some_and(|store| store.holds(manifest));
-    Ok(isoflop_exec::survey(plan, &past, &holds, scope))
+/// Whether the store has all bytes of a manifest. A store that is not there has none, and is not made for the question.
+pub fn holds(settings: &Settings) -> Result<impl Fn(&Manifest) -> bool, Stop> {
+    let store = if settings.store().is_dir() { Some(store(settings)?) } else { None };
+    Ok(move |manifest: &Manifest| store.as_ref().is_some_and(|store| store.holds(manifest)))
 }
 
 fn folder(home: &Path) -> Result<(), Stop> {

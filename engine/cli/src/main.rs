@@ -1,15 +1,29 @@
 //! `isoflop`: arguments in, exit code out. Everything else is one call away.
 
+mod aligned;
 mod args;
+mod completion;
+mod difference;
+mod disk;
 mod facts;
+mod history;
 mod home;
+mod init;
+mod named;
+mod outlook;
 mod output;
 mod progress;
 mod project;
 mod reasons;
+mod saved;
+mod selection;
 mod settings;
+mod snippet;
 mod soft;
 mod stop;
+mod table;
+mod telling;
+mod tree;
 mod verbs;
 mod workers;
 
@@ -30,6 +44,10 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if matches!(arguments.verb, Verb::Worker) {
         return isoflop_worker::serve(&isoflop_native::bodies(), &[]);
+    }
+    if let Verb::Complete(args) = &arguments.verb {
+        completion::answer(args);
+        return ExitCode::SUCCESS;
     }
     let settings = match Settings::resolve(&arguments.global) {
         Ok(settings) => settings,
@@ -52,16 +70,26 @@ fn carry_out(verb: &Verb, settings: &Settings, out: &mut Output) -> Result<(), S
     let catalog = catalog();
     match verb {
         Verb::Check(args) => verbs::check::check(args, &catalog, out),
+        Verb::Expand(args) => wait(verbs::expand::expand(args, &catalog, settings, out)),
         Verb::Plan(args) => wait(verbs::plan::plan(args, &catalog, settings, out)),
         Verb::Run(args) => wait(verbs::run::run(args, &catalog, settings, out)),
         Verb::Show(args) => wait(verbs::show::show(args, settings, out)),
         Verb::Why(args) => wait(verbs::why::why(args, &catalog, settings, out)),
+        Verb::Runs(args) => wait(verbs::runs::runs(args, settings, out)),
+        Verb::Trace(args) => wait(verbs::trace::trace(args, settings, out)),
+        Verb::Diff(args) => wait(verbs::diff::diff(args, settings, out)),
+        Verb::Audit(args) => wait(verbs::audit::audit(args, &catalog, settings, out)),
+        Verb::Pin(args) => wait(verbs::pin::pin(args, settings, out)),
+        Verb::Gc(args) => wait(verbs::gc::gc(args, settings, out)),
         Verb::Report(args) => wait(verbs::report::report(args, &catalog, settings, out)),
         Verb::Claims(args) => wait(verbs::claims::claims(args, &catalog, settings, out)),
         Verb::Fit(args) => verbs::fit::fit(args, out),
         Verb::Model(args) => verbs::model::model(args, out),
         Verb::Doctor(args) => wait(verbs::doctor::doctor(args, settings, out)),
-        Verb::Worker => unreachable!("the worker was served before any setting was read"),
+        Verb::Init(args) => verbs::init::init(args, &catalog, out),
+        Verb::Schema(args) => verbs::schema::schema(args, &catalog, out),
+        Verb::Completions(args) => verbs::completions::completions(args, out),
+        Verb::Worker | Verb::Complete(_) => unreachable!("these were served before any setting was read"),
     }
 }
 
@@ -88,7 +116,7 @@ fn say(stop: &Stop, settings: &Settings, out: &mut Output) {
     {
         let _ = out.data(&error);
     }
-    if !matches!(stop, Stop::TaskFailed | Stop::WorkNeeded | Stop::Disproved) {
+    if !matches!(stop, Stop::TaskFailed | Stop::WorkNeeded | Stop::Disproved | Stop::Differs) {
         eprintln!("{} {stop}", Paint::Bad.on("error:", settings.color_err));
     }
     if let Stop::Internal(_) = stop {

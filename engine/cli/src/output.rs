@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use serde_json::Value;
+use serde::Serialize;
 
 use crate::stop::Stop;
 
@@ -51,8 +51,8 @@ impl Paint {
 
 impl Output {
     /// Prints an object as JSON.
-    pub fn data(&mut self, value: &Value) -> Result<(), Stop> {
-        self.line(&serde_json::to_string_pretty(value).expect("a JSON value can be written as JSON"))
+    pub fn data(&mut self, value: &impl Serialize) -> Result<(), Stop> {
+        self.line(&serde_json::to_string_pretty(value).expect("plain data can be written as JSON"))
     }
 
     /// Prints a line of text. A reader that has gone (`| head`) ends the program quietly.
@@ -63,6 +63,11 @@ impl Output {
                 written.map_err(|error| Stop::Internal(anyhow::Error::new(error).context("cannot write to stdout")))
             }
         }
+    }
+
+    /// Prints text that ends its own lines.
+    pub fn text(&mut self, text: &str) -> Result<(), Stop> {
+        self.line(text.strip_suffix('\n').unwrap_or(text))
     }
 
     /// `text` in a colour, if stdout is coloured.

@@ -6,15 +6,28 @@ use std::{
 };
 
 use isoflop_contract::Catalog;
-use isoflop_plan::{Options, Plan, Sources};
+use isoflop_plan::{Options, Plan};
 
 use crate::{
     args::{SetArgs, StudyArgs},
+    disk::Disk,
     stop::Stop,
 };
 
 /// The name of a study's file in its folder.
-const FILE: &str = "study.yaml";
+pub const FILE: &str = "study.yaml";
+
+/// The study and the tasks that are meant where both can be typed: in a study's folder, the first name may be a task already.
+pub fn aim(args: &StudyArgs, tasks: &[String]) -> (StudyArgs, Vec<String>) {
+    let first = args.study.to_string_lossy();
+    let is_path =
+        args.study.exists() || first.contains(['/', '\\']) || first.ends_with(".yaml") || first.ends_with(".yml");
+    if is_path || !Path::new(FILE).is_file() {
+        return (args.clone(), tasks.to_vec());
+    }
+    let study = StudyArgs { study: ".".into(), set: args.set.clone() };
+    (study, std::iter::once(first.into_owned()).chain(tasks.iter().cloned()).collect())
+}
 
 /// Plans the study that the arguments name.
 pub fn plan(args: &StudyArgs, catalog: &Catalog) -> Result<Plan, Stop> {
@@ -24,14 +37,14 @@ pub fn plan(args: &StudyArgs, catalog: &Catalog) -> Result<Plan, Stop> {
 /// Plans the study at `place`, a folder or a file.
 pub fn plan_at(place: &Path, set: &SetArgs, catalog: &Catalog) -> Result<Plan, Stop> {
     let file = find(place)?;
-    let bytes = fs::read(&file).map_err(|error| unreadable(&file, &error))?;
+    fs::metadata(&file).map_err(|error| unreadable(&file, &error))?;
     let label = file.display().to_string();
-    let sources = Sources::from_bytes(&label, bytes).map_err(|findings| Stop::Invalid(Box::new(findings)))?;
     let options = Options { params: set.params.iter().cloned().collect(), profile: set.profile.clone() };
-    isoflop_plan::plan(&sources, catalog, &options).map_err(|findings| Stop::Invalid(Box::new(findings)))
+    isoflop_plan::plan(&Disk, &label, catalog, &options).map_err(|findings| Stop::Invalid(Box::new(findings)))
 }
 
-fn find(place: &Path) -> Result<PathBuf, Stop> {
+/// The study's file: `place` itself, or the one in this folder.
+pub fn find(place: &Path) -> Result<PathBuf, Stop> {
     if !place.is_dir() {
         return Ok(place.to_owned());
     }

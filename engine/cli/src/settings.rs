@@ -33,6 +33,8 @@ pub struct Settings {
     pub color_err: bool,
     /// Whether stderr is a terminal.
     pub terminal: bool,
+    /// The name of whoever types, if the environment has it.
+    pub user: Option<String>,
 }
 
 impl Settings {
@@ -61,6 +63,7 @@ impl Settings {
             color_out: color(io::stdout().is_terminal()),
             color_err: color(terminal),
             terminal,
+            user: ["USER", "LOGNAME"].iter().find_map(|name| named(name)?.into_string().ok()),
         })
     }
 

@@ -42,7 +42,8 @@ pub fn gather(study: &Path, set: &SetArgs) -> Value {
     })
 }
 
-fn host() -> String {
+/// The machine's name.
+pub fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 

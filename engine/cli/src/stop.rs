@@ -18,6 +18,8 @@ pub enum Stop {
     WorkNeeded,
     /// 6: a claim, an audit or a verification did not hold; which has been said.
     Disproved,
+    /// 1: `diff --exit-code`, and there is a difference, which has been said.
+    Differs,
     /// 8: database, store or worker program.
     Infrastructure(anyhow::Error),
     /// 9: another run holds what this one needs.
@@ -32,7 +34,7 @@ impl Stop {
     /// The exit code.
     pub fn code(&self) -> u8 {
         match self {
-            Self::Internal(_) => 1,
+            Self::Internal(_) | Self::Differs => 1,
             Self::Usage(_) => 2,
             Self::Invalid(_) => 3,
             Self::TaskFailed => 4,
@@ -50,7 +52,7 @@ impl Stop {
             Self::Invalid(findings) => {
                 return Some(json!({"version": 1, "error": "invalid-study", "findings": findings.to_json()}));
             }
-            Self::TaskFailed | Self::WorkNeeded | Self::Disproved => return None,
+            Self::TaskFailed | Self::WorkNeeded | Self::Disproved | Self::Differs => return None,
             other => other.to_string(),
         };
         Some(json!({"version": 1, "error": message, "code": self.code()}))
@@ -81,6 +83,7 @@ impl fmt::Display for Stop {
             Self::TaskFailed => f.write_str("a task failed"),
             Self::WorkNeeded => f.write_str("work would be needed"),
             Self::Disproved => f.write_str("a check did not hold"),
+            Self::Differs => f.write_str("there are differences"),
             Self::Interrupted => f.write_str("stopped"),
         }
     }

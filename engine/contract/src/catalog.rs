@@ -1,16 +1,24 @@
 //! The catalog: every kind there is, in a form that needs no type parameter.
 
-use std::{collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
 use serde_json::Value;
 
 use crate::{
     canon,
     cost::Cost,
-    kind::{Kind, Runtime},
+    fed::Fed,
+    kind::{Complaint, Kind, Outside, Runtime},
     port::{Port, Ports},
-    shape::Artifact,
+    schema,
+    shape::{Any, Artifact},
 };
+
+/// A function that templates may call: positional arguments, arguments by name, and a sentence if it cannot.
+pub type Function = Arc<dyn Fn(&[Value], &BTreeMap<String, Value>) -> Result<Value, String> + Send + Sync>;
+
+/// Functions by the name they are called by.
+pub type Functions = BTreeMap<String, Function>;
 
 /// One kind with its types erased.
 #[derive(Clone)]
@@ -29,9 +37,15 @@ pub struct Entry {
     pub example: &'static str,
     /// The ports of [`Kind::Needs`].
     pub ports: &'static [Port],
+    /// Whether it takes other ports too.
+    pub open: bool,
+    /// Whether it reads files of the study.
+    pub files: bool,
     /// The shape of [`Kind::Makes`].
     pub makes: &'static str,
     read: fn(&Value) -> Result<Reading, SpecError>,
+    suits: fn(&Value, &Fed<'_>) -> Vec<SpecError>,
+    schema: fn() -> Value,
 }
 
 /// A `with:` that a kind has read.
@@ -41,6 +55,14 @@ pub struct Reading {
     pub spec: Value,
     /// What one execution costs.
     pub cost: Cost,
+    /// The shape of what it makes.
+    pub makes: Cow<'static, str>,
+    /// Whether it uses randomness.
+    pub seeded: bool,
+    /// Paths and globs that count by what they name, as the files `code`.
+    pub code: Vec<String>,
+    /// What it uses of the machine besides.
+    pub outside: Outside,
 }
 
 /// A step from a value to one inside it.
@@ -88,14 +110,33 @@ impl Entry {
             about: K::ABOUT,
             example: K::EXAMPLE,
             ports: K::Needs::PORTS,
+            open: K::Needs::OPEN,
+            files: K::FILES,
             makes: K::Makes::SHAPE,
             read: read::<K>,
+            suits: suits::<K>,
+            schema: schema::of::<K>,
         }
     }
 
     /// Reads a `with:` through the kind's own type.
     pub fn read(&self, with: &Value) -> Result<Reading, SpecError> {
         (self.read)(with)
+    }
+
+    /// What of a `with:` that reads does not go with the ports and files of its task.
+    pub fn suits(&self, with: &Value, fed: &Fed<'_>) -> Vec<SpecError> {
+        (self.suits)(with, fed)
+    }
+
+    /// The shape of what every task of the kind makes; `None` if each spec says it.
+    pub fn makes_always(&self) -> Option<&'static str> {
+        (self.makes != Any::SHAPE).then_some(self.makes)
+    }
+
+    /// The JSON Schema of a `with:` whose templates have become values.
+    pub fn schema(&self) -> Value {
+        (self.schema)()
     }
 
     /// The port `name`.
@@ -120,13 +161,36 @@ pub fn typed<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, SpecErr
 
 fn read<K: Kind>(with: &Value) -> Result<Reading, SpecError> {
     let kind: K = typed(with)?;
-    kind.check().map_err(|complaint| SpecError {
-        path: complaint.field.split('.').filter(|f| !f.is_empty()).map(|f| Segment::Field(f.to_owned())).collect(),
-        fault: Fault::Invalid(complaint.problem),
-    })?;
+    kind.check().map_err(|complaint| placed(complaint, with))?;
     let spec = canon::value(&kind)
         .map_err(|error| SpecError { path: Vec::new(), fault: Fault::Invalid(error.to_string()) })?;
-    Ok(Reading { spec, cost: kind.cost() })
+    let (makes, seeded, code) = (kind.makes(), kind.seeded(), kind.code().to_vec());
+    Ok(Reading { spec, cost: kind.cost(), makes, seeded, code, outside: kind.outside() })
+}
+
+fn suits<K: Kind>(with: &Value, fed: &Fed<'_>) -> Vec<SpecError> {
+    match typed::<K>(with) {
+        Ok(kind) => kind.suits(fed).into_iter().map(|complaint| placed(complaint, with)).collect(),
+        Err(error) => vec![error],
+    }
+}
+
+/// A complaint with its field as a path into `with`.
+fn placed(complaint: Complaint, with: &Value) -> SpecError {
+    let mut path = Vec::new();
+    let mut value = Some(with);
+    for part in complaint.field.split('.').filter(|part| !part.is_empty()) {
+        let segment = match (value, part.parse()) {
+            (Some(Value::Array(_)), Ok(index)) => Segment::Index(index),
+            _ => Segment::Field(part.to_owned()),
+        };
+        value = value.and_then(|value| match &segment {
+            Segment::Field(name) => value.get(name),
+            Segment::Index(index) => value.get(index),
+        });
+        path.push(segment);
+    }
+    SpecError { path, fault: Fault::Invalid(complaint.problem) }
 }
 
 fn segments(path: &serde_path_to_error::Path) -> Vec<Segment> {
@@ -157,9 +221,12 @@ fn fault(message: &str) -> Fault {
     Fault::Invalid(message.to_owned())
 }
 
-/// All kinds by name.
-#[derive(Debug, Clone, Default)]
-pub struct Catalog(BTreeMap<&'static str, Entry>);
+/// All kinds by name, and the functions that come with them.
+#[derive(Clone, Default)]
+pub struct Catalog {
+    kinds: BTreeMap<&'static str, Entry>,
+    functions: Functions,
+}
 
 impl Catalog {
     /// The catalog of these entries. Two kinds of one name are a mistake in the program.
@@ -169,22 +236,41 @@ impl Catalog {
             let name = entry.name;
             assert!(kinds.insert(name, entry).is_none(), "two kinds are named {name}");
         }
-        Self(kinds)
+        Self { kinds, functions: Functions::new() }
+    }
+
+    /// The same kinds, with functions that templates may call.
+    #[must_use]
+    pub fn with_functions(self, functions: Functions) -> Self {
+        Self { functions, ..self }
     }
 
     /// The kind `name`.
     pub fn get(&self, name: &str) -> Option<&Entry> {
-        self.0.get(name)
+        self.kinds.get(name)
     }
 
     /// All kinds, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.0.values()
+        self.kinds.values()
+    }
+
+    /// What templates may call besides the built-in functions.
+    pub fn functions(&self) -> &Functions {
+        &self.functions
+    }
+}
+
+impl fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let functions: Vec<&str> = self.functions.keys().map(String::as_str).collect();
+        f.debug_struct("Catalog").field("kinds", &self.kinds).field("functions", &functions).finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
     use serde_json::json;
 
@@ -197,7 +283,7 @@ mod tests {
         const SHAPE: &'static str = "curve";
     }
 
-    #[derive(Serialize, Deserialize)]
+    #[derive(Serialize, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     struct Fit {
         x: String,
@@ -207,7 +293,7 @@ mod tests {
         bounds: Vec<Bound>,
     }
 
-    #[derive(Serialize, Deserialize)]
+    #[derive(Serialize, Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     struct Bound {
         low: f64,
@@ -252,6 +338,63 @@ mod tests {
         let long = fit.read(&json!({"bounds": [{"low": 1.0}], "bootstrap": 1000, "x": "compute"})).unwrap();
         assert_eq!(short, long);
         assert_eq!(canon::text(&short.spec).unwrap(), r#"{"bootstrap":1000,"bounds":[{"low":1e0}],"x":"compute"}"#);
+    }
+
+    /// Says what it makes, takes any port, and counts `code` by what it names.
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Free {
+        makes: String,
+        #[serde(skip_serializing, default)]
+        code: Vec<String>,
+        #[serde(default)]
+        argv: Vec<String>,
+    }
+
+    impl Kind for Free {
+        const NAME: &'static str = "free";
+        const REVISION: u32 = 1;
+        const RUNTIME: Runtime = Runtime::Native;
+        const SEEDED: bool = true;
+        const FILES: bool = true;
+        const ABOUT: &'static str = "Does anything.";
+        const EXAMPLE: &'static str = "makes: curve";
+        type Needs = crate::port::Open;
+        type Makes = Any;
+
+        fn makes(&self) -> Cow<'static, str> {
+            Cow::Owned(self.makes.clone())
+        }
+
+        fn seeded(&self) -> bool {
+            self.argv.iter().any(|word| word == "seed")
+        }
+
+        fn code(&self) -> &[String] {
+            &self.code
+        }
+
+        fn suits(&self, fed: &Fed<'_>) -> Vec<Complaint> {
+            let unknown = |(_, word): &(usize, &String)| !fed.ports.contains_key(word.as_str());
+            let words = self.argv.iter().enumerate().filter(unknown);
+            words.map(|(index, _)| Complaint::new(format!("argv.{index}"), "is no port")).collect()
+        }
+    }
+
+    #[test]
+    fn a_free_kind_tells_by_its_spec_what_others_tell_by_their_type() {
+        let entry = Entry::of::<Free>();
+        assert_eq!((entry.open, entry.files, entry.makes_always()), (true, true, None));
+        let with = json!({"makes": "curve", "code": ["*.py"], "argv": ["data", "date"]});
+        let reading = entry.read(&with).unwrap();
+        assert_eq!(
+            (reading.makes.as_ref(), reading.seeded, reading.code.as_slice()),
+            ("curve", false, &["*.py".into()][..])
+        );
+        assert_eq!(reading.spec.get("code"), None, "code counts by what it names, not by its spelling");
+        let fed = Fed { ports: BTreeMap::from([("data", crate::port::Arity::One)]), ..Fed::default() };
+        let errors = entry.suits(&with, &fed);
+        assert_eq!(errors[0].path, [Segment::Field("argv".into()), Segment::Index(1)]);
+        assert_eq!(errors.len(), 1);
     }
 
     #[test]

@@ -1,14 +1,16 @@
 //! What a task asks of the machine (`on:`). Never hashed.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::quantity::{Bytes, Seconds};
 
 /// Resources and limits of one attempt.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Demand {
     /// Processor slots it occupies.
+    #[schemars(range(min = 1))]
     pub cpus: u32,
     /// Devices it leases.
     pub gpus: u32,

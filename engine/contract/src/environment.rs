@@ -3,6 +3,7 @@
 //! Measured on CPU: bits are equal across processes at a fixed thread count and instruction set, and differ across either. So both are
 //! pinned. What does not change bits (host, processor, driver, clocks) is recorded with the attempt and stays out.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::kind::Runtime;
@@ -21,7 +22,7 @@ pub enum Environment {
 }
 
 /// The hard environment of libtorch kinds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Torch {
     /// libtorch's version.
@@ -35,6 +36,7 @@ pub struct Torch {
     /// Whether only deterministic algorithms may be used.
     pub deterministic: bool,
     /// Threads inside one operator.
+    #[schemars(range(min = 1))]
     pub threads: u32,
 }
 
@@ -52,7 +54,7 @@ impl Default for Torch {
 }
 
 /// A class of device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Device {
     /// The processor.
@@ -60,7 +62,7 @@ pub enum Device {
 }
 
 /// An instruction-set level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Isa {
     /// x86-64 with AVX2 and FMA: what any server of the last ten years has.
@@ -70,7 +72,7 @@ pub enum Isa {
 }
 
 /// A number format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
     /// 32-bit floats throughout.

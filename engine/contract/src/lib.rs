@@ -16,7 +16,9 @@
 //! | [`cell`] | one point of a matrix |
 //! | [`shape`], [`handle`], [`port`] | artifact types, typed references, what a task needs |
 //! | [`kind`], [`catalog`] | the sort of a task, and the list of all |
+//! | [`schema`] | what a type looks like, for editors |
 //! | [`cost`], [`demand`], [`quantity`] | what a task costs and asks for, with units |
+//! | [`fed`] | the ports and files around a task's `with:` |
 //! | [`manifest`], [`outcome`] | what was made, and how an attempt ended |
 //! | [`protocol`] | what engine and worker say to each other |
 
@@ -27,6 +29,7 @@ pub mod cost;
 pub mod demand;
 pub mod digest;
 pub mod environment;
+pub mod fed;
 pub mod handle;
 pub mod key;
 pub mod kind;
@@ -36,6 +39,7 @@ pub mod port;
 pub mod protocol;
 pub mod quantity;
 pub mod recipe;
+pub mod schema;
 pub mod seed;
 pub mod shape;
 
@@ -45,9 +49,10 @@ pub use cost::Cost;
 pub use demand::Demand;
 pub use digest::Digest;
 pub use environment::Environment;
+pub use fed::Fed;
 pub use handle::{Handle, Input};
 pub use key::Key;
-pub use kind::{Complaint, Kind, Runtime};
+pub use kind::{Complaint, Kind, Outside, Runtime};
 pub use manifest::Manifest;
 pub use outcome::{Failure, FailureClass};
 pub use recipe::{Need, Recipe};

@@ -75,6 +75,8 @@ pub enum PortError {
 pub trait Ports: Sized {
     /// All ports, in declared order.
     const PORTS: &'static [Port];
+    /// Whether any other port may be fed as well, with one artifact or a gather of any shape.
+    const OPEN: bool = false;
 
     /// Types what was given.
     fn take(given: BTreeMap<String, Given>) -> Result<Self, PortError>;
@@ -89,6 +91,19 @@ impl Ports for NoNeeds {
 
     fn take(given: BTreeMap<String, Given>) -> Result<Self, PortError> {
         given.into_keys().next().map_or(Ok(Self), |name| Err(PortError::Unknown(name)))
+    }
+}
+
+/// The needs of a kind that takes whatever it is given, under any names.
+#[derive(Debug)]
+pub struct Open(pub BTreeMap<String, Given>);
+
+impl Ports for Open {
+    const PORTS: &'static [Port] = &[];
+    const OPEN: bool = true;
+
+    fn take(given: BTreeMap<String, Given>) -> Result<Self, PortError> {
+        Ok(Self(given))
     }
 }
 

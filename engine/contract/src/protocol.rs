@@ -42,6 +42,9 @@ pub struct Assignment {
     pub environment: Environment,
     /// Artifacts by port.
     pub needs: BTreeMap<String, Given>,
+    /// Files of the study by name: folders of read-only files.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, PathBuf>,
     /// An empty folder: what is in it at the end is the artifact.
     pub out: PathBuf,
     /// A folder for whatever need not be kept.

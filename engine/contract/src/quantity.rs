@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 /// A number of bytes.
@@ -74,6 +75,33 @@ impl<'de> Deserialize<'de> for Bytes {
 impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// A number and one of `units`, as a schema.
+fn schema(units: &[(&str, u64)], what: &str, example: &str) -> Schema {
+    let units: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
+    let pattern = format!("^\\s*[0-9]+(\\.[0-9]*)?\\s*({})\\s*$", units.join("|"));
+    json_schema!({ "type": "string", "description": what, "pattern": pattern, "examples": [example] })
+}
+
+impl JsonSchema for Bytes {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Bytes".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schema(SIZES, "A size: a number and a unit.", "8GiB")
+    }
+}
+
+impl JsonSchema for Seconds {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Seconds".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        schema(TIMES, "A time: a number and a unit.", "2h")
     }
 }
 

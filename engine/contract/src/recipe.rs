@@ -6,9 +6,10 @@
 //! | seed (study seed, task name, cell), of kinds that use one | yes | | |
 //! | hard environment (libtorch, device class, instruction set, precision, determinism, threads) | yes | | |
 //! | key of every need, by port; of a gather, by cell label | yes | | |
+//! | files of the study that it reads, code included: paths and bytes, by name | yes | | |
 //! | name of the task, of the study, of upstream tasks | | yes | |
-//! | host, processor, driver, commit, worker binary | | yes | |
-//! | `on:`, `about:`, order, comments, spelling, folders, the clock | | | yes |
+//! | host, processor, driver, commit, worker binary, program of a `command` | | yes | |
+//! | `on:`, `about:`, order, comments, spelling, where the study lies, the clock | | | yes |
 
 use std::collections::BTreeMap;
 
@@ -47,6 +48,9 @@ pub struct Recipe<N = Key> {
     pub environment: Environment,
     /// Needs by port.
     pub needs: BTreeMap<String, Need<N>>,
+    /// Files of the study by name: each the digest of a manifest of shape [`FILES`](crate::shape::FILES).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub files: BTreeMap<String, Digest>,
 }
 
 /// What stands at one port.
@@ -92,6 +96,7 @@ impl Recipe<Key> {
             seed: self.seed,
             environment: self.environment.clone(),
             needs: needs.collect::<Option<_>>()?,
+            files: self.files.clone(),
         })
     }
 }
@@ -115,6 +120,7 @@ mod tests {
                 ("data".to_owned(), Need::One(Key::of_text("data"))),
                 ("past".to_owned(), Need::Many(BTreeMap::from([("seed=0".to_owned(), Some(Key::of_text("a")))]))),
             ]),
+            files: BTreeMap::new(),
         }
     }
 
@@ -134,6 +140,21 @@ mod tests {
             recipe.key().unwrap().to_string(),
             "98ca5e0394b6df16c5e262f171049ffe543a37c5d16419af522e0eabec9d8128"
         );
+    }
+
+    /// The same with files of the study: a member of its own, which a recipe without files does not have.
+    #[test]
+    fn literal_text_with_files() {
+        let mut recipe = recipe();
+        recipe.needs.clear();
+        recipe.files.insert("code".into(), Digest::of("a"));
+        let text = concat!(
+            r#"{"environment":{"deterministic":true,"device":"cpu","isa":"avx2","libtorch":"2.11.0","precision":"fp32","#,
+            r#""runtime":"torch","threads":1},"files":{"code":"17762fddd969a453925d65717ac3eea21320b66b54342fde15128d6caf21215f"},"#,
+            r#""format":1,"kind":"train-denoiser","needs":{},"revision":1,"seed":17,"spec":{"rate":8e-5,"steps":600}}"#
+        );
+        assert_eq!(recipe.text().unwrap(), text);
+        assert_eq!(recipe.key().unwrap(), Key::of_text(text));
     }
 
     #[test]
@@ -178,6 +199,9 @@ mod tests {
                 let past = BTreeMap::from([("seed=1".to_owned(), Some(Key::of_text("a")))]);
                 r.needs.insert("past".into(), Need::Many(past));
             }),
+            changed(|r| r.files = BTreeMap::from([("code".into(), Digest::of("a"))])),
+            changed(|r| r.files = BTreeMap::from([("code".into(), Digest::of("b"))])),
+            changed(|r| r.files = BTreeMap::from([("data".into(), Digest::of("a"))])),
         ];
         let distinct: std::collections::BTreeSet<_> = keys.iter().chain([&base]).collect();
         assert_eq!(distinct.len(), keys.len() + 1);
@@ -190,5 +214,9 @@ mod tests {
         assert!(recipe.trace(|_| None).is_none());
         let trace = recipe.trace(|key| (*key == data).then(|| Digest::of("data"))).unwrap();
         assert_eq!(trace.needs["past"], Need::Many(BTreeMap::from([("seed=0".to_owned(), None)])));
+        let mut reading = recipe;
+        reading.files.insert("code".into(), Digest::of("a"));
+        let other = reading.trace(|key| (*key == data).then(|| Digest::of("data"))).unwrap();
+        assert_ne!(other.text().unwrap(), trace.text().unwrap(), "files count in traces too");
     }
 }

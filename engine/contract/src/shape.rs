@@ -6,13 +6,16 @@ pub trait Artifact: std::fmt::Debug + 'static {
     const SHAPE: &'static str;
 }
 
-/// Any artifact: a port of this shape takes whatever has the scalars it wants.
+/// Any artifact: a port of this shape takes whatever has the scalars it wants, and a kind that makes it says in each spec what it makes.
 #[derive(Debug)]
 pub enum Any {}
 
 impl Artifact for Any {
     const SHAPE: &'static str = "any";
 }
+
+/// The shape of the files of a study that a task reads. Nothing makes it.
+pub const FILES: &str = "files";
 
 /// Whether a port of shape `wanted` takes an artifact of shape `offered`.
 pub fn fits(wanted: &str, offered: &str) -> bool {

@@ -144,6 +144,12 @@ impl Conversation {
             (Some(Notice::Made { .. } | Notice::Diverged { .. }), false) => {
                 refused(format!("the worker said it was done, but {}", exit(status)))
             }
+            // What died with a message of its own may have said more in its log.
+            (Some(Notice::Failed(Failure { class: FailureClass::Crashed, message })), _)
+                if !words.lines().any(|line| message.ends_with(line.trim())) =>
+            {
+                crashed(message)
+            }
             (Some(notice), _) => notice,
             (None, true) => refused("the worker exited without a word on how it ended".to_owned()),
             (None, false) => crashed(format!("the worker {}", exit(status))),
@@ -293,5 +299,9 @@ mod tests {
         assert_eq!(ended(None, 1 << 8), format!("crashed: the worker exited with code 1{words}"));
         let said = br#"{"notice":"failed","class":"rejected","message":"no data"}"#;
         assert_eq!(ended(Some(said), 1 << 8), "rejected: no data");
+        let died = br#"{"notice":"failed","class":"crashed","message":"`python3` exited with code 1"}"#;
+        assert_eq!(ended(Some(died), 1 << 8), format!("crashed: `python3` exited with code 1{words}"));
+        let panicked = br#"{"notice":"failed","class":"crashed","message":"the body panicked: boom"}"#;
+        assert_eq!(ended(Some(panicked), 1 << 8), "crashed: the body panicked: boom");
     }
 }

@@ -148,6 +148,8 @@ pub struct Policy {
     pub keep_going: bool,
     /// Whether old results may be adopted by trace.
     pub adopt: bool,
+    /// Whether every task that must run again does so by itself, as a witness; otherwise one execution serves all tasks of its key.
+    pub witness: bool,
 }
 
 /// How often the bytes of one task may go bad in one run.
@@ -163,6 +165,8 @@ pub struct Dispatcher {
     line: BTreeMap<usize, usize>,
     /// Keys under way.
     busy: BTreeSet<usize>,
+    /// Keys made in this run.
+    made: BTreeSet<usize>,
     /// How many tasks wait for another engine.
     elsewhere: usize,
     /// Waiting tasks that something has happened to.
@@ -212,6 +216,7 @@ impl Dispatcher {
             free: policy.slots,
             line: BTreeMap::new(),
             busy: BTreeSet::new(),
+            made: BTreeSet::new(),
             elsewhere: 0,
             touched: VecDeque::new(),
             closing: false,
@@ -305,7 +310,10 @@ impl Dispatcher {
     fn ended(&mut self, task: usize, ending: Ending) {
         debug_assert_eq!(self.tasks[task].phase, Phase::Running);
         match ending {
-            Ending::Made => self.settle(task, Phase::Made),
+            Ending::Made => {
+                self.made.insert(self.tasks[task].key);
+                self.settle(task, Phase::Made);
+            }
             Ending::Diverged => self.settle(task, Phase::Diverged),
             Ending::Failed => self.fail(task),
             Ending::LeaseLost => {
@@ -342,6 +350,7 @@ impl Dispatcher {
         }
         self.tasks[task].lost += 1;
         self.tasks[task].again = true;
+        self.made.remove(&self.tasks[task].key);
         self.reopen(task);
     }
 
@@ -446,10 +455,15 @@ impl Dispatcher {
         while !self.closing && self.free > 0 {
             let first = self.line.iter().find(|(_, task)| !self.busy.contains(&self.tasks[**task].key));
             let Some((&rank, &task)) = first else { return };
-            let Task { slots, key, again, looked, .. } = self.tasks[task];
+            let Task { slots, key, .. } = self.tasks[task];
             if slots > self.free {
                 return;
             }
+            if self.made.contains(&key) && !self.policy.witness {
+                // A twin has just made it: its result stands.
+                (self.tasks[task].again, self.tasks[task].looked) = (false, true);
+            }
+            let Task { again, looked, .. } = self.tasks[task];
             self.line.remove(&rank);
             self.free -= slots;
             self.busy.insert(key);

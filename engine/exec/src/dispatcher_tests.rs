@@ -17,7 +17,7 @@ fn outline(nodes: impl IntoIterator<Item = Node>) -> Outline {
 const RUN: Begin = Begin::Run { again: false };
 
 fn dispatcher(nodes: impl IntoIterator<Item = Node>, slots: u32) -> Dispatcher {
-    Dispatcher::new(&outline(nodes), Policy { slots, keep_going: false, adopt: false })
+    Dispatcher::new(&outline(nodes), Policy { slots, keep_going: false, adopt: false, witness: false })
 }
 
 const fn claim(task: usize) -> Command {
@@ -59,7 +59,7 @@ fn what_is_kept_is_finished_at_once() {
 #[test]
 fn bytes_already_seen_are_adopted_without_a_claim() {
     let nodes = outline([node(vec![], Begin::Made), node(vec![Need::One(0)], RUN), node(vec![Need::One(1)], RUN)]);
-    let mut adopting = Dispatcher::new(&nodes, Policy { slots: 1, keep_going: false, adopt: true });
+    let mut adopting = Dispatcher::new(&nodes, Policy { slots: 1, keep_going: false, adopt: true, witness: false });
     follow(
         &mut adopting,
         [
@@ -86,7 +86,8 @@ fn after_a_failure_what_runs_ends_and_nothing_starts() {
             (Input::Ended(1, Ending::Made), vec![Command::Block(3, Because::Stopped), Command::Finish]),
         ],
     );
-    let mut going = Dispatcher::new(&outline(nodes()), Policy { slots: 1, keep_going: true, adopt: false });
+    let mut going =
+        Dispatcher::new(&outline(nodes()), Policy { slots: 1, keep_going: true, adopt: false, witness: false });
     follow(
         &mut going,
         [
@@ -252,7 +253,7 @@ fn the_longest_path_goes_first_and_a_wide_task_is_not_overtaken() {
 #[test]
 fn twins_are_never_under_way_together() {
     let twins = Outline { nodes: vec![node(vec![], RUN), node(vec![], RUN)] };
-    let mut dispatcher = Dispatcher::new(&twins, Policy { slots: 2, keep_going: false, adopt: false });
+    let mut dispatcher = Dispatcher::new(&twins, Policy { slots: 2, keep_going: false, adopt: false, witness: false });
     follow(
         &mut dispatcher,
         [
@@ -262,6 +263,25 @@ fn twins_are_never_under_way_together() {
             (Input::Claimed(1, Claimed::Done(Stands::Made)), vec![Command::Keep(1), Command::Finish]),
         ],
     );
+}
+
+#[test]
+fn a_twin_that_must_run_again_takes_what_was_just_made_unless_it_is_a_witness() {
+    let twins =
+        || Outline { nodes: vec![node(vec![], Begin::Run { again: true }), node(vec![], Begin::Run { again: true })] };
+    let again = |task| Command::Claim { task, again: true };
+    for (witness, second) in [(false, claim(1)), (true, again(1))] {
+        let policy = Policy { slots: 2, keep_going: false, adopt: true, witness };
+        let mut dispatcher = Dispatcher::new(&twins(), policy);
+        follow(
+            &mut dispatcher,
+            [
+                (Input::Started, vec![again(0)]),
+                (granted(0), vec![Command::Launch(0)]),
+                (Input::Ended(0, Ending::Made), vec![second]),
+            ],
+        );
+    }
 }
 
 #[test]
@@ -324,7 +344,7 @@ proptest! {
         adopt in any::<bool>(),
         trouble in 0_u8..3,
     ) {
-        let mut dispatcher = Dispatcher::new(&outline, Policy { slots, keep_going, adopt });
+        let mut dispatcher = Dispatcher::new(&outline, Policy { slots, keep_going, adopt, witness: false });
         let count = outline.nodes.len();
         let mut there: Vec<bool> = outline.nodes.iter().map(|n| n.begin == Begin::Made).collect();
         let mut accounted: Vec<bool> = outline.nodes.iter().map(|n| !matches!(n.begin, Begin::Run { .. })).collect();

@@ -2,17 +2,17 @@
 //! recorded, the worker runs, the store commits, the ledger learns of it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use isoflop_contract::{
-    Digest, Failure, FailureClass, Manifest,
+    Digest, Failure, FailureClass, Manifest, Value,
     handle::Input,
     port::Given,
     protocol::{Assignment, Notice, PROTOCOL},
@@ -32,8 +32,10 @@ use crate::{
     job::Options,
     moment::Moment,
     process::{Launch, Launcher, Process, cannot_start},
+    provide::{self, Unprovided, provide},
     runtimes::Runtimes,
     scratch::Scratch,
+    tool::Tools,
 };
 
 /// What all executions of a run share.
@@ -49,6 +51,9 @@ pub(crate) struct Shared {
     pub(crate) moments: UnboundedSender<Moment>,
     /// Set when the ledger is out of reach: nobody needs to find out again.
     pub(crate) lost: AtomicBool,
+    /// The files of the study that the ledger was told of.
+    pub(crate) told: Mutex<BTreeSet<Digest>>,
+    pub(crate) tools: Tools,
 }
 
 /// One task to be executed.
@@ -115,6 +120,10 @@ enum Unready {
 struct Prepared {
     scratch: Scratch,
     needs: BTreeMap<String, Given>,
+    /// The files of the study, or why it cannot have them.
+    files: Result<BTreeMap<String, PathBuf>, Failure>,
+    /// The soft environment of this attempt.
+    soft: Value,
 }
 
 impl Execution {
@@ -123,7 +132,7 @@ impl Execution {
         let execution = Arc::new(self);
         let (me, place) = (Arc::clone(&execution), Arc::clone(shared));
         let prepared = spawn_blocking(move || me.prepare(&place)).await.expect("preparing a task does not panic");
-        let Prepared { scratch, needs } = match prepared {
+        let Prepared { scratch, needs, files, soft } = match prepared {
             Ok(prepared) => prepared,
             Err(unready) => {
                 shared.ledger.release(&execution.lease).await?;
@@ -134,12 +143,25 @@ impl Execution {
             }
         };
         let Shared { plan, ledger, options, run, .. } = &**shared;
-        let name = &plan.tasks()[execution.task].name;
-        let assignment = execution.assignment(shared, &scratch, needs);
+        let task = &plan.tasks()[execution.task];
+        let (files, refused) = match files {
+            Ok(files) => {
+                provide::record(shared, task).await?;
+                (files, None)
+            }
+            Err(failure) => (BTreeMap::new(), Some(Notice::Failed(failure))),
+        };
+        let assignment = execution.assignment(shared, &scratch, needs, files);
         // The worker starts up while the ledger writes; it gets its assignment when that is done.
         let began = Instant::now();
-        let started = ledger.start_attempt(*run, &execution.lease, name, &options.soft);
-        let (attempt, process) = tokio::join!(started, execution.launch(shared, &scratch, &assignment));
+        let started = ledger.start_attempt(*run, &execution.lease, &task.name, &soft);
+        let launched = async {
+            match refused {
+                None => execution.launch(shared, &scratch, &assignment).await,
+                Some(refused) => Err(refused),
+            }
+        };
+        let (attempt, process) = tokio::join!(started, launched);
         let attempt = match attempt {
             Ok(attempt) => attempt,
             Err(error) => {
@@ -195,10 +217,27 @@ impl Execution {
             };
             needs.insert(port.clone(), given?);
         }
-        if lost.is_empty() { Ok(Prepared { scratch, needs }) } else { Err(Unready::Lost(lost)) }
+        if !lost.is_empty() {
+            return Err(Unready::Lost(lost));
+        }
+        let task = &shared.plan.tasks()[self.task];
+        let files = match provide(&shared.store, task, &scratch) {
+            Ok(files) => Ok(files),
+            Err(Unprovided::Failed(failure)) => Err(failure),
+            Err(Unprovided::Store(error)) => return Err(Unready::Unfit(resource(error.to_string()))),
+        };
+        let Options { soft, variables, .. } = &shared.options;
+        let soft = shared.tools.soft(soft, task.outside.program.as_deref(), variables);
+        Ok(Prepared { scratch, needs, files, soft })
     }
 
-    fn assignment(&self, shared: &Shared, scratch: &Scratch, needs: BTreeMap<String, Given>) -> Assignment {
+    fn assignment(
+        &self,
+        shared: &Shared,
+        scratch: &Scratch,
+        needs: BTreeMap<String, Given>,
+        files: BTreeMap<String, PathBuf>,
+    ) -> Assignment {
         let task = &shared.plan.tasks()[self.task];
         Assignment {
             protocol: PROTOCOL,
@@ -209,6 +248,7 @@ impl Execution {
             seed: task.recipe.seed,
             environment: task.recipe.environment.clone(),
             needs,
+            files,
             out: scratch.out(),
             scratch: scratch.tmp(),
         }
@@ -230,6 +270,7 @@ impl Execution {
             tmp: scratch.tmp(),
             environment: task.recipe.environment.clone(),
             variables: shared.options.variables.clone(),
+            wanted: task.outside.variables.clone(),
         };
         let process = shared.launcher.launch(launch).await;
         process.map_err(|error| failed(FailureClass::Resource, cannot_start(&path, &error)))
@@ -279,8 +320,8 @@ impl Execution {
         let outcome = match notice {
             Notice::Made { scalars } => {
                 let (store, shape, out) =
-                    (Arc::clone(&shared.store), shared.plan.tasks()[self.task].makes, scratch.out());
-                let commit = spawn_blocking(move || store.commit(shape, scalars, &out));
+                    (Arc::clone(&shared.store), shared.plan.tasks()[self.task].makes.clone(), scratch.out());
+                let commit = spawn_blocking(move || store.commit(&shape, scalars, &out));
                 match commit.await.expect("a commit does not panic") {
                     Ok(committed) => {
                         AttemptOutcome::Made { digest: committed.digest, manifest: committed.manifest, trace }

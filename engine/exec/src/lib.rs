@@ -15,12 +15,14 @@ mod log;
 mod moment;
 pub mod outline;
 mod process;
+mod provide;
 mod reactor;
 mod record;
 mod runtimes;
 mod scratch;
 mod summary;
 mod survey;
+mod tool;
 
 pub use error::ExecError;
 pub use job::{Interrupt, Job, Options};

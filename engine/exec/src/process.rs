@@ -25,7 +25,7 @@ use tokio::{
 
 use crate::{error::ExecError, runtimes::Program};
 
-/// What a worker sees of the caller's environment. Everything else could change a result unrecorded.
+/// What every worker sees of the caller's environment. Anything more is named by its task; else it could change a result unrecorded.
 const PASSED_ON: [&str; 4] = ["PATH", "HOME", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES"];
 
 /// What to start.
@@ -37,6 +37,8 @@ pub(crate) struct Launch {
     pub(crate) environment: Environment,
     /// The caller's variables.
     pub(crate) variables: Vec<(OsString, OsString)>,
+    /// Those that the task names.
+    pub(crate) wanted: Vec<String>,
 }
 
 /// A worker that was started.
@@ -127,8 +129,8 @@ impl Launch {
             .args(&self.program.args)
             .current_dir(&self.folder)
             .env_clear()
-            .envs(passed_on(&self.variables))
             .env("LANG", "C.UTF-8")
+            .envs(passed_on(&self.variables, &self.wanted))
             .env("TMPDIR", &self.tmp)
             .envs(self.environment.variables())
             // The descriptor keeps its number in the worker: no other can be in its way.
@@ -143,8 +145,12 @@ impl Launch {
     }
 }
 
-fn passed_on(variables: &[(OsString, OsString)]) -> impl Iterator<Item = (&OsStr, &OsStr)> {
-    let passed = |name: &OsStr| PASSED_ON.iter().any(|passed| name == *passed);
+fn passed_on<'a>(
+    variables: &'a [(OsString, OsString)],
+    wanted: &'a [String],
+) -> impl Iterator<Item = (&'a OsStr, &'a OsStr)> {
+    let passed =
+        |name: &OsStr| PASSED_ON.iter().copied().chain(wanted.iter().map(String::as_str)).any(|passed| name == passed);
     variables.iter().filter(move |(name, _)| passed(name)).map(|(name, value)| (name.as_os_str(), value.as_os_str()))
 }
 

@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -34,6 +34,7 @@ use crate::{
     scratch::sweep,
     summary::{Outcome, Summary},
     survey::{State, Survey},
+    tool::Tools,
 };
 
 /// How often to look whether another engine is done with a task.
@@ -52,12 +53,16 @@ pub async fn run(job: Job, moments: UnboundedSender<Moment>) -> Result<Summary, 
     let run = ledger.begin_run(&head(&plan, &survey, &options.soft)).await?;
     let _ = moments.send(Moment::RunStarted {
         run: run.id,
-        tasks: survey.states().iter().filter(|state| **state != State::Unneeded).count(),
+        tasks: (0..plan.tasks().len()).filter(|index| survey.is_concerned(*index)).count(),
         kept: survey.kept(),
         to_run: survey.to_run().count(),
     });
-    let policy =
-        Policy { slots: options.jobs, keep_going: options.keep_going, adopt: options.adopt && !options.witness };
+    let policy = Policy {
+        slots: options.jobs,
+        keep_going: options.keep_going,
+        adopt: options.adopt && !options.witness,
+        witness: options.witness,
+    };
     let launcher = Launcher::start()?;
     let shared = Shared {
         store,
@@ -68,6 +73,8 @@ pub async fn run(job: Job, moments: UnboundedSender<Moment>) -> Result<Summary, 
         launcher,
         moments,
         lost: AtomicBool::new(false),
+        told: Mutex::default(),
+        tools: Tools::default(),
         plan: Arc::clone(&plan),
     };
     let reactor = Reactor {

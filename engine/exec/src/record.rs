@@ -31,11 +31,17 @@ pub(crate) struct Record {
     pub(crate) entries: Vec<Entry>,
     /// Artifacts by key, for traces.
     digests: BTreeMap<Key, Digest>,
+    /// Whether each task has to do with what was asked for.
+    concerned: Vec<bool>,
 }
 
 impl Record {
     pub(crate) fn of(plan: &Plan, survey: &Survey) -> Self {
-        let mut record = Self { entries: vec![Entry::default(); plan.tasks().len()], digests: BTreeMap::new() };
+        let mut record = Self {
+            entries: vec![Entry::default(); plan.tasks().len()],
+            digests: BTreeMap::new(),
+            concerned: (0..plan.tasks().len()).map(|index| survey.is_concerned(index)).collect(),
+        };
         for (index, state) in survey.states().iter().enumerate() {
             if let State::Kept(past) = state {
                 record.keep(index, plan.tasks()[index].key, past, false);
@@ -85,11 +91,14 @@ impl Record {
             .tasks()
             .iter()
             .zip(self.entries)
-            .filter_map(|(task, entry)| {
+            .zip(self.concerned)
+            .filter_map(|((task, entry), concerned)| {
+                // What stands from before counts only if it was asked for; what was made anew in any case.
+                let outcome = entry.outcome.filter(|outcome| concerned || *outcome != Outcome::Kept)?;
                 Some(TaskSummary {
                     name: task.name.clone(),
                     key: task.key,
-                    outcome: entry.outcome?,
+                    outcome,
                     digest: entry.made.map(|(digest, _)| digest),
                     seconds: entry.seconds,
                     reason: entry.reason,
@@ -99,7 +108,7 @@ impl Record {
                 })
             })
             .collect();
-        let totals = Totals::of(tasks.iter().map(|task| task.outcome));
+        let totals = Totals::of(tasks.iter().map(|task| (task.outcome, task.adopted)));
         Summary { version: 1, run, study: plan.study.name.clone(), tasks, totals, seconds, interrupted }
     }
 }

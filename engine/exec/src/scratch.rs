@@ -1,4 +1,4 @@
-//! Scratch: one folder for each attempt, `scratch/<attempt>/{in,out,tmp}`, removed when the attempt has ended. A file `holder` in it is
+//! Scratch: one folder for each attempt, `scratch/<attempt>/{in,files,out,tmp}`, removed when the attempt has ended. A file `holder` in it is
 //! locked by the engine for as long as that lives, so the next engine can tell what a dead one left behind.
 
 use std::{
@@ -41,6 +41,11 @@ impl Scratch {
     /// Where input number `n` of port `port` goes.
     pub(crate) fn input(&self, port: &str, n: usize) -> PathBuf {
         self.path.join("in").join(port).join(n.to_string())
+    }
+
+    /// Where the files of the study called `name` go.
+    pub(crate) fn files(&self, name: &str) -> PathBuf {
+        self.path.join("files").join(name)
     }
 
     pub(crate) fn out(&self) -> PathBuf {

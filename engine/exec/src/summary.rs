@@ -71,8 +71,10 @@ pub struct TaskSummary {
 /// Tasks by outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
-    /// [`Outcome::Kept`].
+    /// [`Outcome::Kept`], adopted ones included.
     pub kept: usize,
+    /// Of these, tasks that were to run and did not have to: their inputs came out with bytes already seen.
+    pub adopted: usize,
     /// [`Outcome::Made`].
     pub made: usize,
     /// [`Outcome::Diverged`].
@@ -84,10 +86,11 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Counts `outcomes`.
-    pub fn of(outcomes: impl IntoIterator<Item = Outcome>) -> Self {
+    /// Counts outcomes, each with whether it was adopted.
+    pub fn of(outcomes: impl IntoIterator<Item = (Outcome, bool)>) -> Self {
         let mut totals = Self::default();
-        for outcome in outcomes {
+        for (outcome, adopted) in outcomes {
+            totals.adopted += usize::from(adopted);
             match outcome {
                 Outcome::Kept => totals.kept += 1,
                 Outcome::Made => totals.made += 1,

@@ -13,6 +13,8 @@ use isoflop_plan::{Plan, TaskNeed, Why};
 #[derive(Debug, Clone, PartialEq)]
 pub struct Survey {
     states: Vec<State>,
+    /// Whether each task was asked for by itself.
+    targets: Vec<bool>,
 }
 
 /// How one task stands.
@@ -35,6 +37,8 @@ pub struct Scope {
     pub force: Force,
     /// The tasks that are wanted, by index; all if none are named.
     pub targets: Option<BTreeSet<usize>>,
+    /// Whether the bytes of what is wanted must be in the store: otherwise that is asked only where somebody who must run needs them.
+    pub bytes: bool,
 }
 
 /// What runs whatever the past holds.
@@ -68,16 +72,22 @@ pub fn survey(plan: &Plan, past: &BTreeMap<Key, Past>, holds: &dyn Fn(&Manifest)
         };
         states.push(state);
     }
-    // From the end: what must run wakes what it needs, and what nobody wants goes.
+    // From the end: what must run wakes what it needs, and what nobody wants goes. A store is asked once of each task, however many need it.
+    let mut asked = vec![false; tasks.len()];
+    let mut is_gone = |index: usize, state: &State| {
+        !std::mem::replace(&mut asked[index], true)
+            && matches!(state, State::Kept(Past { outcome: PastOutcome::Made { manifest, .. }, .. }) if !holds(manifest))
+    };
     let mut wanted: Vec<bool> = (0..tasks.len()).map(is_target).collect();
     for index in (0..tasks.len()).rev() {
+        if scope.bytes && is_target(index) && is_gone(index, &states[index]) {
+            states[index] = State::Run(vec![Why::BytesMissing { what: "its artifact".to_owned() }]);
+        }
         match &states[index] {
             State::Run(_) if wanted[index] => {
                 for producer in plan.producers(index) {
                     wanted[producer] = true;
-                    if let State::Kept(Past { outcome: PastOutcome::Made { manifest, .. }, .. }) = &states[producer]
-                        && !holds(manifest)
-                    {
+                    if is_gone(producer, &states[producer]) {
                         let what = format!("what `{}` needs of it", tasks[index].name);
                         states[producer] = State::Run(vec![Why::BytesMissing { what }]);
                     }
@@ -87,7 +97,7 @@ pub fn survey(plan: &Plan, past: &BTreeMap<Key, Past>, holds: &dyn Fn(&Manifest)
             _ => {}
         }
     }
-    Survey { states }
+    Survey { states, targets: (0..tasks.len()).map(is_target).collect() }
 }
 
 /// The diverged task that leaves `needs` without what they must have.
@@ -117,13 +127,27 @@ impl Survey {
         &self.states
     }
 
+    /// Whether the task at `index` was asked for by itself, and not only for another's sake.
+    pub fn is_target(&self, index: usize) -> bool {
+        self.targets[index]
+    }
+
+    /// Whether the task at `index` has to do with what was asked for: it was itself, or it must run for it.
+    pub fn is_concerned(&self, index: usize) -> bool {
+        self.targets[index] || !matches!(self.states[index], State::Kept(_) | State::Unneeded)
+    }
+
     /// The indices of the tasks that must run.
     pub fn to_run(&self) -> impl Iterator<Item = usize> {
         self.states.iter().enumerate().filter_map(|(index, state)| matches!(state, State::Run(_)).then_some(index))
     }
 
-    /// How many tasks are kept.
+    /// How many of the tasks that were asked for are kept.
     pub fn kept(&self) -> usize {
-        self.states.iter().filter(|state| matches!(state, State::Kept(_))).count()
+        self.states
+            .iter()
+            .zip(&self.targets)
+            .filter(|(state, target)| **target && matches!(state, State::Kept(_)))
+            .count()
     }
 }

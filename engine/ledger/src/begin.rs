@@ -92,7 +92,7 @@ async fn record_recipes(conn: &mut PgConnection, run: RunId, tasks: &[PlanTask])
 }
 
 /// The digest of lines, for a chain that should not hold five thousand names.
-fn list(lines: impl Iterator<Item = String>) -> Digest {
+pub(crate) fn list(lines: impl Iterator<Item = String>) -> Digest {
     Digest::of(lines.map(|line| line + "\n").collect::<String>())
 }
 
@@ -157,6 +157,8 @@ impl Ledger {
                 tasks: head.tasks.len() as u64,
                 holder,
                 list: list(head.tasks.iter().map(|task| format!("{} {}", task.key, task.name))),
+                file: Some(clean(&head.file)),
+                soft: Some(Digest::of(soft)),
             };
             chain::append(&mut tx, id, at, [Some(began), kept(rows)].into_iter().flatten().collect()).await?;
             Ok(tx.commit().await?)

@@ -29,6 +29,12 @@ pub enum Event {
         holder: String,
         /// The digest of the plan's tasks in order, one line each: key, space, name.
         list: Digest,
+        /// The study's file, as it was named.
+        #[serde(default)]
+        file: Option<String>,
+        /// The digest of the soft environment's text.
+        #[serde(default)]
+        soft: Option<Digest>,
     },
     /// Results of earlier runs stand for these tasks.
     Kept {
@@ -47,6 +53,15 @@ pub enum Event {
         key: Key,
         /// The fence of its lease.
         fence: i64,
+        /// What for: `make`, `remake` or `witness`.
+        #[serde(default)]
+        purpose: Option<String>,
+        /// The digest of the soft environment's text.
+        #[serde(default)]
+        soft: Option<Digest>,
+        /// The artifact that this run had kept for the task until its bytes were found bad or gone.
+        #[serde(default)]
+        unkeeps: Option<Digest>,
     },
     /// A lease was taken over from an engine that died or went silent.
     TakenOver {
@@ -74,6 +89,12 @@ pub enum Event {
         replaces: Option<Digest>,
         /// Whether this is the result under the key from now on. If not, another one stands.
         stands: bool,
+        /// The digest of what it measured: see [`crate::Metric`].
+        #[serde(default)]
+        metrics: Option<Digest>,
+        /// How long its body ran.
+        #[serde(default)]
+        seconds: Option<f64>,
     },
     /// An attempt diverged.
     Diverged {
@@ -89,6 +110,12 @@ pub enum Event {
         reason: String,
         /// Whether this is the result under the key from now on.
         stands: bool,
+        /// The digest of what it measured: see [`crate::Metric`].
+        #[serde(default)]
+        metrics: Option<Digest>,
+        /// How long its body ran.
+        #[serde(default)]
+        seconds: Option<f64>,
     },
     /// An attempt failed.
     Failed {
@@ -100,6 +127,12 @@ pub enum Event {
         key: Key,
         /// How.
         failure: Failure,
+        /// The digest of what it measured: see [`crate::Metric`].
+        #[serde(default)]
+        metrics: Option<Digest>,
+        /// How long its body ran.
+        #[serde(default)]
+        seconds: Option<f64>,
     },
     /// A task adopted an old result, because its inputs came out with bytes already seen.
     Adopted {
@@ -175,6 +208,8 @@ mod tests {
                 trace: Digest::of("t"),
                 replaces: None,
                 stands: true,
+                metrics: None,
+                seconds: None,
             },
         }
     }

@@ -1,15 +1,13 @@
 //! Attempts and adoptions: where results come from. The fence is checked in the transaction that records the result, under a lock on the
 //! lease's row, so an engine that lost its lease records nothing.
 
-use std::collections::BTreeMap;
-
 use isoflop_contract::{Digest, Key, Manifest, Value, canon};
 use sqlx::PgConnection;
 
 use crate::{
     at::At,
-    attempt::{AttemptOutcome, Ending, Metric},
-    bytes::clean,
+    attempt::{self, AttemptOutcome, Ending, Points},
+    bytes::{self, clean},
     chain,
     error::LedgerError,
     event::Event,
@@ -49,7 +47,7 @@ async fn hold(conn: &mut PgConnection, lease: &Lease) -> Result<(), Fault> {
 }
 
 /// Records an artifact, if it is new.
-async fn record_artifact(
+pub(crate) async fn record_artifact(
     conn: &mut PgConnection,
     run: RunId,
     digest: Digest,
@@ -105,16 +103,8 @@ async fn record_result(conn: &mut PgConnection, run: RunId, at: At, new: NewResu
     Ok(done.rows_affected() > 0)
 }
 
-/// Records what was measured; of two values at one step, the later counts.
-async fn record_metrics(conn: &mut PgConnection, attempt: AttemptId, metrics: &[Metric]) -> Result<(), Fault> {
-    let mut points = BTreeMap::new();
-    for metric in metrics {
-        let step = i64::try_from(metric.step).map_err(|_| LedgerError::Unfit {
-            what: format!("step {} of `{}`", metric.step, metric.series),
-            why: "it is above 2^63".to_owned(),
-        })?;
-        points.insert((clean(&metric.series), step), metric.value);
-    }
+/// Records what was measured.
+async fn record_metrics(conn: &mut PgConnection, attempt: AttemptId, points: &Points) -> Result<(), Fault> {
     if points.is_empty() {
         return Ok(());
     }
@@ -220,8 +210,15 @@ impl Ledger {
             .execute(&mut *tx)
             .await?;
             if added.rows_affected() > 0 {
-                let event =
-                    Event::AttemptBegan { attempt: id, task: task.to_owned(), key: lease.key, fence: lease.fence };
+                let event = Event::AttemptBegan {
+                    attempt: id,
+                    task: task.to_owned(),
+                    key: lease.key,
+                    fence: lease.fence,
+                    purpose: Some(lease.purpose.word().to_owned()),
+                    soft: Some(Digest::of(soft)),
+                    unkeeps: if lease.purpose == Purpose::Remake { kept(&mut tx, run, task).await? } else { None },
+                };
                 chain::append(&mut tx, run, at, vec![event]).await?;
             }
             tx.commit().await?;
@@ -262,22 +259,36 @@ impl Ledger {
                 }
             };
             let key = lease.key;
+            let points = attempt::points(&ending.metrics)?;
+            let (metrics, seconds) = (Some(attempt::digest(&points)), Some(ending.seconds));
             let event = match &ending.outcome {
                 AttemptOutcome::Made { digest, manifest, trace } => {
                     record_artifact(&mut tx, run, *digest, manifest).await?;
                     let (stands, replaces) = result_of(&mut tx, run, at, lease, attempt, Some(*digest), None).await?;
                     record_trace(&mut tx, trace, lease).await?;
-                    Event::Made { attempt, task, key, artifact: *digest, trace: *trace, replaces, stands }
+                    Event::Made {
+                        attempt,
+                        task,
+                        key,
+                        artifact: *digest,
+                        trace: *trace,
+                        replaces,
+                        stands,
+                        metrics,
+                        seconds,
+                    }
                 }
                 AttemptOutcome::Diverged { reason, trace } => {
                     let reason = clean(reason);
                     let (stands, _) = result_of(&mut tx, run, at, lease, attempt, None, Some(&reason)).await?;
                     record_trace(&mut tx, trace, lease).await?;
-                    Event::Diverged { attempt, task, key, trace: *trace, reason, stands }
+                    Event::Diverged { attempt, task, key, trace: *trace, reason, stands, metrics, seconds }
                 }
-                AttemptOutcome::Failed(failure) => Event::Failed { attempt, task, key, failure: failure.clone() },
+                AttemptOutcome::Failed(failure) => {
+                    Event::Failed { attempt, task, key, failure: failure.clone(), metrics, seconds }
+                }
             };
-            record_metrics(&mut tx, attempt, &ending.metrics).await?;
+            record_metrics(&mut tx, attempt, &points).await?;
             close(&mut tx, at, lease, attempt, &Row::of(&ending.outcome), ending.seconds).await?;
             let past = recall::standing(&mut tx, &key).await?;
             chain::append(&mut tx, run, at, vec![event]).await?;
@@ -329,6 +340,17 @@ impl Ledger {
         })
         .await
     }
+}
+
+/// The artifact that the run has kept for a task so far, if it has.
+async fn kept(conn: &mut PgConnection, run: RunId, task: &str) -> Result<Option<Digest>, Fault> {
+    let kept: Option<Option<[u8; 32]>> =
+        sqlx::query_scalar("select artifact from plan_tasks where run = $1 and name = $2 and outcome = 'kept'")
+            .bind(run)
+            .bind(task)
+            .fetch_optional(conn)
+            .await?;
+    Ok(bytes::digest(kept.flatten()))
 }
 
 /// Records the result that an attempt under `lease` has. Answers with whether it stands, and which artifact it replaced.

@@ -166,11 +166,13 @@ impl Ledger {
     /// Checks the server's version and brings the tables up to date. Where they are, that takes two questions.
     async fn prepare(&self, pool: PgPool) -> Result<(), Fault> {
         let place = || self.0.place.to_string();
+        // One connection for both questions: given back in between, it might not be there yet, and another would be made.
+        let mut connection = pool.acquire().await?;
         let (number, found, prepared): (i32, String, bool) = sqlx::query_as(
             "select current_setting('server_version_num')::int, current_setting('server_version'), \
              to_regclass('isoflop._sqlx_migrations') is not null",
         )
-        .fetch_one(&pool)
+        .fetch_one(&mut *connection)
         .await?;
         if number < 150_000 {
             return Err(LedgerError::TooOld { place: place(), found }.into());
@@ -178,7 +180,7 @@ impl Ledger {
         if prepared {
             let applied: Vec<(i64, bool, Vec<u8>)> =
                 sqlx::query_as("select version, success, checksum from _sqlx_migrations order by version")
-                    .fetch_all(&pool)
+                    .fetch_all(&mut *connection)
                     .await?;
             let known = MIGRATIONS.iter().map(|m| (m.version, true, m.checksum.to_vec()));
             if known.eq(applied) {
@@ -190,6 +192,7 @@ impl Ledger {
             sqlx::query("create schema if not exists isoflop").execute(&mut *transaction).await?;
             transaction.commit().await?;
         }
+        drop(connection);
         MIGRATIONS.run(&pool).await.map_err(|error| match error {
             MigrateError::VersionMissing(version) => LedgerError::Newer { place: place(), version }.into(),
             MigrateError::Execute(source) => Fault::Sql(source),

@@ -19,7 +19,7 @@ use crate::{
 
 /// A run as it is stored.
 #[derive(sqlx::FromRow)]
-struct RunRow {
+pub(crate) struct RunRow {
     id: RunId,
     study: String,
     file: String,
@@ -171,7 +171,7 @@ impl Ledger {
     }
 
     /// `rows` with their tasks counted by outcome.
-    async fn views(&self, pool: &sqlx::PgPool, rows: Vec<RunRow>) -> Result<Vec<RunView>, Fault> {
+    pub(crate) async fn views(&self, pool: &sqlx::PgPool, rows: Vec<RunRow>) -> Result<Vec<RunView>, Fault> {
         let counted: Vec<(RunId, String, i64)> = sqlx::query_as(
             "select run, outcome, count(*) from plan_tasks where run = any($1) and outcome is not null group by run, outcome",
         )

@@ -104,25 +104,6 @@ impl Ledger {
         .await
     }
 
-    /// The latest other recipe that a task of this name had in this study, for `why`.
-    pub async fn nearest(&self, task: &str, study: &str, but: &Key) -> Result<Option<(Key, String)>, LedgerError> {
-        self.with("look up an earlier recipe", |pool| async move {
-            let row: Option<([u8; 32], String)> = sqlx::query_as(
-                "select p.key, c.text
-                 from plan_tasks p join runs u on u.id = p.run join recipes c on c.key = p.key
-                 where p.name = $1 and u.study = $2 and p.key <> $3
-                 order by p.run desc limit 1",
-            )
-            .bind(task)
-            .bind(study)
-            .bind(but.as_bytes())
-            .fetch_optional(&pool)
-            .await?;
-            Ok(row.map(|(key, text)| (Key::from_bytes(key), text)))
-        })
-        .await
-    }
-
     /// The canonical text of a key's recipe.
     pub async fn recipe(&self, key: &Key) -> Result<Option<String>, LedgerError> {
         self.with("look up a recipe", |pool| async move {

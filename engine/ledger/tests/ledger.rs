@@ -1,13 +1,14 @@
 //! The ledger on a real server.
 
+mod records;
 mod support;
 
 use std::{collections::BTreeMap, time::Instant};
 
 use isoflop_contract::{Digest, Failure, FailureClass, Key, Need};
 use isoflop_ledger::{
-    AttemptOutcome, Claim, Ending, Event, Ledger, LedgerError, PastOutcome, Place, Purpose, RunId, RunState,
-    TaskOutcome,
+    AttemptOutcome, Before, Claim, Ending, Event, Ledger, LedgerError, PastOutcome, Place, PlanTask, Purpose, RunHead,
+    RunId, RunState, TaskOutcome,
 };
 use serde_json::json;
 use support::*;
@@ -49,6 +50,28 @@ async fn futures_of<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
         done.push(one.await.unwrap());
     }
     done
+}
+
+#[test]
+fn files_of_a_study_are_found_by_the_digest_that_a_recipe_names() {
+    run_on_threads(async {
+        let ledger = ledger().await;
+        let (digest, mut manifest) = artifact("files-of-a-study");
+        let mut reads = recipe("reads-files", &[]);
+        reads.files.insert("code".to_owned(), digest);
+        let task = task("train", &reads);
+        let run = ledger.begin_run(&head("reading", vec![task.clone()])).await.unwrap();
+        assert_eq!(ledger.artifact(digest).await.unwrap(), None);
+        for _ in 0..2 {
+            ledger.record_files(run.id, digest, &manifest).await.unwrap();
+        }
+        let kept: isoflop_contract::Recipe =
+            serde_json::from_str(&ledger.recipe(&task.key).await.unwrap().unwrap()).unwrap();
+        assert_eq!(ledger.artifact(kept.files["code"]).await.unwrap(), Some(manifest.clone()));
+        manifest.shape.push('s');
+        let error = ledger.record_files(run.id, digest, &manifest).await.unwrap_err();
+        assert!(matches!(error, LedgerError::Unfit { .. }), "{error}");
+    });
 }
 
 #[test]
@@ -317,18 +340,82 @@ fn an_old_result_is_adopted_and_kept_in_bulk() {
     });
 }
 
+/// A head whose plan is told apart by its tasks, as that of a real plan is.
+fn planned(study: &str, tasks: Vec<PlanTask>) -> RunHead {
+    let keys: Vec<String> = tasks.iter().map(|task| format!("{} {}", task.name, task.key)).collect();
+    RunHead { plan: Digest::of(keys.join(",")), ..head(study, tasks) }
+}
+
 #[test]
-fn why_finds_the_recipe_that_a_task_had_before() {
+fn why_finds_the_recipes_that_tasks_had_before() {
     run_on_threads(async {
         let ledger = ledger().await;
-        let old = task("train", &recipe("nearest-old", &[]));
-        let new = task("train", &recipe("nearest-new", &[]));
-        for task in [&old, &new, &new] {
-            ledger.begin_run(&head("nearest", vec![task.clone()])).await.unwrap();
+        let old = task("train", &recipe("earlier-old", &[]));
+        let new = task("train", &recipe("earlier-new", &[]));
+        let other = task("score", &recipe("earlier-score", &[("model", old.key)]));
+        let mut runs = vec![];
+        for tasks in [vec![old.clone(), other.clone()], vec![new.clone()], vec![new.clone()]] {
+            runs.push(ledger.begin_run(&planned("earlier", tasks)).await.unwrap().id);
         }
-        let found = ledger.nearest("train", "nearest", &new.key).await.unwrap();
-        assert_eq!(found, Some((old.key, old.recipe_text.clone())));
-        assert_eq!(ledger.nearest("train", "elsewhere", &new.key).await.unwrap(), None);
+        let found = ledger.earlier("earlier", &["train", "score", "never"], Before::Now).await.unwrap();
+        let told: Vec<(&str, Key, RunId)> = found.iter().map(|e| (e.name.as_str(), e.key, e.run)).collect();
+        assert_eq!(
+            told,
+            [("score", other.key, runs[0]), ("train", new.key, runs[2]), ("train", old.key, runs[0])],
+            "the latest recipe comes first, with the latest run that had it"
+        );
+        assert!(found.iter().all(|earlier| !earlier.settled && earlier.outcome.is_none()));
+        assert_eq!(found[0].text, other.recipe_text);
+        let before = ledger.earlier("earlier", &["train"], Before::Run(runs[1])).await.unwrap();
+        assert_eq!(before.iter().map(|e| e.key).collect::<Vec<_>>(), [old.key]);
+        assert_eq!(ledger.earlier("elsewhere", &["train"], Before::Now).await.unwrap(), []);
+
+        // What became of a recipe, and why, is told with it.
+        let (run, lease) = (runs[2], granted(ledger.claim(runs[2], new.key, Purpose::Make).await.unwrap()));
+        let attempt = ledger.start_attempt(run, &lease, "train", &json!({})).await.unwrap();
+        let failure = Failure { class: FailureClass::Rejected, message: "no".into() };
+        let ending = Ending { outcome: AttemptOutcome::Failed(failure), metrics: vec![], seconds: 0.5 };
+        ledger.finish_attempt(run, &lease, attempt, &ending).await.unwrap();
+        let failed = &ledger.earlier("earlier", &["train"], Before::Now).await.unwrap()[0];
+        assert_eq!((failed.outcome, failed.reason.as_deref()), (Some(TaskOutcome::Failed), Some("no")));
+        let last = ledger.last_attempts(&[new.key, old.key], Before::Now).await.unwrap();
+        assert_eq!(last.len(), 1, "nobody tried the old one");
+        assert!(
+            last[&new.key].failed() && last[&new.key].run == run && last[&new.key].class.as_deref() == Some("rejected")
+        );
+
+        assert!(ledger.last_attempts(&[new.key], Before::Run(run)).await.unwrap().is_empty());
+        assert!(ledger.remakes(run).await.unwrap().is_empty());
+
+        let mut names = ledger.names(&[runs[0], runs[1]]).await.unwrap();
+        names.sort();
+        let mut expected =
+            vec![("score".to_owned(), other.key), ("train".to_owned(), old.key), ("train".to_owned(), new.key)];
+        expected.sort();
+        assert_eq!(names, expected);
+        let texts = ledger.recipes(&[old.key, Key::of_text("nobody")]).await.unwrap();
+        assert_eq!(texts.into_iter().collect::<Vec<_>>(), [(old.key, old.recipe_text.clone())]);
+    });
+}
+
+#[test]
+fn a_result_tells_whose_attempt_made_it_and_how_long_that_took() {
+    run_on_threads(async {
+        let ledger = ledger().await;
+        let (first, second) = (task("a", &recipe("standing-a", &[])), task("b", &recipe("standing-b", &[])));
+        let run = ledger.begin_run(&planned("standing", vec![first.clone(), second.clone()])).await.unwrap().id;
+        carry_out(&ledger, run, first.key, "a", &made("standing")).await;
+        let past = ledger.result(&first.key).await.unwrap().unwrap();
+        let later = ledger.begin_run(&planned("standing", vec![second.clone()])).await.unwrap().id;
+        ledger.adopt(later, "b", second.key, &past, Digest::of("its trace")).await.unwrap();
+        let standing = ledger.standing(&[first.key, second.key]).await.unwrap();
+        assert_eq!((standing[&first.key].run, standing[&first.key].made_under), (run, Some(first.key)));
+        let adopted = &standing[&second.key];
+        assert_eq!((adopted.run, adopted.made_under, adopted.made_in), (later, Some(first.key), Some(run)));
+        let timings = ledger.timings(&["train-denoiser"], 1000).await.unwrap();
+        let of_first = timings.iter().find(|timing| timing.recipe_text == first.recipe_text).unwrap();
+        assert!((of_first.seconds - 0.25).abs() < 1e-9);
+        assert!(ledger.timings(&["no-such-kind"], 9).await.unwrap().is_empty());
     });
 }
 

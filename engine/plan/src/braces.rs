@@ -53,7 +53,7 @@ pub(crate) fn only<'t>(parts: &[Part<'t>]) -> Option<&'t str> {
 }
 
 /// Where `}}` closes the expression: outside texts and map literals.
-fn closing(inner: &str) -> Option<usize> {
+pub(crate) fn closing(inner: &str) -> Option<usize> {
     let mut quote = None;
     let mut depth = 0_usize;
     let mut escaped = false;

@@ -3,20 +3,25 @@
 use std::collections::BTreeMap;
 
 use isoflop_contract::{
-    Cell, Entry, Need,
+    Entry, Need,
     port::{Arity, Port},
     shape::fits,
 };
 
 use crate::{
-    expand::{self, Gathered},
+    axis,
+    expand::{self, Across, Buckets, Gathered},
     finding::Finding,
+    form::{Form, Reader, Trial},
     plan::TaskNeed,
+    points::{Axis, Points},
     reference::plain,
-    seal::{Group, World},
+    seal::World,
     source::Span,
     study::{NeedText, TaskText},
     suggest,
+    target::AxisText,
+    variables::{Stage, Variables},
 };
 
 /// How many needs all tasks of a study may have together.
@@ -24,8 +29,28 @@ pub const NEED_LIMIT: usize = 2_000_000;
 
 /// A port with what feeds it, checked.
 pub(crate) enum Feed<'w> {
-    One { port: &'w NeedText, producer: usize },
-    Many { gathered: Gathered<'w>, producer: usize, buckets: BTreeMap<String, Vec<usize>> },
+    One { need: &'w NeedText, producer: usize, axes: Vec<Pick<'w>> },
+    Many { gathered: Gathered<'w>, producer: usize, buckets: Buckets },
+}
+
+/// What picks a producer's cell on one of its axes.
+pub(crate) enum Pick<'w> {
+    /// Its value is named.
+    Fixed(u32),
+    /// It is the consumer's own.
+    Mine(Across),
+    /// It is worked out in each cell.
+    Made { form: Form<'w>, level: usize, span: Span },
+}
+
+impl Feed<'_> {
+    /// The port's name, and where it is said what feeds it.
+    pub(crate) fn port(&self) -> (&str, Span) {
+        match self {
+            Self::One { need, .. } => (&need.port, need.from_span),
+            Self::Many { gathered, .. } => (&gathered.text.port, gathered.text.from_span),
+        }
+    }
 }
 
 impl<'w, 'n> World<'w, 'n> {
@@ -34,7 +59,7 @@ impl<'w, 'n> World<'w, 'n> {
         &mut self,
         text: &'w TaskText<'n>,
         entry: Option<&'w Entry>,
-        axes: Option<&[String]>,
+        mine: Option<(&Points, &Variables<'w>)>,
         gathers: Vec<Gathered<'w>>,
     ) -> Option<Vec<Feed<'w>>> {
         let before = self.inbox.len();
@@ -62,30 +87,76 @@ impl<'w, 'n> World<'w, 'n> {
             }
         }
         for need in &text.needs {
-            let Some(producer) = self.index(&need.from.group) else { continue };
-            let Some(has) = self.groups[producer].as_ref().and_then(Group::axes) else {
-                sound = false;
-                continue;
-            };
-            let wanted = need.from.axes.iter().map(|(axis, _)| (axis.as_str(), need.from_span));
-            if !expand::known_axes(self, &need.from.group, &has, wanted) {
-                sound = false;
-                continue;
+            match self.picks(text, need, mine) {
+                Some((producer, axes)) => feeds.push(Feed::One { need, producer, axes }),
+                None => sound = false,
             }
-            let Some(axes) = axes else { continue };
-            let lacks: Vec<&String> =
-                has.iter().filter(|axis| need.from.value(axis).is_none() && !axes.contains(axis)).collect();
-            if !lacks.is_empty() {
-                self.lacking(text, need, &lacks);
-            }
-            feeds.push(Feed::One { port: need, producer });
         }
         for gathered in gathers {
             let producer = self.index(&gathered.text.from.group)?;
-            let buckets = gathered.by_label(self.groups[producer].as_ref()?);
-            feeds.push(Feed::Many { gathered, producer, buckets });
+            if let (Some(theirs), Some((points, _))) = (self.groups[producer].as_ref()?.points.as_ref(), mine) {
+                let buckets = Buckets::of(&gathered, theirs, points.axes());
+                feeds.push(Feed::Many { gathered, producer, buckets });
+            }
         }
-        (sound && entry.is_some() && self.inbox.len() == before).then_some(feeds)
+        (sound && mine.is_some() && entry.is_some() && self.inbox.len() == before).then_some(feeds)
+    }
+
+    /// What picks the cell of a producer, axis by axis. `None` if that cannot be, which has been said.
+    fn picks(
+        &mut self,
+        text: &TaskText<'_>,
+        need: &'w NeedText,
+        mine: Option<(&Points, &Variables<'w>)>,
+    ) -> Option<(usize, Vec<Pick<'w>>)> {
+        let producer = self.index(&need.from.group)?;
+        let theirs = self.groups[producer].as_ref()?.points.clone()?;
+        let wanted = need.from.axes.iter().map(|wanted| (wanted.axis.as_str(), need.from_span));
+        let mut sound = expand::known_axes(self, &need.from.group, &theirs, wanted);
+        let mut picks = Vec::new();
+        let mut lacks = Vec::new();
+        for axis in theirs.axes() {
+            if let Some(text) = need.from.axes.iter().find(|text| text.axis == *axis.name) {
+                match self.pick(need, text, axis, mine.map(|(_, variables)| variables)) {
+                    Some(pick) => picks.push(pick),
+                    None => sound = false,
+                }
+            } else if let Some((points, _)) = mine {
+                match Across::of(points.axes(), axis) {
+                    Some(across) => picks.push(Pick::Mine(across)),
+                    None => lacks.push(axis.name.to_string()),
+                }
+            }
+        }
+        if !lacks.is_empty() {
+            self.lacking(text, need, &lacks);
+        }
+        (sound && mine.is_some() && lacks.is_empty()).then_some((producer, picks))
+    }
+
+    fn pick(
+        &mut self,
+        need: &NeedText,
+        text: &AxisText,
+        axis: &Axis,
+        variables: Option<&Variables<'w>>,
+    ) -> Option<Pick<'w>> {
+        if text.value.contains("{{") {
+            let variables = variables?;
+            let others = self.names();
+            let names = variables.names(&others, text.level);
+            let reader = Reader { engine: self.engine, sources: self.sources, names: &names };
+            let form = reader.part(text.span, &text.value, self.inbox);
+            return form.is_sound().then_some(Pick::Made { form, level: text.level, span: text.span });
+        }
+        let of = format!("`{}`", need.from.group);
+        match axis::number(axis, &of, &text.value, text.span, self.sources) {
+            Ok(number) => Some(Pick::Fixed(number)),
+            Err(finding) => {
+                self.inbox.push(*finding);
+                None
+            }
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "one line of a study has all of these")]
@@ -99,6 +170,9 @@ impl<'w, 'n> World<'w, 'n> {
         from_span: Span,
         gathering: bool,
     ) {
+        if entry.open && entry.port(port).is_none() {
+            return self.open_port(port, span);
+        }
         let Some(declared) = entry.port(port) else {
             let hint = if entry.ports.is_empty() {
                 Some("it needs nothing".to_owned())
@@ -132,7 +206,7 @@ impl<'w, 'n> World<'w, 'n> {
         let producer = self.index(from).map(|at| &self.study.tasks[at]);
         let made = producer.and_then(|task| self.catalog.get(&task.kind.as_ref()?.0));
         if let Some(made) = made
-            && !fits(declared.shape, made.makes)
+            && made.makes_always().is_some_and(|makes| !fits(declared.shape, makes))
         {
             let message = format!(
                 "the port `{port}` of `{}` (kind `{}`) takes `{}`, and `{from}` (kind `{}`) makes `{}`",
@@ -163,16 +237,18 @@ impl<'w, 'n> World<'w, 'n> {
         }
     }
 
+    /// The tasks that make a shape, as they are called where the task `but` stands; what is outside its template it cannot name.
     fn tasks_making<'s>(&'s self, shape: &'s str, but: &'s str) -> impl Iterator<Item = &'s str> {
+        let home = but.rfind('.').map_or("", |dot| &but[..=dot]);
         let shown = if self.inbox.is_full() { 0 } else { self.study.tasks.len() };
         let makes = move |task: &&TaskText<'_>| {
             let entry = task.kind.as_ref().and_then(|(kind, _)| self.catalog.get(kind));
             task.name != but && entry.is_some_and(|entry| fits(shape, entry.makes))
         };
-        self.study.tasks.iter().take(shown).filter(makes).map(|task| task.name.as_str())
+        self.study.tasks.iter().take(shown).filter(makes).filter_map(move |task| task.name.strip_prefix(home))
     }
 
-    fn lacking(&mut self, text: &TaskText<'_>, need: &NeedText, lacks: &[&String]) {
+    fn lacking(&mut self, text: &TaskText<'_>, need: &NeedText, lacks: &[String]) {
         let axes: Vec<String> = lacks.iter().map(|axis| format!("`{axis}`")).collect();
         let noun = if axes.len() == 1 { "axis" } else { "axes" };
         let (from, port) = (&need.from.group, &need.port);
@@ -189,62 +265,40 @@ impl<'w, 'n> World<'w, 'n> {
     pub(crate) fn needs(
         &mut self,
         text: &TaskText<'_>,
-        cell: &Cell,
+        (mine, index): (&Points, usize),
         feeds: &[Feed<'w>],
-        findings: &mut Vec<Finding>,
+        stage: Option<&Stage<'_, 'w>>,
+        trial: &mut Trial<'_>,
     ) -> Option<(BTreeMap<String, TaskNeed>, BTreeMap<String, Need>)> {
         let (mut needs, mut keys) = (BTreeMap::new(), BTreeMap::new());
         let mut whole = true;
+        let row = mine.row(index);
         for feed in feeds {
             match feed {
-                Feed::One { port, producer } => {
-                    let group = self.groups[*producer].as_ref()?;
-                    let axes = group.axes()?;
-                    let value =
-                        |axis: &String| port.from.value(axis).map(str::to_owned).or_else(|| cell.get(axis).map(plain));
-                    let label: BTreeMap<&String, String> =
-                        axes.iter().map(|axis| Some((axis, value(axis)?))).collect::<Option<_>>()?;
-                    let parts: Vec<String> = label.iter().map(|(axis, value)| format!("{axis}={value}")).collect();
-                    let Some(index) = group.labels.get(&parts.join(",")) else {
-                        let message =
-                            format!("`{}` has no cell `{}[{}]`", group.text.name, group.text.name, parts.join(","));
-                        let hint = format!(
-                            "`{}` has {} cells, as `{}{}`",
-                            group.text.name,
-                            group.labels.len(),
-                            group.text.name,
-                            group.cells.as_ref().and_then(|cells| cells.first()).cloned().unwrap_or_default()
-                        );
-                        findings
-                            .push(Finding::new("no-such-cell", message).at(port.from_span, "needed here").hint(hint));
-                        whole = false;
-                        continue;
-                    };
-                    let Some(task) = group.tasks.get(*index).copied().flatten() else {
+                Feed::One { need, producer, axes } => {
+                    let Some(task) = self.one(mine, row, need, (*producer, axes), stage, trial) else {
                         whole = false;
                         continue;
                     };
                     self.needs += 1;
-                    needs.insert(port.port.clone(), TaskNeed::One(task));
-                    keys.insert(port.port.clone(), Need::One(self.tasks[task].key));
+                    needs.insert(need.port.clone(), TaskNeed::One(task));
+                    keys.insert(need.port.clone(), Need::One(self.tasks[task].key));
                 }
                 Feed::Many { gathered, producer, buckets } => {
                     let group = self.groups[*producer].as_ref()?;
                     let (port, from) = (&gathered.text.port, &gathered.text.from.group);
-                    let Some(bucket) = buckets.get(&gathered.label(cell)) else {
+                    let Some(bucket) = buckets.at(row) else {
                         let message = format!("no cell of `{from}` is left to gather");
-                        findings
-                            .push(Finding::new("empty-gather", message).at(gathered.text.port_span, "for this port"));
+                        let finding = Finding::new("empty-gather", message);
+                        trial.findings.push(finding.at(gathered.text.port_span, "for this port"));
                         whole = false;
                         continue;
                     };
                     self.needs += bucket.len();
                     if self.needs > NEED_LIMIT {
                         let message = format!("with `{}` the tasks have more than {NEED_LIMIT} needs", text.name);
-                        self.inbox.push(
-                            Finding::new("too-many-needs", message)
-                                .at(gathered.text.port_span, "the limit is passed here"),
-                        );
+                        let finding = Finding::new("too-many-needs", message);
+                        self.inbox.push(finding.at(gathered.text.port_span, "the limit is passed here"));
                         return None;
                     }
                     let mut tasks = BTreeMap::new();
@@ -261,5 +315,68 @@ impl<'w, 'n> World<'w, 'n> {
             }
         }
         whole.then_some((needs, keys))
+    }
+
+    /// The task that a cell needs at a port. `None` if there is none, which has been complained of.
+    fn one(
+        &self,
+        mine: &Points,
+        row: &[u32],
+        need: &NeedText,
+        (producer, picks): (usize, &[Pick<'w>]),
+        stage: Option<&Stage<'_, 'w>>,
+        trial: &mut Trial<'_>,
+    ) -> Option<usize> {
+        let group = self.groups[producer].as_ref()?;
+        let points = group.points.as_ref()?;
+        let name = &group.text.name;
+        let mut key = Vec::with_capacity(picks.len());
+        let mut texts = Vec::new(); // what each axis should be, for people
+        for (axis, pick) in points.axes().iter().zip(picks) {
+            let number = match pick {
+                Pick::Fixed(number) => Ok(*number),
+                Pick::Mine(across) => across.number(row).ok_or(None),
+                Pick::Made { form, level, span } => {
+                    let value = plain(&form.evaluate(stage?.scope(*level), trial)?);
+                    match axis::number(axis, &format!("`{name}`"), &value, *span, trial.sources) {
+                        Ok(number) => Ok(number),
+                        Err(finding) => Err(Some(finding)),
+                    }
+                }
+            };
+            match number {
+                Ok(number) => {
+                    texts.push(format!("{}={}", axis.name, plain(&axis.item(number).shown)));
+                    key.push(number);
+                }
+                Err(Some(finding)) => {
+                    trial.findings.push(*finding);
+                    return None;
+                }
+                Err(None) => {
+                    let Pick::Mine(across) = pick else { continue };
+                    let item = mine.axes()[across.position()].item(row[across.position()]);
+                    texts.push(format!("{}={}", axis.name, plain(&item.shown)));
+                }
+            }
+        }
+        let found = if key.len() == picks.len() { group.lookup.find(&key) } else { None };
+        if let Some(index) = found {
+            return group.tasks.get(index).copied().flatten();
+        }
+        let cell = if texts.is_empty() { format!("`{name}`") } else { format!("`{name}[{}]`", texts.join(",")) };
+        let left_out =
+            key.len() == picks.len() && group.left_out.as_ref().is_some_and(|left| left.find(&key).is_some());
+        let (message, hint) = if left_out {
+            let hint = format!("give this task the same `when` as `{name}`, or gather what is left");
+            (format!("{cell} is left out by the `when` of `{name}`"), hint)
+        } else {
+            let count = points.len();
+            let first = if count > 0 { format!(", as `{name}{}`", points.cell(0)) } else { String::new() };
+            let noun = if count == 1 { "cell" } else { "cells" };
+            (format!("`{name}` has no cell {cell}"), format!("`{name}` has {count} {noun}{first}"))
+        };
+        trial.findings.push(Finding::new("no-such-cell", message).at(need.from_span, "needed here").hint(hint));
+        None
     }
 }

@@ -1,4 +1,4 @@
-//! Reading maps of a study: known keys, unknown keys, and keys that later versions will know.
+//! Reading maps of a study: known keys and unknown ones.
 
 use std::collections::BTreeMap;
 
@@ -21,20 +21,23 @@ pub(crate) struct FieldReader<'r> {
 
 impl FieldReader<'_> {
     /// The entries of `node`, which is `of` (as in "a task"), by key. Keys that are not known are findings.
-    pub(crate) fn fields<'n>(
+    pub(crate) fn fields<'n>(&mut self, node: &'n Node, of: &str, known: &[&str]) -> Option<Fields<'n>> {
+        self.fields_or(node, of, known, &[])
+    }
+
+    /// The same with keys that are no findings and not suggested either.
+    pub(crate) fn fields_or<'n>(
         &mut self,
         node: &'n Node,
         of: &str,
         known: &[&str],
-        later: &[&str],
+        others: &[&str],
     ) -> Option<Fields<'n>> {
         let mut fields = Fields::new();
         for entry in self.map(node, of)? {
             let key = entry.key.as_str();
-            if known.contains(&key) {
+            if known.contains(&key) || others.contains(&key) {
                 fields.insert(key, entry);
-            } else if later.contains(&key) {
-                self.later(key, entry.key_span);
             } else {
                 self.inbox.push(
                     Finding::new("unknown-key", format!("{of} has no key `{key}`"))
@@ -44,12 +47,6 @@ impl FieldReader<'_> {
             }
         }
         Some(fields)
-    }
-
-    /// Says that a word of the language is not spoken yet.
-    pub(crate) fn later(&mut self, key: &str, span: Span) {
-        self.inbox
-            .push(Finding::new("not-yet", format!("`{key}` is reserved and not yet supported")).at(span, "this key"));
     }
 
     /// The entries of a map.
@@ -72,13 +69,21 @@ impl FieldReader<'_> {
 
     /// A text that is no template.
     pub(crate) fn fixed(&mut self, entry: &Entry) -> Option<(String, Span)> {
-        let (text, span) = self.text(entry)?;
+        self.fixed_text(&entry.value, &format!("`{}`", entry.key))
+    }
+
+    /// The same of any node, which is `of`.
+    pub(crate) fn fixed_text(&mut self, node: &Node, of: &str) -> Option<(String, Span)> {
+        let Kind::Text(text) = &node.kind else {
+            self.wrong(node, of, "a text");
+            return None;
+        };
         if text.contains("{{") {
-            let message = format!("`{}` cannot be a template: it is needed before any cell is known", entry.key);
-            self.inbox.push(Finding::new("template-here", message).at(first_line(self.sources, span), "here"));
+            let message = format!("{of} cannot be a template: it is needed before any value is known");
+            self.inbox.push(Finding::new("template-here", message).at(first_line(self.sources, node.span), "here"));
             return None;
         }
-        Some((text, span))
+        Some((text.clone(), node.span))
     }
 
     /// Says that `of` is not what it must be.

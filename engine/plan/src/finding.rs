@@ -1,8 +1,12 @@
 //! Findings: what is wrong with a study, all at once, each at its place.
 
-use std::{collections::BTreeMap, error::Error, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    error::Error,
+    fmt,
+    sync::Arc,
+};
 
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use serde_json::{Value, json};
 
 use crate::source::{Origin, Sources, Span};
@@ -22,6 +26,27 @@ pub struct Finding {
     pub task: Option<String>,
     /// Where the first label begins.
     pub origin: Origin,
+    /// The way to that place: the include that brought its file, then what includes that; then the use of the template it was found in,
+    /// and what uses that.
+    pub through: Vec<Way>,
+    uses: Through,
+    /// How many more uses of the template have it.
+    more: usize,
+}
+
+/// A step of the way to a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Way {
+    /// What it is: `included`, or ``in the template `scored`, used by `eval` ``.
+    pub what: String,
+    /// Where that is written.
+    pub origin: Origin,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.what, self.origin)
+    }
 }
 
 /// A place with a word about it.
@@ -35,7 +60,17 @@ pub struct Label {
 
 impl Finding {
     pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), labels: Vec::new(), hint: None, task: None, origin: Origin::default() }
+        Self {
+            code,
+            message: message.into(),
+            labels: Vec::new(),
+            hint: None,
+            task: None,
+            origin: Origin::default(),
+            through: Vec::new(),
+            uses: Through::default(),
+            more: 0,
+        }
     }
 
     pub(crate) fn at(mut self, span: Span, text: impl Into<String>) -> Self {
@@ -54,16 +89,19 @@ impl Finding {
     }
 }
 
-/// How findings are drawn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Drawing {
-    /// Box-drawing characters and colours.
-    Color,
-    /// Box-drawing characters.
-    Unicode,
-    /// ASCII only.
-    Ascii,
+/// A use of a template: on the way from the study to whatever the template holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Use {
+    /// The template.
+    pub(crate) template: String,
+    /// The full name of the task that uses it.
+    pub(crate) name: String,
+    /// Where it says so.
+    pub(crate) span: Span,
 }
+
+/// The uses of templates that brought a task, outermost first.
+pub(crate) type Through = Arc<[Use]>;
 
 /// Everything that is wrong with a study.
 #[derive(Clone, Default)]
@@ -78,6 +116,17 @@ impl Findings {
         for finding in &mut findings {
             let span = finding.labels.first().map(|label| label.span).unwrap_or_default();
             finding.origin = sources.origin(span);
+            let include = |span| Way { what: "included".to_owned(), origin: sources.origin(span) };
+            finding.through = sources.included(span.source).map(include).collect();
+            for (inwards, step) in finding.uses.iter().rev().enumerate() {
+                let others = match (inwards, finding.more) {
+                    (0, 1) => " and 1 task more".to_owned(),
+                    (0, more @ 2..) => format!(" and {more} tasks more"),
+                    _ => String::new(),
+                };
+                let what = format!("in the template `{}`, used by `{}`{others}", step.template, step.name);
+                finding.through.push(Way { what, origin: sources.origin(step.span) });
+            }
         }
         findings.sort_by_key(|finding| (finding.labels.is_empty(), finding.labels.first().map(|label| label.span)));
         Self { sources, findings }
@@ -98,32 +147,16 @@ impl Findings {
         self.findings.is_empty()
     }
 
-    /// For a terminal of `width` columns.
-    pub fn render(&self, width: usize, drawing: Drawing) -> String {
-        let theme = match drawing {
-            Drawing::Color => GraphicalTheme::unicode(),
-            Drawing::Unicode => GraphicalTheme::unicode_nocolor(),
-            Drawing::Ascii => GraphicalTheme::none(),
-        };
-        let handler =
-            GraphicalReportHandler::new_themed(theme).with_width(width).with_links(false).with_context_lines(1);
-        let mut text = String::new();
-        for finding in &self.findings {
-            let shown = Shown::new(finding, &self.sources);
-            // Writing to a string fails only if a label lies outside its source; the sentence is then worth more than the snippet.
-            if handler.render_report(&mut text, &shown).is_err() {
-                text.push_str(&finding.origin.to_string());
-                text.push_str(": ");
-                text.push_str(&finding.message);
-            }
-            text.push('\n');
-        }
-        text
+    /// The texts that they are about.
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.sources
     }
 
     /// For other programs.
     pub fn to_json(&self) -> Value {
+        let place = |what: &str, origin: &Origin| json!({"what": what, "file": origin.file, "line": origin.line, "column": origin.column});
         let one = |finding: &Finding| {
+            let also = finding.labels.iter().skip(1).map(|label| place(&label.text, &self.sources.origin(label.span)));
             json!({
                 "code": finding.code,
                 "message": finding.message,
@@ -132,13 +165,15 @@ impl Findings {
                 "column": finding.origin.column,
                 "hint": finding.hint,
                 "task": finding.task,
+                "also": also.collect::<Vec<_>>(),
+                "through": finding.through.iter().map(|way| place(&way.what, &way.origin)).collect::<Vec<_>>(),
             })
         };
         self.findings.iter().map(one).collect()
     }
 }
 
-/// One line a finding: `file:line:column: message (hint)`.
+/// One line a finding: `file:line:column: message (in cell); hint; way`.
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, finding) in self.findings.iter().enumerate() {
@@ -151,6 +186,9 @@ impl fmt::Display for Findings {
             }
             if let Some(hint) = &finding.hint {
                 write!(f, "; {hint}")?;
+            }
+            for way in &finding.through {
+                write!(f, "; {way}")?;
             }
         }
         Ok(())
@@ -165,82 +203,6 @@ impl fmt::Debug for Findings {
 
 impl Error for Findings {}
 
-/// A finding as miette wants it.
-#[derive(Debug)]
-struct Shown<'a> {
-    finding: &'a Finding,
-    message: String,
-    snippet: bool,
-    source: NamedSource<String>,
-}
-
-impl<'a> Shown<'a> {
-    fn new(finding: &'a Finding, sources: &Sources) -> Self {
-        let source = finding.labels.first().map_or(0, |label| label.span.source);
-        let mut message = match &finding.task {
-            Some(task) => format!("{} (in {task})", finding.message),
-            None => finding.message.clone(),
-        };
-        let snippet = snippet(finding, sources.text(source));
-        if !snippet {
-            message = format!("{}: {message}", finding.origin);
-        }
-        let text = if snippet { sources.text(source).to_owned() } else { String::new() };
-        Self { finding, message, snippet, source: NamedSource::new(sources.path(source), text) }
-    }
-}
-
-/// Whether the lines around a finding can be shown: there are some, and none fills a screen by itself.
-fn snippet(finding: &Finding, text: &str) -> bool {
-    const LONG: usize = 400;
-    let (Some(first), Some(last)) = (
-        finding.labels.iter().map(|label| label.span.start).min(),
-        finding.labels.iter().map(|label| label.span.end).max(),
-    ) else {
-        return false;
-    };
-    let (before, rest) = text.split_at(text.floor_char_boundary(first));
-    let (within, after) = rest.split_at(rest.floor_char_boundary(last.saturating_sub(first)));
-    let head = before.rsplit('\n').take(2).map(str::len).max().unwrap_or(0);
-    let tail = after.split('\n').take(2).map(str::len).max().unwrap_or(0);
-    head.max(tail) <= LONG && within.len() <= LONG * 20 && within.lines().all(|line| line.len() <= LONG)
-}
-
-impl fmt::Display for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl Error for Shown<'_> {}
-
-impl Diagnostic for Shown<'_> {
-    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        Some(Box::new(self.finding.code))
-    }
-
-    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.finding.hint.as_ref().map(|hint| Box::new(hint) as Box<dyn fmt::Display>)
-    }
-
-    fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.snippet.then_some(&self.source as &dyn SourceCode)
-    }
-
-    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let labels = self.finding.labels.iter().filter(|_| self.snippet).enumerate().map(|(index, label)| {
-            let text = (!label.text.is_empty()).then(|| label.text.clone());
-            let span = (label.span.start, label.span.end.saturating_sub(label.span.start));
-            if index == 0 {
-                LabeledSpan::new_primary_with_span(text, span)
-            } else {
-                LabeledSpan::new_with_span(text, span)
-            }
-        });
-        Some(Box::new(labels))
-    }
-}
-
 /// Findings under way.
 ///
 /// A mistake in a task's text shows up once in every cell; it is kept once, with the cells that have it.
@@ -249,7 +211,19 @@ pub(crate) struct Inbox {
     findings: Vec<Finding>,
     cells: BTreeMap<usize, Cells>,
     seen: BTreeMap<(Option<Span>, &'static str, String), usize>,
+    /// By finding, the tasks that use the template it was found in.
+    users: BTreeMap<usize, BTreeSet<String>>,
     left_out: usize,
+    through: Through,
+}
+
+/// Cuts a sentence that quotes more than anybody reads.
+fn clip(text: &mut String) {
+    const LONG: usize = 1_000;
+    if text.len() > LONG {
+        text.truncate(text.floor_char_boundary(LONG));
+        text.push('…');
+    }
 }
 
 /// How many findings are kept: nobody reads more, and each of 100,000 cells may have one of its own.
@@ -257,6 +231,7 @@ const LIMIT: usize = 200;
 
 #[derive(Debug)]
 struct Cells {
+    group: String,
     first: String,
     count: usize,
     of: usize,
@@ -266,6 +241,11 @@ impl Inbox {
     /// Takes a finding.
     pub(crate) fn push(&mut self, finding: Finding) {
         self.put(finding);
+    }
+
+    /// What is said from now on concerns a task that came through these uses of templates.
+    pub(crate) fn within(&mut self, through: &Through) {
+        self.through = Arc::clone(through);
     }
 
     /// Takes findings.
@@ -278,8 +258,11 @@ impl Inbox {
     /// Takes a finding about the cell `name`, one of `of`.
     pub(crate) fn push_in(&mut self, name: &str, of: usize, finding: Finding) {
         let Some(index) = self.put(finding) else { return };
-        let cells = self.cells.entry(index).or_insert_with(|| Cells { first: name.to_owned(), count: 0, of });
-        cells.count += 1;
+        let group = name.split('[').next().unwrap_or(name);
+        let new = || Cells { group: group.to_owned(), first: name.to_owned(), count: 0, of };
+        let cells = self.cells.entry(index).or_insert_with(new);
+        // Those of other uses of a template are another count.
+        cells.count += usize::from(cells.group == group);
     }
 
     /// Whether more findings will not be shown, so that no work need go into their hints.
@@ -292,21 +275,42 @@ impl Inbox {
         self.findings.len()
     }
 
+    /// All of them as they are.
+    pub(crate) fn take(self) -> Vec<Finding> {
+        self.findings
+    }
+
     /// Takes a finding; says which it is, equal ones being one.
-    fn put(&mut self, finding: Finding) -> Option<usize> {
+    fn put(&mut self, mut finding: Finding) -> Option<usize> {
+        let texts = finding.labels.iter_mut().map(|label| &mut label.text).chain(&mut finding.hint);
+        texts.chain([&mut finding.message]).for_each(clip);
         let place = finding.labels.first().map(|label| label.span);
         let next = self.findings.len();
-        let same = (place, finding.code, finding.message.clone());
-        if let Some(index) = self.seen.get(&same) {
-            return Some(*index);
+        // In another use of a template the same mistake is said of another task.
+        let message = match self.through.last() {
+            Some(used) => finding.message.replace(&format!("`{}.", used.name), "`"),
+            None => finding.message.clone(),
+        };
+        let same = (place, finding.code, message);
+        let index = match self.seen.get(&same) {
+            Some(index) => *index,
+            None if next >= LIMIT => {
+                self.left_out += 1;
+                return None;
+            }
+            None => {
+                self.seen.insert(same, next);
+                if finding.uses.is_empty() {
+                    finding.uses = Arc::clone(&self.through);
+                }
+                self.findings.push(finding);
+                next
+            }
+        };
+        if let Some(used) = self.through.last() {
+            self.users.entry(index).or_default().insert(used.name.clone());
         }
-        if next >= LIMIT {
-            self.left_out += 1;
-            return None;
-        }
-        self.seen.insert(same, next);
-        self.findings.push(finding);
-        Some(next)
+        Some(index)
     }
 
     /// All of them, when there must be some.
@@ -329,6 +333,9 @@ impl Inbox {
                 1 => Some(format!("{} and 1 more cell", cells.first)),
                 others => Some(format!("{} and {others} more cells", cells.first)),
             };
+        }
+        for (index, users) in self.users {
+            self.findings[index].more = users.len() - 1;
         }
         if self.left_out > 0 {
             let message = format!("there are {} findings more, which are not shown", self.left_out);

@@ -1,17 +1,15 @@
 //! Forms: values as they are written, with templates compiled, ready to be evaluated in every cell.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Range,
-};
+use std::{collections::BTreeSet, ops::Range};
 
 use isoflop_contract::{Value, catalog::Segment};
 
 use crate::{
     braces::{self, Part},
     finding::{Finding, Inbox},
-    source::{Origin, Sources, Span},
-    template::{Compiled, Engine, ExpressionError, Scope},
+    inner::{ROOM, Scope, take},
+    source::{Sources, Span},
+    template::{Compiled, Engine, ExpressionError},
     yaml::{Kind, Node, what},
 };
 
@@ -22,7 +20,8 @@ pub(crate) struct Form<'e> {
 }
 
 enum Body<'e> {
-    Plain(Value),
+    /// A value without templates, and the length of its text.
+    Plain(Value, usize),
     One(Piece<'e>),
     Mixed(Vec<Piece<'e>>),
     List(Vec<Form<'e>>),
@@ -33,7 +32,29 @@ enum Body<'e> {
 
 enum Piece<'e> {
     Text(String),
-    Expression { compiled: Compiled<'e>, text: String },
+    Expression { compiled: Box<Compiled<'e>>, text: String },
+}
+
+/// An evaluation under way: what is complained of, and the room that is left for values.
+pub(crate) struct Trial<'s> {
+    pub(crate) sources: &'s Sources,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) room: usize,
+}
+
+impl<'s> Trial<'s> {
+    /// A new one.
+    pub(crate) fn new(sources: &'s Sources) -> Self {
+        Self { sources, findings: Vec::new(), room: ROOM }
+    }
+}
+
+impl Piece<'_> {
+    fn names<'f>(&'f self, into: &mut BTreeSet<&'f str>) {
+        if let Self::Expression { compiled, .. } = self {
+            into.extend(compiled.names().iter().map(String::as_str));
+        }
+    }
 }
 
 /// What reading forms needs.
@@ -59,9 +80,14 @@ impl<'e> Reader<'_, 'e> {
                     .collect(),
             ),
             Kind::Refused => Body::Broken,
-            _ => Body::Plain(node.plain()),
+            kind => Body::Plain(node.plain(), if let Kind::Text(text) = kind { text.len() } else { 0 }),
         };
         Form { span: node.span, body }
+    }
+
+    /// Compiles a text that stands inside the scalar at `span`.
+    pub(crate) fn part(&self, span: Span, text: &str, inbox: &mut Inbox) -> Form<'e> {
+        Form { span, body: self.text(span, text, inbox) }
     }
 
     fn text(&self, span: Span, text: &str, inbox: &mut Inbox) -> Body<'e> {
@@ -81,7 +107,9 @@ impl<'e> Reader<'_, 'e> {
                     Ok(compiled)
                 });
                 match compiled {
-                    Ok(compiled) => Some(Piece::Expression { compiled, text: (*expression).to_owned() }),
+                    Ok(compiled) => {
+                        Some(Piece::Expression { compiled: Box::new(compiled), text: (*expression).to_owned() })
+                    }
                     Err(error) => {
                         inbox.push(located(self.sources, span, expression, error));
                         broken = true;
@@ -106,7 +134,7 @@ pub(crate) fn located(sources: &Sources, span: Span, within: &str, error: Expres
 
 /// Where a part of a scalar stands: exactly, if the text around it stands once in the source as it is (no escapes, no folded lines), or
 /// else the scalar.
-fn place(sources: &Sources, span: Span, within: &str, range: Option<Range<usize>>) -> Span {
+pub(crate) fn place(sources: &Sources, span: Span, within: &str, range: Option<Range<usize>>) -> Span {
     let raw = sources.slice(span);
     let mut found = raw.match_indices(within);
     match (found.next(), found.next()) {
@@ -142,41 +170,35 @@ impl Form<'_> {
         }
     }
 
-    /// The value with these variables. Complaints are added to `findings`; `None` if there are any.
-    pub(crate) fn evaluate(&self, scope: &Scope, sources: &Sources, findings: &mut Vec<Finding>) -> Option<Value> {
+    /// The names that its templates use.
+    pub(crate) fn names<'f>(&'f self, into: &mut BTreeSet<&'f str>) {
         match &self.body {
-            Body::Plain(value) => Some(value.clone()),
-            Body::One(piece) => self.piece(piece, scope, sources, findings),
-            Body::Mixed(pieces) => {
-                let mut text = String::new();
-                for piece in pieces {
-                    match self.piece(piece, scope, sources, findings)? {
-                        Value::String(part) => text.push_str(&part),
-                        value @ (Value::Number(_) | Value::Bool(_)) => text.push_str(&value.to_string()),
-                        other => {
-                            let message = format!("{} cannot stand inside a text", what(&other));
-                            let Piece::Expression { text, .. } = piece else { return None };
-                            findings.push(
-                                Finding::new("not-a-scalar", message)
-                                    .at(place(sources, self.span, text, None), "here")
-                                    .hint("a scalar that is exactly one `{{ expression }}` takes any value"),
-                            );
-                            return None;
-                        }
-                    }
-                }
-                Some(Value::String(text))
-            }
+            Body::One(piece) => piece.names(into),
+            Body::Mixed(pieces) => pieces.iter().for_each(|piece| piece.names(into)),
+            Body::List(items) => items.iter().for_each(|form| form.names(into)),
+            Body::Map(entries) => entries.iter().for_each(|(_, _, form)| form.names(into)),
+            Body::Plain(..) | Body::Broken => {}
+        }
+    }
+
+    /// The value with these variables. `None` if there is none, which has been complained of.
+    pub(crate) fn evaluate(&self, scope: &Scope, trial: &mut Trial<'_>) -> Option<Value> {
+        match &self.body {
+            Body::Plain(value, text) => self.has_room(*text, trial).then(|| value.clone()),
+            Body::One(piece) => self.piece(piece, scope, trial),
+            Body::Mixed(pieces) => self.mixed(pieces, scope, trial).map(Value::String),
             Body::List(items) => {
-                let values: Vec<Option<Value>> =
-                    items.iter().map(|item| item.evaluate(scope, sources, findings)).collect();
+                if !self.has_room(0, trial) {
+                    return None;
+                }
+                let values: Vec<Option<Value>> = items.iter().map(|item| item.evaluate(scope, trial)).collect();
                 values.into_iter().collect::<Option<Vec<_>>>().map(Value::Array)
             }
             Body::Map(entries) => {
                 let mut values = serde_json::Map::new();
-                let mut whole = true;
+                let mut whole = self.has_room(0, trial);
                 for (name, _, form) in entries {
-                    match form.evaluate(scope, sources, findings) {
+                    match form.evaluate(scope, trial) {
                         Some(value) => drop(values.insert(name.clone(), value)),
                         None => whole = false,
                     }
@@ -187,16 +209,54 @@ impl Form<'_> {
         }
     }
 
-    fn piece(&self, piece: &Piece<'_>, scope: &Scope, sources: &Sources, findings: &mut Vec<Finding>) -> Option<Value> {
+    fn mixed(&self, pieces: &[Piece<'_>], scope: &Scope, trial: &mut Trial<'_>) -> Option<String> {
+        let mut text = String::new();
+        for piece in pieces {
+            match self.piece(piece, scope, trial)? {
+                Value::String(part) => text.push_str(&part),
+                value @ (Value::Number(_) | Value::Bool(_)) => text.push_str(&value.to_string()),
+                other => {
+                    let Piece::Expression { text, .. } = piece else { return None };
+                    let hint = match other.get("as") {
+                        Some(_) => format!("write `{{{{ {}.as }}}}` for its name", text.trim()),
+                        None => "a scalar that is exactly one `{{ expression }}` takes any value".to_owned(),
+                    };
+                    let finding = Finding::new("not-a-scalar", format!("{} cannot stand inside a text", what(&other)));
+                    trial.findings.push(finding.at(place(trial.sources, self.span, text, None), "here").hint(hint));
+                    return None;
+                }
+            }
+        }
+        Some(text)
+    }
+
+    fn has_room(&self, text: usize, trial: &mut Trial<'_>) -> bool {
+        let fits = take(&mut trial.room, text);
+        if let Err(error) = &fits {
+            let finding = Finding::new(error.code, error.message.clone());
+            trial.findings.push(finding.at(first_line(trial.sources, self.span), "here"));
+        }
+        fits.is_ok()
+    }
+
+    fn piece(&self, piece: &Piece<'_>, scope: &Scope, trial: &mut Trial<'_>) -> Option<Value> {
         match piece {
-            Piece::Text(text) => Some(Value::String(text.clone())),
-            Piece::Expression { compiled, text } => match compiled.evaluate(scope) {
+            Piece::Text(text) => self.has_room(text.len(), trial).then(|| Value::String(text.clone())),
+            Piece::Expression { compiled, text } => match compiled.evaluate(scope, &mut trial.room) {
                 Ok(value) => Some(value),
                 Err(error) => {
-                    findings.push(located(sources, self.span, text, error));
+                    trial.findings.push(located(trial.sources, self.span, text, error));
                     None
                 }
             },
+        }
+    }
+
+    /// Whether it says anything of the value at `path`.
+    pub(crate) fn holds(&self, path: &[Segment]) -> bool {
+        match (&self.body, path.first()) {
+            (Body::Map(entries), Some(Segment::Field(field))) => entries.iter().any(|(name, _, _)| name == field),
+            _ => false,
         }
     }
 
@@ -222,6 +282,15 @@ impl Form<'_> {
         }
     }
 
+    /// The keys of a map, where it is one as it is written.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
+        let entries = match &self.body {
+            Body::Map(entries) => entries.as_slice(),
+            _ => &[],
+        };
+        entries.iter().map(|(name, _, _)| name.as_str())
+    }
+
     /// Where the key at the end of `path` is written.
     pub(crate) fn key(&self, path: &[Segment], field: &str) -> Option<Span> {
         let mut form = self;
@@ -244,27 +313,56 @@ impl Form<'_> {
         last
     }
 
-    /// Where each leaf is written, by dotted path.
-    pub(crate) fn origins(&self, sources: &Sources) -> BTreeMap<String, Origin> {
-        let mut origins = BTreeMap::new();
-        self.collect("", sources, &mut origins);
-        origins
+    /// Its leaves, by dotted path.
+    pub(crate) fn leaves(&self) -> Vec<Leaf<'_>> {
+        let mut leaves = Vec::new();
+        self.collect(String::new(), &mut leaves);
+        leaves
     }
 
-    fn collect(&self, path: &str, sources: &Sources, into: &mut BTreeMap<String, Origin>) {
+    fn collect<'f>(&'f self, path: String, into: &mut Vec<Leaf<'f>>) {
         let child = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
         match &self.body {
             Body::Map(entries) if !entries.is_empty() => {
                 for (name, _, form) in entries {
-                    form.collect(&child(name), sources, into);
+                    form.collect(child(name), into);
                 }
             }
             Body::List(items) if !items.is_empty() => {
                 for (index, form) in items.iter().enumerate() {
-                    form.collect(&child(&index.to_string()), sources, into);
+                    form.collect(child(&index.to_string()), into);
                 }
             }
-            _ => drop(into.insert(path.to_owned(), sources.origin(self.span))),
+            body => {
+                let pieces = match body {
+                    Body::One(piece) => std::slice::from_ref(piece),
+                    Body::Mixed(pieces) => pieces,
+                    _ => &[],
+                };
+                let mut names = Vec::new();
+                for piece in pieces {
+                    if let Piece::Expression { compiled, .. } = piece {
+                        names.extend(compiled.names_as_used());
+                    }
+                }
+                let alone = match body {
+                    Body::One(Piece::Expression { text, .. }) => Some(text.trim()),
+                    _ => None,
+                };
+                into.push(Leaf { path, span: self.span, names, alone });
+            }
         }
     }
+}
+
+/// A value inside a form that is no list and no map.
+pub(crate) struct Leaf<'f> {
+    /// Where in the form it is.
+    pub(crate) path: String,
+    /// Where it is written.
+    pub(crate) span: Span,
+    /// The names that its templates use, as they use them.
+    pub(crate) names: Vec<&'f str>,
+    /// The expression, if it is exactly one.
+    pub(crate) alone: Option<&'f str>,
 }

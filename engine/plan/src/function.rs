@@ -1,6 +1,19 @@
 //! The functions that every template may call.
 //!
-//! Powers and logarithms come from `libm`, so that a value computed in a study has the same bits, and its task the same key, on every machine.
+//! | function | value |
+//! |---|---|
+//! | `range(stop)`, `range(start, stop)`, `range(start, stop, step)` | whole numbers, as in Python |
+//! | `linspace(first, last, n)`, `geomspace(first, last, n)` | numbers at equal distances, at equal ratios; both ends exact |
+//! | `round_to(x, multiple)` | the nearest multiple, halves upwards, never zero for an `x` above zero |
+//! | `floor(x)`, `ceil(x)` | a whole number |
+//! | `sqrt(x)`, `exp(x)`, `log(x)` | a number |
+//!
+//! Besides there are the operators `+ - * / // % **`, comparisons, `in`, `and`, `or`, `not`, `~` (texts end to end), `a if c else b`, and the
+//! engine's filters, of which a study may rely on `abs`, `first`, `float`, `int`, `join`, `last`, `length`, `list`, `max`, `min`, `round`,
+//! `sort`, `sum` and `unique`. Whole numbers stay whole and exact; one that leaves 64 bits, and a number that is not finite, is an error.
+//!
+//! Powers (`power`) and logarithms come from `libm`, so that a value computed in a study has the same bits, and its task the same key, on
+//! every machine. A kind's own functions come with the catalog.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -13,10 +13,11 @@ use petgraph::{
 };
 
 use crate::{
-    finding::{Finding, Inbox},
+    finding::{Finding, Inbox, Through},
     source::Span,
-    study::TaskText,
+    study::{Role, TaskText, inside},
     suggest,
+    target::Target,
 };
 
 /// The indices of `tasks`, producers first and otherwise as written. Groups in a cycle, which is a finding, and those after them come last.
@@ -25,26 +26,31 @@ pub(crate) fn order(tasks: &[TaskText<'_>], inbox: &mut Inbox) -> Vec<usize> {
     let mut graph: DiGraph<usize, Span> = DiGraph::new();
     let nodes: Vec<NodeIndex> = (0..tasks.len()).map(|at| graph.add_node(at)).collect();
     for (at, task) in tasks.iter().enumerate() {
-        for (name, span) in references(task) {
-            match names.get(name) {
-                Some(producer) => drop(graph.add_edge(nodes[*producer], nodes[at], span)),
-                None => inbox.push(
-                    Finding::new("unknown-task", format!("there is no task `{name}`"))
-                        .at(span, "this name")
-                        .maybe_hint(if inbox.is_full() {
-                            None
-                        } else {
-                            suggest::hint(name, names.keys().copied().filter(|other| *other != task.name))
-                        }),
-                ),
+        inbox.within(&task.through);
+        for reference in references(task) {
+            match names.get(reference.target.group.as_str()) {
+                Some(producer) => {
+                    graph.add_edge(nodes[*producer], nodes[at], reference.span);
+                    if tasks[*producer].role != Role::Task && !reference.each {
+                        inbox.push(frame(&reference, tasks));
+                    }
+                }
+                None if is_said(&reference.target.group, &names, tasks) => {}
+                None => {
+                    let hint = if inbox.is_full() { None } else { near(task, reference.target, &names, tasks) };
+                    let message = format!("there is no task `{}`", reference.target.written());
+                    inbox.push(named(Finding::new("unknown-task", message), &reference).maybe_hint(hint));
+                }
             }
         }
     }
     for component in tarjan_scc(&graph) {
         if let Some(finding) = cycle(&graph, &component, tasks) {
+            inbox.within(&tasks[graph[component[0]]].through);
             inbox.push(finding);
         }
     }
+    inbox.within(&Through::default());
     let mut waiting: Vec<usize> =
         nodes.iter().map(|node| graph.edges_directed(*node, Direction::Incoming).count()).collect();
     let mut ready: BinaryHeap<Reverse<usize>> = (0..tasks.len()).filter(|at| waiting[*at] == 0).map(Reverse).collect();
@@ -63,12 +69,63 @@ pub(crate) fn order(tasks: &[TaskText<'_>], inbox: &mut Inbox) -> Vec<usize> {
     order
 }
 
-/// The names of the groups that a task refers to.
-fn references<'t>(task: &'t TaskText<'_>) -> impl Iterator<Item = (&'t str, Span)> {
-    let each = task.each.iter().map(|(name, span)| (name.as_str(), *span));
-    let needs = task.needs.iter().map(|need| (need.from.group.as_str(), need.from_span));
-    let gathers = task.gathers.iter().map(|gather| (gather.from.group.as_str(), gather.from_span));
-    each.chain(needs).chain(gathers)
+/// What a task says of another.
+struct Reference<'t> {
+    target: &'t Target,
+    /// Where it says so.
+    span: Span,
+    /// Whether it takes its cells only, and not what it makes.
+    each: bool,
+}
+
+/// The groups that a task refers to.
+fn references<'t>(task: &'t TaskText<'_>) -> impl Iterator<Item = Reference<'t>> {
+    let each = task.each.iter().map(|(target, span)| Reference { target, span: *span, each: true });
+    let needs = task.needs.iter().map(|need| (&need.from, need.from_span));
+    let gathers = task.gathers.iter().map(|gather| (&gather.from, gather.from_span));
+    each.chain(needs.chain(gathers).map(|(target, span)| Reference { target, span, each: false }))
+}
+
+/// Whether something has been said of a name that is not there: it could not be read, or its template could not be written out.
+fn is_said(group: &str, names: &BTreeMap<&str, usize>, tasks: &[TaskText<'_>]) -> bool {
+    let empty = |frame: &str| {
+        names.get(frame).is_some_and(|at| matches!(&tasks[*at].role, Role::Frame { members } if members.is_empty()))
+    };
+    group.is_empty() || group.match_indices('.').any(|(dot, _)| empty(&group[..dot]))
+}
+
+/// What may have been meant by a name that is not there.
+fn near(task: &TaskText<'_>, target: &Target, names: &BTreeMap<&str, usize>, tasks: &[TaskText<'_>]) -> Option<String> {
+    let home = &target.group[..target.home];
+    let written = target.written();
+    let made = |at: &usize| tasks[*at].role == Role::Task;
+    let there = names.iter().filter(|(name, at)| **name != task.name && made(at)).map(|(name, _)| *name);
+    let there: Vec<&str> = there.filter_map(|name| name.strip_prefix(home)).collect();
+    if let Some(near) = suggest::nearest(written, there.iter().copied()) {
+        return Some(format!("did you mean `{near}`?"));
+    }
+    if !home.is_empty() && names.contains_key(written) {
+        return Some(format!(
+            "`{written}` is outside this template, which sees its own tasks and its arguments: hand it over as one"
+        ));
+    }
+    // Of the tasks of other templates the whole name must be meant, and they are too many to list.
+    suggest::list(there.into_iter().filter(|name| !name.contains('.')))
+}
+
+/// A frame where a task belongs.
+fn frame(reference: &Reference<'_>, tasks: &[TaskText<'_>]) -> Finding {
+    let target = reference.target;
+    let message = format!("`{}` uses a template, and makes nothing itself", target.written());
+    named(Finding::new("frame-as-task", message), reference).maybe_hint(inside(&target.group, target.home, tasks))
+}
+
+/// A finding about a name: at the name, which may have come as an argument.
+fn named(finding: Finding, reference: &Reference<'_>) -> Finding {
+    let (name, need) = (reference.target.span, reference.span);
+    let within = name.source == need.source && need.start <= name.start && name.end <= need.end;
+    let finding = finding.at(name, "this name");
+    if within { finding } else { finding.at(need, "needed here") }
 }
 
 /// How much of a long cycle is shown.

@@ -1,95 +1,165 @@
-//! Parameters: typed by their defaults, overridden by a profile and then by flags.
+//! Parameters: typed by their defaults, overridden by including files, by a profile and then by flags.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use isoflop_contract::Value;
 
 use crate::{
-    Options,
-    fields::FieldReader,
+    Options, Variable, VariableKind,
+    fields::{FieldReader, Fields},
     finding::{Finding, Inbox},
     form::first_line,
+    merge::{Includes, Table},
     source::{Sources, Span},
     suggest,
-    yaml::{self, Kind, Node, what},
+    yaml::{self, Entry, Kind, Node, what},
 };
 
-/// Resolves the parameters of a study.
+/// Parameters with their values.
+#[derive(Default)]
+pub(crate) struct Params {
+    pub(crate) values: BTreeMap<String, Value>,
+    /// Where each value comes from.
+    pub(crate) origins: BTreeMap<String, Variable>,
+    defaults: BTreeMap<String, Value>,
+}
+
+/// Resolves the parameters of a study, which are written in these files.
 pub(crate) fn resolve(
     reader: &mut FieldReader<'_>,
-    params: Option<(Span, &Node)>,
-    profiles: Option<(Span, &Node)>,
+    files: &[Fields<'_>],
+    includes: &Includes<'_>,
     options: &Options,
-) -> BTreeMap<String, Value> {
-    let mut values = BTreeMap::new();
-    for entry in params.and_then(|(_, node)| reader.map(node, "`params`")).unwrap_or_default() {
+) -> Params {
+    let mut params = Params::default();
+    let written: Vec<Vec<&Entry>> = files.iter().map(|fields| declared(reader, fields.get("params"))).collect();
+    let what = |name: &str| format!("the parameter `{name}`");
+    for (name, chosen) in includes.merge(&written, &what, reader.sources, reader.inbox) {
+        let default = match fit(&chosen.base.value.plain(), chosen.entry.value.plain()) {
+            Ok(value) => value,
+            Err(value) => {
+                let base = chosen.base.value.plain();
+                let place = |entry: &Entry| first_line(reader.sources, entry.value.span);
+                reader.inbox.push(
+                    Finding::new("wrong-type", mismatch(name, "in the included file", &base, &value))
+                        .at(place(chosen.entry), "here")
+                        .at(place(chosen.base), "its type is set here"),
+                );
+                base
+            }
+        };
+        params.set(reader.sources, name, default.clone(), VariableKind::Param, Some(chosen.entry));
+        params.defaults.insert(name.to_owned(), default);
+    }
+    profiles(reader, files, includes, options, &mut params);
+    let place = files.iter().find_map(|fields| fields.get("params")).map(|entry| entry.key_span);
+    flags(reader, place, options, &mut params);
+    params
+}
+
+impl Params {
+    fn set(&mut self, sources: &Sources, name: &str, value: Value, what: VariableKind, entry: Option<&Entry>) {
+        let origin = entry.map(|entry| sources.origin(entry.value.span));
+        self.origins.insert(name.to_owned(), Variable { name: name.to_owned(), what, origin });
+        self.values.insert(name.to_owned(), value);
+    }
+
+    /// What was meant by a name that is no parameter.
+    fn hint(&self, name: &str, inbox: &Inbox) -> Option<String> {
+        if inbox.is_full() { None } else { suggest::hint(name, self.defaults.keys().map(String::as_str)) }
+    }
+}
+
+/// The parameters that one file writes, as far as they can be read.
+fn declared<'n>(reader: &mut FieldReader<'_>, params: Option<&&'n Entry>) -> Vec<&'n Entry> {
+    let entries = params.and_then(|entry| reader.map(&entry.value, "`params`")).unwrap_or_default();
+    let mut read = Vec::new();
+    for entry in entries {
         if !reader.variable("a parameter", &entry.key, entry.key_span) || templated(reader, &entry.value) {
             continue;
         }
-        let value = entry.value.plain();
         if matches!(entry.value.kind, Kind::Null) {
             let message = format!("the parameter `{}` has no default, so its type is not known", entry.key);
             reader.inbox.push(Finding::new("no-default", message).at(entry.key_span, "this parameter"));
         }
-        values.insert(entry.key.clone(), value);
+        read.push(entry);
     }
-    let defaults = values.clone();
-    let mut found = options.profile.is_none();
-    let mut names = Vec::new();
-    for profile in profiles.and_then(|(_, node)| reader.map(node, "`profiles`")).unwrap_or_default() {
-        names.push(profile.key.as_str());
-        let chosen = options.profile.as_deref() == Some(profile.key.as_str());
-        found |= chosen;
-        let of = format!("the profile `{}`", profile.key);
-        for entry in reader.map(&profile.value, &of).unwrap_or_default() {
-            let Some(default) = defaults.get(&entry.key) else {
-                reader.inbox.push(
-                    Finding::new("unknown-param", format!("{of} sets `{}`, which is no parameter", entry.key))
-                        .at(entry.key_span, "this name")
-                        .maybe_hint(suggest::hint(&entry.key, defaults.keys().map(String::as_str))),
-                );
-                continue;
-            };
-            if templated(reader, &entry.value) {
-                continue;
-            }
-            match fit(default, entry.value.plain()) {
-                Ok(value) if chosen => drop(values.insert(entry.key.clone(), value)),
-                Ok(_) => {}
-                Err(value) => {
-                    let message = mismatch(&entry.key, default, &value);
-                    let place = first_line(reader.sources, entry.value.span);
-                    reader.inbox.push(Finding::new("wrong-type", message).at(place, "here"));
-                }
-            }
-        }
+    read
+}
+
+/// Checks all profiles and applies the one that was asked for.
+fn profiles(
+    reader: &mut FieldReader<'_>,
+    files: &[Fields<'_>],
+    includes: &Includes<'_>,
+    options: &Options,
+    params: &mut Params,
+) {
+    let written: Vec<&[Entry]> = files
+        .iter()
+        .map(|fields| {
+            fields.get("profiles").and_then(|entry| reader.map(&entry.value, "`profiles`")).unwrap_or_default()
+        })
+        .collect();
+    let names: BTreeSet<&str> =
+        written.iter().flat_map(|entries| entries.iter()).map(|entry| entry.key.as_str()).collect();
+    for name in &names {
+        let of = format!("the profile `{name}`");
+        let own: Vec<Vec<&Entry>> = written
+            .iter()
+            .map(|entries| match entries.iter().find(|entry| entry.key == *name) {
+                Some(entry) => reader.map(&entry.value, &of).unwrap_or_default().iter().collect(),
+                None => Vec::new(),
+            })
+            .collect();
+        let what = |param: &str| format!("`{param}` of {of}");
+        let table = includes.merge(&own, &what, reader.sources, reader.inbox);
+        profile(reader, &table, name, options.profile.as_deref() == Some(*name), params);
     }
-    if let Some(wanted) = options.profile.as_ref().filter(|_| !found) {
+    if let Some(wanted) = options.profile.as_ref().filter(|wanted| !names.contains(wanted.as_str())) {
         let mut finding = Finding::new("unknown-profile", format!("the study has no profile `{wanted}`"))
             .maybe_hint(suggest::hint(wanted, names.iter().copied()));
-        if let Some((span, _)) = profiles {
-            finding = finding.at(span, "the profiles there are");
+        if let Some(entry) = files.iter().find_map(|fields| fields.get("profiles")) {
+            finding = finding.at(entry.key_span, "the profiles there are");
         }
         reader.inbox.push(finding);
     }
-    flags(reader, params.map(|(span, _)| span), &defaults, options, &mut values);
-    values
 }
 
-fn flags(
-    reader: &mut FieldReader<'_>,
-    place: Option<Span>,
-    defaults: &BTreeMap<String, Value>,
-    options: &Options,
-    values: &mut BTreeMap<String, Value>,
-) {
+fn profile(reader: &mut FieldReader<'_>, table: &Table<'_>, name: &str, chosen: bool, params: &mut Params) {
+    for (param, written) in table {
+        let entry = written.entry;
+        let Some(default) = params.defaults.get(*param) else {
+            let message = format!("the profile `{name}` sets `{param}`, which is no parameter");
+            let finding = Finding::new("unknown-param", message).at(entry.key_span, "this name");
+            reader.inbox.push(finding.maybe_hint(params.hint(param, reader.inbox)));
+            continue;
+        };
+        if templated(reader, &entry.value) {
+            continue;
+        }
+        match fit(default, entry.value.plain()) {
+            Ok(value) if chosen => {
+                params.set(reader.sources, param, value, VariableKind::Profile(name.to_owned()), Some(entry));
+            }
+            Ok(_) => {}
+            Err(value) => {
+                let message = mismatch(param, "by its default", default, &value);
+                let place = first_line(reader.sources, entry.value.span);
+                reader.inbox.push(Finding::new("wrong-type", message).at(place, "here"));
+            }
+        }
+    }
+}
+
+fn flags(reader: &mut FieldReader<'_>, place: Option<Span>, options: &Options, params: &mut Params) {
     for (name, text) in &options.params {
-        let finding = match defaults.get(name) {
+        let finding = match params.defaults.get(name) {
             None => Finding::new("unknown-param", format!("`-p {name}={text}` sets `{name}`, which is no parameter"))
-                .maybe_hint(suggest::hint(name, defaults.keys().map(String::as_str))),
+                .maybe_hint(params.hint(name, reader.inbox)),
             Some(default) => match typed(default, text) {
                 Ok(value) => {
-                    values.insert(name.clone(), value);
+                    params.set(reader.sources, name, value, VariableKind::Flag, None);
                     continue;
                 }
                 Err(message) => Finding::new("wrong-type", format!("`-p {name}={text}`: {message}")),
@@ -123,7 +193,7 @@ fn typed(default: &Value, text: &str) -> Result<Value, String> {
     }
     let sources = Sources::single("-p", text.to_owned());
     let mut inbox = Inbox::default();
-    let node = yaml::read(&sources, &mut inbox);
+    let node = yaml::read_single(&sources, &mut inbox);
     if let Err(findings) = inbox.close(&sources) {
         let first = findings.iter().next().map(|finding| finding.message.clone());
         return Err(first.unwrap_or_default());
@@ -147,8 +217,8 @@ fn fit(default: &Value, value: Value) -> Result<Value, Value> {
     if fits { Ok(value) } else { Err(value) }
 }
 
-fn mismatch(name: &str, default: &Value, value: &Value) -> String {
-    format!("the parameter `{name}` is {} by its default, and this is {}", what(default), what(value))
+fn mismatch(name: &str, by: &str, default: &Value, value: &Value) -> String {
+    format!("the parameter `{name}` is {} {by}, and this is {}", what(default), what(value))
 }
 
 #[cfg(test)]

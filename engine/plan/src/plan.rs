@@ -1,18 +1,25 @@
 //! The plan: a study expanded and sealed, every task with its key. Nothing in it changes afterwards.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use isoflop_contract::{Catalog, Cell, Cost, Demand, Digest, Key, Recipe, Runtime, Value, canon};
+use isoflop_contract::{Catalog, Cell, Cost, Demand, Digest, Key, Outside, Recipe, Runtime, Value, canon};
 
 use crate::{
+    files::FileSet,
     finding::{Finding, Findings, Inbox},
     form::first_line,
+    include,
+    library::Library,
     order, seal,
-    source::{Origin, Sources},
-    study, why, yaml,
+    source::{Files, Origin, Sources},
+    study,
+    template::Engine,
+    trace::Trace,
+    why, yaml,
 };
 
 /// What the command line adds to a study.
@@ -24,15 +31,18 @@ pub struct Options {
     pub profile: Option<String>,
 }
 
-/// Plans a study: its tasks with their keys, or everything that is wrong with it.
-pub fn plan(sources: &Sources, catalog: &Catalog, options: &Options) -> Result<Plan, Findings> {
+/// Plans the study at `path` of `files`: its tasks with their keys, or everything that is wrong with it.
+pub fn plan(files: &dyn Files, path: &str, catalog: &Catalog, options: &Options) -> Result<Plan, Findings> {
     let mut inbox = Inbox::default();
-    let Some(root) = yaml::read(sources, &mut inbox) else { return Err(inbox.close_failed(sources)) };
-    let Some(study) = study::read(&root, sources, options, &mut inbox) else {
+    let documents = include::load(files, path, &mut inbox);
+    let sources = &documents.sources;
+    let engine = Engine::new(catalog.functions());
+    let Some(study) = study::read(&documents, &engine, options, &mut inbox) else {
         return Err(inbox.close_failed(sources));
     };
     let order = order::order(&study.tasks, &mut inbox);
-    let tasks = seal::seal(sources, catalog, &study, &order, &mut inbox);
+    let library = Library::of(files, path);
+    let tasks = seal::seal(sources, catalog, &library, &engine, &study, &order, &mut inbox);
     inbox.close(sources)?;
     let head = StudyHead {
         name: study.name,
@@ -41,6 +51,7 @@ pub fn plan(sources: &Sources, catalog: &Catalog, options: &Options) -> Result<P
         file: sources.path(0).to_owned(),
         profile: options.profile.clone(),
         params: study.params,
+        param_origins: study.param_origins,
     };
     Ok(Plan::new(head, study.claims, tasks))
 }
@@ -49,7 +60,7 @@ pub fn plan(sources: &Sources, catalog: &Catalog, options: &Options) -> Result<P
 pub fn read_value(text: &str) -> Result<Value, Findings> {
     let sources = Sources::single("value", text.to_owned());
     let mut inbox = Inbox::default();
-    let Some(node) = yaml::read(&sources, &mut inbox) else { return Err(inbox.close_failed(&sources)) };
+    let Some(node) = yaml::read_single(&sources, &mut inbox) else { return Err(inbox.close_failed(&sources)) };
     if let Some(span) = node.template() {
         let finding = Finding::new("template-here", "a template has no meaning here");
         inbox.push(finding.at(first_line(&sources, span), "here"));
@@ -85,6 +96,8 @@ pub struct StudyHead {
     pub profile: Option<String>,
     /// Its parameters after profile and flags.
     pub params: BTreeMap<String, Value>,
+    /// Where each of them comes from.
+    pub param_origins: BTreeMap<String, Variable>,
 }
 
 /// A sentence of a paper bound to a query.
@@ -118,7 +131,7 @@ pub struct Task {
     /// Which worker program runs it.
     pub runtime: Runtime,
     /// The shape of what it makes.
-    pub makes: &'static str,
+    pub makes: Cow<'static, str>,
     /// Its identity.
     pub recipe: Recipe,
     /// The recipe's canonical text.
@@ -127,6 +140,10 @@ pub struct Task {
     pub key: Key,
     /// What it needs, by port.
     pub needs: BTreeMap<String, TaskNeed>,
+    /// Files of the study that it reads, by name.
+    pub files: BTreeMap<String, Arc<FileSet>>,
+    /// What it uses of the machine that its key does not hold.
+    pub outside: Outside,
     /// What it asks of the machine.
     pub demand: Demand,
     /// What it costs.
@@ -135,6 +152,8 @@ pub struct Task {
     pub origin: Origin,
     /// Where each value of `with:` is written, by dotted path (`model.width`, `captions.0`).
     pub origins: Arc<BTreeMap<String, Origin>>,
+    /// Through which variables.
+    pub(crate) trace: Arc<Trace>,
 }
 
 impl Task {
@@ -142,6 +161,48 @@ impl Task {
     pub fn origin_of(&self, path: &str) -> &Origin {
         why::nearest(&self.origins, path).unwrap_or(&self.origin)
     }
+
+    /// Where the value at a dotted path of the spec comes from.
+    pub fn provenance(&self, path: &str) -> Provenance {
+        Provenance { written: why::nearest(&self.origins, path).cloned(), via: self.trace.via(path, &self.cell) }
+    }
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Provenance {
+    /// Where it is written; `None` if it is the kind's default.
+    pub written: Option<Origin>,
+    /// The variables its template used, in order, each followed by those that it was made of in turn.
+    pub via: Vec<Variable>,
+}
+
+/// A variable of a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub what: VariableKind,
+    /// Where its value is written; `None` for a flag.
+    pub origin: Option<Origin>,
+}
+
+/// What a variable is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VariableKind {
+    /// A parameter at its default.
+    Param,
+    /// A parameter set by this profile.
+    Profile(String),
+    /// A parameter set by `-p`.
+    Flag,
+    /// An axis of the cell.
+    Axis,
+    /// A `let`.
+    Let,
+    /// An argument of a template.
+    Argument,
 }
 
 /// What stands at one port, by index into [`Plan::tasks`].

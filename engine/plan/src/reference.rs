@@ -1,6 +1,8 @@
 //! A reference to tasks: `train`, or `train[variant=td4,seed=0]`.
 
-use isoflop_contract::{Cell, Value};
+use isoflop_contract::Value;
+
+use crate::braces;
 
 /// A group, and values of some of its axes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,31 +14,54 @@ pub(crate) struct Reference {
 impl Reference {
     /// Reads a reference.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let text = text.trim();
-        let Some((group, rest)) = text.split_once('[') else {
-            return Ok(Self { group: text.to_owned(), axes: Vec::new() });
-        };
-        let Some(inner) = rest.strip_suffix(']') else {
-            return Err(format!("`{text}` opens a cell by `[` and does not close it by `]`"));
-        };
-        let axis = |part: &str| {
-            let (axis, value) =
-                part.split_once('=').ok_or_else(|| format!("`{}` in `{text}` is not `axis=value`", part.trim()))?;
-            Ok((axis.trim().to_owned(), value.trim().to_owned()))
-        };
-        let axes = inner.split(',').filter(|part| !part.trim().is_empty()).map(axis).collect::<Result<_, String>>()?;
-        Ok(Self { group: group.trim().to_owned(), axes })
-    }
-
-    /// Whether a cell has these values.
-    pub(crate) fn holds(&self, cell: &Cell) -> bool {
-        self.axes.iter().all(|(axis, wanted)| cell.get(axis).is_some_and(|value| plain(value) == *wanted))
+        let (group, axes) = split(text)?;
+        Ok(Self { group: group.to_owned(), axes })
     }
 
     /// The value wanted of an axis.
     pub(crate) fn value(&self, axis: &str) -> Option<&str> {
         self.axes.iter().find(|(name, _)| name == axis).map(|(_, value)| value.as_str())
     }
+}
+
+/// The texts of axes and of their values.
+type Pairs = Vec<(String, String)>;
+
+/// Cuts `GROUP[axis=value,…]` at its brackets, commas and equal signs, as far as they stand outside templates. The group is returned as it is
+/// written, which may be a template.
+pub(crate) fn split(text: &str) -> Result<(&str, Pairs), String> {
+    let text = text.trim();
+    let Some(open) = outside(text, '[').next() else { return Ok((text, Vec::new())) };
+    let Some(inner) = text[open + 1..].strip_suffix(']') else {
+        return Err(format!("`{text}` opens a cell by `[` and does not close it by `]`"));
+    };
+    let ends = outside(inner, ',').chain([inner.len()]);
+    let mut start = 0;
+    let mut axes = Vec::new();
+    for end in ends {
+        let part = inner[start..end].trim();
+        start = end + 1;
+        if part.is_empty() {
+            continue;
+        }
+        let Some(equal) = outside(part, '=').next() else {
+            return Err(format!("`{part}` in `{text}` is not `axis=value`"));
+        };
+        axes.push((part[..equal].trim().to_owned(), part[equal + 1..].trim().to_owned()));
+    }
+    Ok((text[..open].trim(), axes))
+}
+
+/// Where `wanted` stands outside `{{ … }}`.
+fn outside(text: &str, wanted: char) -> impl Iterator<Item = usize> + '_ {
+    let mut inside = 0..0;
+    text.char_indices().filter_map(move |(at, c)| {
+        if at >= inside.end && text[at..].starts_with("{{") {
+            let length = braces::closing(&text[at + 2..]).map_or(text.len(), |close| close + 4);
+            inside = at..at.saturating_add(length);
+        }
+        (c == wanted && !inside.contains(&at)).then_some(at)
+    })
 }
 
 /// A scalar as people write it: texts without quotes.
@@ -53,9 +78,13 @@ mod tests {
         let axes = |axes: &[(&str, &str)]| axes.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
         assert_eq!(Reference::parse("train"), Ok(Reference { group: "train".into(), axes: axes(&[]) }));
         let both = Reference { group: "train".into(), axes: axes(&[("a", "td4"), ("b", "0.5")]) };
-        assert_eq!(Reference::parse("train[a=td4, b=0.5]"), Ok(both.clone()));
-        assert!(both.holds(&Cell::new([("b".into(), 0.5.into()), ("a".into(), "td4".into()), ("c".into(), 1.into())])));
-        assert!(!both.holds(&Cell::new([("a".into(), "td4".into())])));
-        assert!(Reference::parse("train[a=1").is_err() && Reference::parse("train[a]").is_err());
+        assert_eq!(Reference::parse("train[a=td4, b=0.5]"), Ok(both));
+        assert_eq!(
+            split("{{ model[0] }}[a={{ x[0] if y == 1 else z }},b=t-{{ 'a,]' }}]"),
+            Ok(("{{ model[0] }}", axes(&[("a", "{{ x[0] if y == 1 else z }}"), ("b", "t-{{ 'a,]' }}")])))
+        );
+        for broken in ["train[a=1", "train[a]"] {
+            assert!(Reference::parse(broken).is_err(), "{broken}");
+        }
     }
 }

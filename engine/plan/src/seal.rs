@@ -5,31 +5,40 @@ use std::{
     sync::Arc,
 };
 
-use isoflop_contract::{
-    Catalog, Cell, Demand, Entry, Environment, Key, Recipe, Runtime, Seed, Value,
-    catalog::{self, Reading, SpecError},
-    environment::Torch,
-    recipe::FORMAT,
-};
+use isoflop_contract::{Catalog, Entry, Key, Recipe, Seed, Value, recipe::FORMAT};
 
 use crate::{
+    engine::TOO_LONG,
     expand::{self, Gathered},
-    fault,
     feed::Feed,
     finding::{Finding, Inbox},
-    form::{Form, Reader},
+    form::Trial,
+    inner::{Scope, count},
+    library::Library,
+    parts::{Forms, Memory, Parts},
     plan::Task,
-    source::{Origin, Sources, Span},
-    study::{Study, TaskText},
+    points::{Lookup, Points},
+    product::flag,
+    source::Sources,
+    study::{Role, Study, TaskText},
     suggest,
-    template::{Engine, Scope},
-    yaml::{Entry as Written, Node, what},
+    template::Engine,
+    trace::Trace,
+    variables::{Context, Kept, Variables},
 };
+
+/// How many bytes the recipes of all tasks may take together, a value about [`VALUE_ROOM`] besides its text.
+const ROOM_LIMIT: usize = 512 << 20;
+const VALUE_ROOM: usize = 100;
+
+/// How many cells of a group may fail before the others are left alone: whatever is wrong with them has been said.
+const FAILED_LIMIT: usize = 500;
 
 /// What expansion and sealing work on.
 pub(crate) struct World<'w, 'n> {
     pub(crate) sources: &'w Sources,
     pub(crate) catalog: &'w Catalog,
+    pub(crate) library: &'w Library<'w>,
     pub(crate) engine: &'w Engine,
     pub(crate) study: &'w Study<'n>,
     pub(crate) scope: Scope,
@@ -39,6 +48,8 @@ pub(crate) struct World<'w, 'n> {
     names: BTreeMap<&'w str, usize>,
     pub(crate) cells: usize,
     pub(crate) needs: usize,
+    /// What the recipes of all tasks take, in bytes.
+    room: usize,
     pub(crate) tasks: Vec<Task>,
 }
 
@@ -46,40 +57,37 @@ pub(crate) struct World<'w, 'n> {
 pub(crate) struct Group<'w, 'n> {
     pub(crate) text: &'w TaskText<'n>,
     /// `None` if they are not known.
-    pub(crate) cells: Option<Vec<Cell>>,
-    pub(crate) labels: BTreeMap<String, usize>,
-    /// By cell, the index of its task, unless something is wrong with it.
+    pub(crate) points: Option<Points>,
+    pub(crate) lookup: Lookup,
+    /// Those that its `when` leaves out.
+    pub(crate) left_out: Option<Lookup>,
+    /// By point, the index of its task, unless something is wrong with it.
     pub(crate) tasks: Vec<Option<usize>>,
-}
-
-impl Group<'_, '_> {
-    /// The names of its axes, if they are known.
-    pub(crate) fn axes(&self) -> Option<Vec<String>> {
-        let first = self.cells.as_ref()?.first()?;
-        Some(first.iter().map(|(axis, _)| axis.to_owned()).collect())
-    }
 }
 
 /// Seals all groups in `order`.
 pub(crate) fn seal(
     sources: &Sources,
     catalog: &Catalog,
+    library: &Library<'_>,
+    engine: &Engine,
     study: &Study<'_>,
     order: &[usize],
     inbox: &mut Inbox,
 ) -> Vec<Task> {
-    let engine = Engine::new(&BTreeMap::new());
     let mut world = World {
         sources,
         catalog,
-        engine: &engine,
+        library,
+        engine,
         study,
-        scope: engine.scope(&study.params),
+        scope: Scope::new(&study.params),
         inbox,
         groups: study.tasks.iter().map(|_| None).collect(),
         names: study.tasks.iter().enumerate().map(|(at, task)| (task.name.as_str(), at)).collect(),
         cells: 0,
         needs: 0,
+        room: 0,
         tasks: Vec::new(),
     };
     let environment = study.environment.and_then(|node| world.study_environment(node));
@@ -87,15 +95,6 @@ pub(crate) fn seal(
         world.group_of(*at, environment.as_ref());
     }
     world.tasks
-}
-
-/// What is read once for all cells of a group.
-struct Forms<'w> {
-    lets: Vec<(&'w str, Form<'w>)>,
-    with: Option<(Form<'w>, Span)>,
-    on: Option<(Form<'w>, Span)>,
-    environment: Option<(Form<'w>, Span)>,
-    origins: BTreeMap<String, Origin>,
 }
 
 impl<'w, 'n> World<'w, 'n> {
@@ -115,29 +114,142 @@ impl<'w, 'n> World<'w, 'n> {
         self.engine.functions().chain(study.params.keys().map(String::as_str)).collect()
     }
 
+    /// What reading forms needs, where templates may use `names` besides variables.
+    pub(crate) fn context<'r>(&self, names: &'r BTreeSet<&'r str>) -> Context<'r, 'w>
+    where
+        'w: 'r,
+    {
+        Context { engine: self.engine, sources: self.sources, names }
+    }
+
     fn group_of(&mut self, at: usize, study_environment: Option<&Value>) {
         let study: &'w Study<'n> = self.study;
         let text: &'w TaskText<'n> = &study.tasks[at];
+        self.inbox.within(&text.through);
         let entry = self.entry(text);
-        let gathers: Vec<Option<Gathered<'w>>> =
-            text.gathers.iter().map(|gather| Gathered::read(self, gather)).collect();
+        let names = self.names();
+        let context = self.context(&names);
+        let inherited = expand::inherited(self, text);
+        // Arguments may use axes that are not known; a task that is given none can be read further.
+        let known = inherited.is_some() || text.levels.len() == 1;
+        let axes = inherited.as_ref().map_or(&[][..], Points::axes);
+        let visible: Vec<usize> = (0..text.levels.len()).map(|level| expand::visible(self, text, level)).collect();
+        let variables =
+            known.then(|| Variables::given(&context, &text.levels, axes, |level| visible[level], self.inbox));
+        let gathers: Vec<Option<Gathered<'w>>> = match &variables {
+            Some(variables) => text.gathers.iter().map(|gather| Gathered::read(self, gather, variables)).collect(),
+            None => text.gathers.iter().map(|_| None).collect(),
+        };
         // Gathers that are not known leave the axes they might bring unknown too.
         let known =
             gathers.iter().zip(&text.gathers).all(|(gathered, gather)| gathered.is_some() || gather.by.is_empty());
         let gathers: Vec<Gathered<'w>> = gathers.into_iter().flatten().collect();
-        let cells = if known { expand::cells(self, text, &gathers) } else { None };
-        let labels = cells.iter().flatten().enumerate().map(|(index, cell)| (cell.label(), index)).collect();
-        let axes: Option<Vec<String>> =
-            cells.as_ref().and_then(|cells| Some(cells.first()?.iter().map(|(axis, _)| axis.to_owned()).collect()));
-        let feeds = self.feeds(text, entry, axes.as_deref(), gathers);
-        let tasks = match (&cells, axes) {
-            (Some(cells), Some(axes)) => {
-                let forms = self.forms(text, entry, &axes);
-                self.tasks_of(text, entry, cells, &forms, feeds.as_deref(), study_environment)
+        let points = match (&inherited, &variables) {
+            (Some(inherited), Some(variables)) if known => expand::points(self, text, inherited, variables, &gathers),
+            _ => None,
+        };
+        let Some((points, mut variables)) = points.zip(variables) else {
+            self.feeds(text, entry, None, gathers);
+            self.groups[at] =
+                Some(Group { text, points: None, lookup: Lookup::default(), left_out: None, tasks: Vec::new() });
+            return;
+        };
+        if let Some(level) = text.levels.last() {
+            variables.complete(&context, level, points.axes(), self.inbox);
+        }
+        let (points, left_out) = self.kept(text, points, &variables, &context);
+        if text.role == Role::Task {
+            self.cells = self.cells.saturating_add(points.as_ref().map_or(0, Points::len));
+            if self.cells > expand::CELL_LIMIT {
+                expand::too_many(self.inbox, text, text.span, self.cells as u128);
+                return;
+            }
+        }
+        let feeds = self.feeds(text, entry, points.as_ref().map(|points| (points, &variables)), gathers);
+        let tasks = match &points {
+            Some(points) if text.role == Role::Task => {
+                let forms = self.forms(text, entry, &variables, &context);
+                self.tasks_of(text, entry, points, &variables, &forms, feeds.as_deref(), study_environment)
             }
             _ => Vec::new(),
         };
-        self.groups[at] = Some(Group { text, cells, labels, tasks });
+        let lookup = points.as_ref().map(Points::lookup).unwrap_or_default();
+        self.groups[at] = Some(Group { text, points, lookup, left_out, tasks });
+    }
+
+    /// The points for which `when` is true, and the others. `None` if that is not known, which has been said.
+    fn kept(
+        &mut self,
+        text: &TaskText<'_>,
+        points: Points,
+        variables: &Variables<'w>,
+        context: &Context<'_, 'w>,
+    ) -> (Option<Points>, Option<Lookup>) {
+        let Some(entry) = text.when else { return (Some(points), None) };
+        let level = variables.last();
+        let form = variables.form(context, level, &entry.value, self.inbox);
+        if !form.is_sound() {
+            return (None, None);
+        }
+        let mut stage = variables.stage(&self.scope, points.axes().len());
+        let mut kept = Kept::new(variables.axes_of(level, &form), points.axes().len());
+        let (mut flags, mut failed) = (Vec::with_capacity(points.len()), 0);
+        for index in 0..points.len() {
+            if self.is_spent(text, variables) {
+                break;
+            }
+            let row = points.row(index);
+            let mut trial = Trial::new(self.sources);
+            let entered = stage.enter(row, &mut trial);
+            let make = |trial: &mut Trial<'_>| flag(&form, stage.scope(level), "`when`", entry.value.span, trial);
+            flags.push(entered.and_then(|()| kept.get(row, &mut trial, make)));
+            if self.said(text, &points, index, trial, &mut failed) {
+                break;
+            }
+        }
+        if flags.len() < points.len() || flags.iter().any(Option::is_none) {
+            return (None, None);
+        }
+        let left_out = points.filter(|index| flags[index] == Some(false)).lookup();
+        (Some(points.filter(|index| flags[index] == Some(true))), Some(left_out))
+    }
+
+    /// Passes on what was complained of in a cell, and counts the cells that fail. Says whether that is enough of them.
+    fn said(
+        &mut self,
+        text: &TaskText<'_>,
+        points: &Points,
+        index: usize,
+        trial: Trial<'_>,
+        failed: &mut usize,
+    ) -> bool {
+        if trial.findings.is_empty() {
+            return false;
+        }
+        *failed += 1;
+        let enough = *failed == FAILED_LIMIT;
+        // Where all fail alike, the others will.
+        let cells = if enough && *failed == index + 1 { points.len() - index } else { 1 };
+        let name = format!("{}{}", text.name, points.cell(index));
+        for finding in trial.findings {
+            for _ in 1..cells {
+                self.inbox.push_in(&name, points.len(), finding.clone());
+            }
+            self.inbox.push_in(&name, points.len(), finding);
+        }
+        enough
+    }
+
+    /// Counts one more cell. Says whether no more can be worked out, which is a finding if there is no other.
+    fn is_spent(&mut self, text: &TaskText<'_>, variables: &Variables<'_>) -> bool {
+        let count = variables.bindings().len() as u64;
+        self.engine.spend(16 * count + 128 * count.saturating_sub(24)); // many variables are slower to find
+        let spent = self.engine.is_spent();
+        if spent && self.inbox.len() == 0 {
+            let finding = Finding::new("templates-too-long", TOO_LONG).at(text.span, "the limit is passed here");
+            self.inbox.push(finding);
+        }
+        spent
     }
 
     fn entry(&mut self, text: &TaskText<'_>) -> Option<&'w Entry> {
@@ -154,228 +266,92 @@ impl<'w, 'n> World<'w, 'n> {
         entry
     }
 
-    fn forms(&mut self, text: &'w TaskText<'n>, entry: Option<&Entry>, axes: &[String]) -> Forms<'w> {
-        let mut names: BTreeSet<&str> = self.names();
-        names.extend(axes.iter().map(String::as_str));
-        let mut lets = Vec::new();
-        for written in &text.lets {
-            let reader = Reader { engine: self.engine, sources: self.sources, names: &names };
-            lets.push((written.key.as_str(), reader.form(&written.value, self.inbox)));
-            names.insert(&written.key);
-        }
-        let mut form = |written: Option<&'w Written>| {
-            let written = written.filter(|written| expand::must_be_map(self, written))?;
-            let reader = Reader { engine: self.engine, sources: self.sources, names: &names };
-            Some((reader.form(&written.value, self.inbox), written.key_span))
-        };
-        let (with, on, environment) = (form(text.with), form(text.on), form(text.environment));
-        if let (Some(written), Some(Runtime::Native)) = (text.environment, entry.map(|entry| entry.runtime)) {
-            let message = format!("`{}` is not of a libtorch kind, and only those have an environment", text.name);
-            self.inbox
-                .push(Finding::new("no-environment", message).at(written.key_span, "this key").hint("leave it out"));
-        }
-        let origins = with.as_ref().map(|(form, _)| form.origins(self.sources)).unwrap_or_default();
-        Forms { lets, with, on, environment, origins }
-    }
-
-    fn study_environment(&mut self, node: &Node) -> Option<Value> {
-        let names = self.names();
-        let reader = Reader { engine: self.engine, sources: self.sources, names: &names };
-        let form = reader.form(node, self.inbox);
-        let mut findings = Vec::new();
-        let value = form.is_sound().then(|| form.evaluate(&self.scope, self.sources, &mut findings)).flatten();
-        self.inbox.extend(findings);
-        let value = value?;
-        match fault::all(value.clone(), |value| torch(&[value])) {
-            Ok(_) => Some(value),
-            Err(errors) => {
-                for error in errors {
-                    let finding = fault::finding(&error, Some(&form), "`environment`", form.span(), self.sources);
-                    self.inbox.push(finding);
-                }
-                None
-            }
-        }
-    }
-
+    #[expect(clippy::too_many_arguments, reason = "one group has all of these")]
     fn tasks_of(
         &mut self,
         text: &'w TaskText<'n>,
         entry: Option<&'w Entry>,
-        cells: &[Cell],
+        points: &Points,
+        variables: &Variables<'w>,
         forms: &Forms<'w>,
         feeds: Option<&[Feed<'w>]>,
         study_environment: Option<&Value>,
     ) -> Vec<Option<usize>> {
         let origin = self.sources.origin(text.span);
-        let origins = Arc::new(forms.origins.clone());
-        let mut memory = Memory::default();
-        let mut made = Vec::with_capacity(cells.len());
-        for cell in cells {
-            let name = format!("{}{cell}", text.name);
-            let mut findings = Vec::new();
-            let parts = self.parts(text, entry, cell, forms, study_environment, &mut memory, &mut findings);
-            let needs = feeds.and_then(|feeds| self.needs(text, cell, feeds, &mut findings));
-            for finding in findings {
-                self.inbox.push_in(&name, cells.len(), finding);
+        let trace =
+            Arc::new(Trace::new(self.sources, self.study, variables, forms.with.as_ref().map(|(form, _)| form)));
+        let origins = Arc::new(trace.origins());
+        let mut stage = variables.stage(&self.scope, points.axes().len());
+        let mut memory = Memory::new(forms, variables, points.axes().len());
+        let (mut made, mut failed) = (vec![None; points.len()], 0);
+        for (index, slot) in made.iter_mut().enumerate() {
+            if self.is_spent(text, variables) {
+                break;
             }
-            let (Some(entry), Some((reading, demand, environment)), Some((needs, keys))) = (entry, parts, needs) else {
-                made.push(None);
-                continue;
-            };
+            let mut trial = Trial::new(self.sources);
+            let row = points.row(index);
+            let entered = stage.enter(row, &mut trial);
+            let parts = entered
+                .and_then(|()| self.parts(text, entry, row, forms, &stage, study_environment, &mut memory, &mut trial));
+            let needs =
+                feeds.and_then(|feeds| self.needs(text, (points, index), feeds, entered.map(|()| &stage), &mut trial));
+            if let (Some(entry), Some(feeds), Some((needs, _))) = (entry, feeds, &needs) {
+                self.shapes(entry, feeds, needs, &mut trial.findings);
+            }
+            if self.said(text, points, index, trial, &mut failed) {
+                break;
+            }
+            let (Some(entry), Some(parts), Some((needs, keys))) = (entry, parts, needs) else { continue };
+            let Parts { reading, demand, environment, files } = parts;
+            let cell = points.cell(index);
             let recipe = Recipe {
                 format: FORMAT,
                 kind: entry.name.to_owned(),
                 revision: entry.revision,
-                spec: reading.spec,
-                seed: entry.seeded.then(|| Seed::of_task(self.study.seed, &text.name, cell)),
+                spec: reading.spec.clone(),
+                seed: reading.seeded.then(|| Seed::of_task(self.study.seed, &text.name, &cell)),
                 environment,
                 needs: keys,
+                files: files.iter().map(|(name, set)| (name.clone(), set.digest)).collect(),
             };
+            let name = format!("{}{cell}", text.name);
             let recipe_text = match recipe.text() {
                 Ok(recipe_text) => recipe_text,
                 Err(error) => {
-                    self.inbox.push_in(
-                        &name,
-                        cells.len(),
-                        Finding::new("bad-value", error.to_string()).at(text.span, "here"),
-                    );
-                    made.push(None);
+                    let finding = Finding::new("bad-value", error.to_string()).at(text.span, "here");
+                    self.inbox.push_in(&name, points.len(), finding);
                     continue;
                 }
             };
-            made.push(Some(self.tasks.len()));
+            self.room += recipe_text.len() + VALUE_ROOM * count(&recipe.spec) as usize;
+            if self.room > ROOM_LIMIT {
+                let message =
+                    format!("with `{}` the recipes of all tasks take more than {} MiB", text.name, ROOM_LIMIT >> 20);
+                self.inbox.push(Finding::new("too-large-recipes", message).at(text.span, "the limit is passed here"));
+                break;
+            }
+            *slot = Some(self.tasks.len());
             self.tasks.push(Task {
                 name,
                 group: text.name.clone(),
-                cell: cell.clone(),
+                cell,
                 kind: entry.name,
                 revision: entry.revision,
                 runtime: entry.runtime,
-                makes: entry.makes,
+                makes: reading.makes.clone(),
                 key: Key::of_text(&recipe_text),
                 recipe,
                 recipe_text,
                 needs,
+                files,
+                outside: reading.outside.clone(),
                 demand,
                 cost: reading.cost,
                 origin: origin.clone(),
                 origins: Arc::clone(&origins),
+                trace: Arc::clone(&trace),
             });
         }
         made
-    }
-
-    /// What of a cell does not depend on other tasks.
-    #[expect(clippy::too_many_arguments, reason = "one cell has all of these")]
-    fn parts(
-        &self,
-        text: &TaskText<'_>,
-        entry: Option<&Entry>,
-        cell: &Cell,
-        forms: &Forms<'_>,
-        study_environment: Option<&Value>,
-        memory: &mut Memory,
-        findings: &mut Vec<Finding>,
-    ) -> Option<(Reading, Demand, Environment)> {
-        let mut scope = expand::in_cell(&self.scope, cell);
-        let mut whole = true;
-        for (name, form) in &forms.lets {
-            match form.evaluate(&scope, self.sources, findings) {
-                Some(value) => scope.set(name, &value),
-                None => whole = false,
-            }
-        }
-        if !whole {
-            return None; // whatever uses that name would be blamed for it
-        }
-        let mut value = |form: &Option<(Form<'_>, Span)>, of: &str| match form {
-            None => Some(Value::Object(serde_json::Map::new())),
-            Some((form, span)) => match form.evaluate(&scope, self.sources, findings)? {
-                Value::Null => Some(Value::Object(serde_json::Map::new())),
-                value @ Value::Object(_) => Some(value),
-                other => {
-                    let message = format!("`{of}` must be a map, and is {}", what(&other));
-                    findings.push(Finding::new("wrong-type", message).at(*span, "here"));
-                    None
-                }
-            },
-        };
-        // A value that is written and cannot be read has been complained of; nothing more is said of it.
-        let mut sound = |form: &Option<(Form<'_>, Span)>, written: Option<&Written>, of: &str| {
-            if form.is_none() && written.is_some() { None } else { value(form, of) }
-        };
-        let with = sound(&forms.with, text.with, "with");
-        let on = sound(&forms.on, text.on, "on");
-        let own = sound(&forms.environment, text.environment, "environment");
-        let mut say = |form: &Option<(Form<'_>, Span)>, errors: &[SpecError], of: &str| {
-            let span = form.as_ref().map_or(text.span, |(_, span)| *span);
-            let form = form.as_ref().map(|(form, _)| form);
-            findings.extend(errors.iter().map(|error| fault::finding(error, form, of, span, self.sources)));
-        };
-        let reading = with.zip(entry).and_then(|(with, entry)| {
-            let of = format!("kind `{}`", entry.name);
-            memory.reading(entry, with).map_err(|errors| say(&forms.with, &errors, &of)).ok()
-        });
-        let demand = on.and_then(|on| {
-            let demand = fault::all(on, |on| catalog::typed::<Demand>(on).and_then(sensible));
-            demand.map_err(|errors| say(&forms.on, &errors, "`on`")).ok()
-        });
-        let environment = match entry.map_or(Runtime::Native, |entry| entry.runtime) {
-            Runtime::Native => Some(Environment::Native),
-            Runtime::Torch => own.and_then(|own| {
-                let below = study_environment.cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-                let torch = fault::all(own, |own| torch(&[&below, own]));
-                torch.map_err(|errors| say(&forms.environment, &errors, "`environment`")).ok()
-            }),
-        };
-        Some((reading?, demand?, environment?))
-    }
-}
-
-/// What the last cell came to: cells often differ in their seed alone, and reading a big `with:` is most of the work.
-#[derive(Default)]
-struct Memory(Option<(Value, Result<Reading, Vec<SpecError>>)>);
-
-impl Memory {
-    fn reading(&mut self, entry: &Entry, with: Value) -> Result<Reading, Vec<SpecError>> {
-        match &self.0 {
-            Some((last, reading)) if *last == with => reading.clone(),
-            _ => {
-                let reading = fault::all(with.clone(), |with| entry.read(with));
-                self.0 = Some((with, reading.clone()));
-                reading
-            }
-        }
-    }
-}
-
-/// The environment of libtorch kinds under these layers, the last counting most.
-fn torch(layers: &[&Value]) -> Result<Environment, SpecError> {
-    let mut members = serde_json::Map::new();
-    for layer in layers {
-        match layer {
-            Value::Object(layer) => members.extend(layer.iter().map(|(name, value)| (name.clone(), value.clone()))),
-            other => return catalog::typed::<Torch>(other).map(Environment::Torch),
-        }
-    }
-    let torch: Torch = catalog::typed(&Value::Object(members))?;
-    if torch.threads == 0 {
-        return Err(out_of_range("threads", "must be at least 1"));
-    }
-    Ok(Environment::Torch(torch))
-}
-
-fn sensible(demand: Demand) -> Result<Demand, SpecError> {
-    if demand.cpus == 0 {
-        return Err(out_of_range("cpus", "must be at least 1"));
-    }
-    Ok(demand)
-}
-
-fn out_of_range(field: &str, problem: &str) -> SpecError {
-    SpecError {
-        path: vec![catalog::Segment::Field(field.to_owned())],
-        fault: catalog::Fault::Invalid(problem.to_owned()),
     }
 }

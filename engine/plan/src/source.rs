@@ -3,27 +3,119 @@
 //! Nothing here reads a file; the caller passes text or bytes. A place is a byte range in one source, so that it stays exact until a person
 //! has to read it as a line and a column.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+    sync::Arc,
+};
 
+use isoflop_contract::{Digest, manifest::File};
 use serde::{Deserialize, Serialize};
 
-use crate::finding::{Finding, Findings};
+use crate::finding::Finding;
 
-/// The largest source that is read: 8 MiB, more than a study written by hand will ever have.
+/// How many bytes the files of a study may have together: 8 MiB, more than a study written by hand will ever have.
 pub const SIZE_LIMIT: usize = 8 << 20;
 
 /// The length up to which columns count characters; bytes from there on.
 const LONG_LINE: usize = 10_000;
 
+/// How planning reaches the files of a study: the caller does the reading. Paths use `/` and are relative to wherever the caller resolves
+/// the study's own path.
+pub trait Files {
+    /// All bytes of a file. Files above `limit` bytes are refused without being read.
+    fn read(&self, path: &str, limit: usize) -> Result<Vec<u8>, FileError>;
+
+    /// The digest and size of a file, however large.
+    fn stamp(&self, path: &str) -> Result<File, FileError>;
+
+    /// What lies in the folder `path` itself (the empty path is the caller's own folder), by name, in order.
+    fn list(&self, path: &str) -> Result<Vec<Listed>, FileError>;
+}
+
+/// One thing in a folder.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// Whether it is a folder, rather than a file.
+    pub folder: bool,
+}
+
+/// Why a file of a study cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FileError {
+    /// Nothing has this path.
+    #[error("there is no such file")]
+    Missing,
+    /// A folder, where a file belongs.
+    #[error("this is a folder")]
+    Folder,
+    /// More bytes than are read.
+    #[error("the file has {0} bytes, which is too many")]
+    TooLarge(u64),
+    /// What the system says.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Files that are held in memory, by path.
+#[derive(Debug, Clone, Default)]
+pub struct Memory(pub BTreeMap<String, Vec<u8>>);
+
+impl Memory {
+    /// One file.
+    pub fn single(path: &str, bytes: impl Into<Vec<u8>>) -> Self {
+        Self(BTreeMap::from([(path.to_owned(), bytes.into())]))
+    }
+
+    fn get(&self, path: &str) -> Result<&[u8], FileError> {
+        let folder = || {
+            let inside = format!("{path}/");
+            self.0.range(inside.clone()..).next().is_some_and(|(file, _)| file.starts_with(&inside))
+        };
+        match self.0.get(path) {
+            Some(bytes) => Ok(bytes),
+            None if folder() => Err(FileError::Folder),
+            None => Err(FileError::Missing),
+        }
+    }
+}
+
+impl Files for Memory {
+    fn read(&self, path: &str, limit: usize) -> Result<Vec<u8>, FileError> {
+        let bytes = self.get(path)?;
+        if bytes.len() > limit { Err(FileError::TooLarge(bytes.len() as u64)) } else { Ok(bytes.to_vec()) }
+    }
+
+    fn stamp(&self, path: &str) -> Result<File, FileError> {
+        self.get(path).map(|bytes| File { digest: Digest::of(bytes), size: bytes.len() as u64 })
+    }
+
+    fn list(&self, path: &str) -> Result<Vec<Listed>, FileError> {
+        let folder = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let below = self.0.keys().filter_map(|file| file.strip_prefix(&folder));
+        let names: BTreeSet<Listed> = below
+            .map(|rest| match rest.split_once('/') {
+                Some((name, _)) => Listed { name: name.to_owned(), folder: true },
+                None => Listed { name: rest.to_owned(), folder: false },
+            })
+            .collect();
+        if names.is_empty() { Err(FileError::Missing) } else { Ok(names.into_iter().collect()) }
+    }
+}
+
 /// The texts of a study. Cloning is cheap.
 #[derive(Debug, Clone, Default)]
-pub struct Sources(Arc<Vec<Source>>);
+pub struct Sources(Vec<Arc<Source>>);
 
 #[derive(Debug)]
 struct Source {
     path: String,
     text: String,
     lines: Vec<usize>,
+    /// The place that includes it; of the study's own file, none.
+    included: Option<Span>,
 }
 
 /// A byte range in one source.
@@ -56,33 +148,46 @@ impl std::fmt::Display for Origin {
 
 impl Sources {
     /// A study in one text; `path` is what messages call it.
-    pub fn single(path: &str, mut text: String) -> Self {
+    pub(crate) fn single(path: &str, text: String) -> Self {
+        let mut sources = Self::default();
+        sources.add(path, text, None);
+        sources
+    }
+
+    /// Adds a text that the place `included` includes; returns which source it is.
+    pub(crate) fn add(&mut self, path: &str, mut text: String, included: Option<Span>) -> u32 {
         if text.starts_with('\u{feff}') {
             text.remove(0);
         }
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self(Arc::new(vec![Source { path: path.to_owned(), text, lines }]))
+        let next = u32::try_from(self.0.len()).expect("the number of files is bounded");
+        self.0.push(Arc::new(Source { path: path.to_owned(), text, lines, included }));
+        next
     }
 
-    /// The same from bytes, which must be UTF-8 and not too many.
-    pub fn from_bytes(path: &str, bytes: Vec<u8>) -> Result<Self, Findings> {
-        if bytes.len() > SIZE_LIMIT {
-            // Not kept: a finding about the size needs no snippet of it.
-            let sources = Self::single(path, String::new());
-            let finding = too_large(bytes.len());
-            return Err(Findings::new(sources, vec![finding]));
-        }
-        String::from_utf8(bytes).map(|text| Self::single(path, text)).map_err(|error| {
-            let at = error.utf8_error().valid_up_to();
-            let byte = error.as_bytes()[at];
-            let sources = Self::single(path, String::from_utf8_lossy(error.as_bytes()).into_owned());
-            let span = Span { source: 0, start: at, end: at + '\u{fffd}'.len_utf8() };
-            let finding =
-                Finding::new("not-utf8", format!("the file is not UTF-8: byte 0x{byte:02x} begins no character"))
-                    .at(span, "here")
-                    .hint("save the file in UTF-8");
-            Findings::new(sources, vec![finding])
-        })
+    /// The same from bytes, which must be UTF-8; what is not is shown as the replacement character.
+    pub(crate) fn add_bytes(
+        &mut self,
+        path: &str,
+        bytes: Vec<u8>,
+        included: Option<Span>,
+    ) -> Result<u32, Box<Finding>> {
+        let error = match String::from_utf8(bytes) {
+            Ok(text) => return Ok(self.add(path, text, included)),
+            Err(error) => error,
+        };
+        let at = error.utf8_error().valid_up_to();
+        let byte = error.as_bytes()[at];
+        let source = self.add(path, String::from_utf8_lossy(error.as_bytes()).into_owned(), included);
+        let span = Span { source, start: at, end: at + '\u{fffd}'.len_utf8() };
+        let message = format!("the file is not UTF-8: byte 0x{byte:02x} begins no character");
+        Err(Box::new(Finding::new("not-utf8", message).at(span, "here").hint("save the file in UTF-8")))
+    }
+
+    /// The places that include a source: the one that does, the one that includes that, and so on.
+    pub(crate) fn included(&self, source: u32) -> impl Iterator<Item = Span> + '_ {
+        let of = |source: u32| self.0.get(source as usize).and_then(|source| source.included);
+        std::iter::successors(of(source), move |span| of(span.source))
     }
 
     /// The text of a source.
@@ -112,11 +217,6 @@ impl Sources {
     }
 }
 
-/// What is said of a source above [`SIZE_LIMIT`].
-pub(crate) fn too_large(size: usize) -> Finding {
-    Finding::new("too-large", format!("the file has {size} bytes; a study may have {SIZE_LIMIT}"))
-}
-
 impl From<Span> for Range<usize> {
     fn from(span: Span) -> Self {
         span.start..span.end
@@ -136,6 +236,17 @@ mod tests {
         };
         assert_eq!((at(0), at(3), at(5), at(6), at(9)), ((1, 1), (1, 4), (1, 5), (2, 1), (2, 3)));
         assert_eq!(sources.origin(Span { source: 0, start: 99, end: 99 }).line, 3);
+    }
+
+    #[test]
+    fn the_way_to_a_source_is_known() {
+        let mut sources = Sources::single("s", "include: [a]".into());
+        let by = |source| Some(Span { source, start: 10, end: 11 });
+        let first = sources.add("a", "include: [b]".into(), by(0));
+        let second = sources.add_bytes("b", b"x: 1".to_vec(), by(first)).unwrap();
+        let way: Vec<String> = sources.included(second).map(|span| sources.origin(span).to_string()).collect();
+        assert_eq!(way, ["a:1:11", "s:1:11"]);
+        assert_eq!((sources.text(second), sources.path(first), sources.included(0).count()), ("x: 1", "a", 0));
     }
 
     #[test]

@@ -1,24 +1,29 @@
 //! A study: what a person wrote, read into types, before any cell is known.
 
-use std::collections::{BTreeMap, BTreeSet};
+//! A study: what a person wrote, read into types, before any cell is known.
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use isoflop_contract::Value;
 
 use crate::{
-    Options, braces,
-    fields::FieldReader,
-    finding::{Finding, Inbox},
-    form::{first_line, located},
-    function, params,
-    plan::Claim,
-    reference::Reference,
-    source::{Sources, Span},
-    template::Expression,
+    Options, claims,
+    fields::{FieldReader, Fields},
+    finding::{Finding, Inbox, Through},
+    form::first_line,
+    include::Documents,
+    merge::Includes,
+    params,
+    place::Ground,
+    plan::{Claim, Variable},
+    source::Span,
+    suggest,
+    target::Target,
+    template::Engine,
+    templates::Templates,
+    writer::Writer,
     yaml::{Entry, Kind, Node},
 };
-
-/// The functions that the `check` of a claim may call besides the built-in ones.
-pub const CLAIM_FUNCTIONS: [&str; 8] = ["mean", "std", "min", "max", "count", "value", "values", "spearman"];
 
 /// A study read.
 pub(crate) struct Study<'n> {
@@ -26,33 +31,86 @@ pub(crate) struct Study<'n> {
     pub(crate) about: Option<String>,
     pub(crate) seed: u64,
     pub(crate) params: BTreeMap<String, Value>,
+    /// Where each parameter comes from.
+    pub(crate) param_origins: BTreeMap<String, Variable>,
     pub(crate) environment: Option<&'n Node>,
     pub(crate) tasks: Vec<TaskText<'n>>,
     pub(crate) claims: Vec<Claim>,
 }
 
-/// A task as it is written.
+/// A task as it is written, or a frame.
 pub(crate) struct TaskText<'n> {
+    /// Its full name: `eval.scores` for the task `scores` of the template that `eval` uses.
     pub(crate) name: String,
     pub(crate) span: Span,
+    pub(crate) role: Role,
+    /// The uses of templates that brought it, outermost first; what is found wrong with it says so (see [`Inbox::within`]).
+    pub(crate) through: Through,
     pub(crate) kind: Option<(String, Span)>,
-    pub(crate) matrix: Vec<&'n Entry>,
-    pub(crate) each: Option<(String, Span)>,
+    /// What is written under `matrix`: axes, and the words that shape their product.
+    pub(crate) matrix: Option<&'n Entry>,
+    /// The groups whose cells it has; several are joined on the axes they share. A task of a template has its frame first.
+    pub(crate) each: Vec<(Target, Span)>,
+    /// Keeps the cells for which it is true.
+    pub(crate) when: Option<&'n Entry>,
+    /// Files of the study, by name.
+    pub(crate) files: Option<&'n Entry>,
     pub(crate) needs: Vec<NeedText>,
     /// Ports under `needs` and `gather` that are written and cannot be read.
     pub(crate) unread: Vec<String>,
     pub(crate) gathers: Vec<GatherText<'n>>,
     pub(crate) with: Option<&'n Entry>,
-    pub(crate) on: Option<&'n Entry>,
-    pub(crate) lets: Vec<&'n Entry>,
+    /// What its frames and it ask of the machine, outermost first: a later one wins, key by key.
+    pub(crate) on: Vec<OnText<'n>>,
+    /// The variables of its templates, outermost level first; the last one is its own.
+    pub(crate) levels: Vec<Arc<Level<'n>>>,
     pub(crate) environment: Option<&'n Entry>,
+}
+
+/// What a group is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// A task of its own.
+    Task,
+    /// A task that uses a template: it has cells and no kind, and makes no task. The template's tasks are groups of their own.
+    Frame {
+        /// The full names of the template's tasks (frames among them), as written.
+        members: Vec<String>,
+    },
+}
+
+/// A hint: the tasks inside the frame `frame`, with as much of their names left out.
+pub(crate) fn inside(frame: &str, home: usize, tasks: &[TaskText<'_>]) -> Option<String> {
+    let tasks = tasks.iter().filter(|task| task.role == Role::Task).map(|task| task.name.as_str());
+    let members = tasks.filter(|name| name.strip_prefix(frame).is_some_and(|rest| rest.starts_with('.')));
+    suggest::listed(members.filter_map(|name| name.get(home..)), "its task is", "its tasks are")
+}
+
+/// What a group asks of the machine.
+#[derive(Clone, Copy)]
+pub(crate) struct OnText<'n> {
+    pub(crate) entry: &'n Entry,
+    /// Whose variables its templates see: an index into the group's levels.
+    pub(crate) level: usize,
+}
+
+/// One level of variables. Each level sees the study's parameters, the axes, and the arguments of the level before it; nothing else leaks
+/// from the place that uses a template into the template.
+#[derive(Default)]
+pub(crate) struct Level<'n> {
+    /// Arguments that the level before leaves at their defaults: like lets, before all others.
+    pub(crate) defaults: Vec<&'n Entry>,
+    /// `let`, in order: each sees those before it.
+    pub(crate) lets: Vec<&'n Entry>,
+    /// What the next level is given by name, in terms of this one.
+    pub(crate) args: Vec<(&'n str, &'n Node)>,
 }
 
 /// `port: TASK` under `needs`.
 pub(crate) struct NeedText {
     pub(crate) port: String,
     pub(crate) port_span: Span,
-    pub(crate) from: Reference,
+    pub(crate) from: Target,
     pub(crate) from_span: Span,
 }
 
@@ -60,17 +118,34 @@ pub(crate) struct NeedText {
 pub(crate) struct GatherText<'n> {
     pub(crate) port: String,
     pub(crate) port_span: Span,
-    pub(crate) from: Reference,
+    pub(crate) from: Target,
     pub(crate) from_span: Span,
     pub(crate) by: Vec<(String, Span)>,
+    /// Besides, it is by all axes of this frame: the innermost that both the task and what it gathers belong to.
+    pub(crate) by_frame: Option<String>,
     pub(crate) filter: Option<&'n Node>,
 }
 
+/// What is written at the top of a study's own file.
+const STUDY: [&str; 10] =
+    ["study", "about", "seed", "include", "params", "profiles", "environment", "templates", "tasks", "claims"];
+/// What is written at the top of an included file.
+const INCLUDED: [&str; 5] = ["about", "include", "params", "profiles", "templates"];
+
 /// Reads a study. What is wrong goes to the inbox; what can be read is read all the same.
-pub(crate) fn read<'n>(root: &'n Node, sources: &Sources, options: &Options, inbox: &mut Inbox) -> Option<Study<'n>> {
-    const KEYS: [&str; 8] = ["study", "about", "seed", "params", "profiles", "environment", "tasks", "claims"];
+pub(crate) fn read<'n>(
+    documents: &'n Documents,
+    engine: &Engine,
+    options: &Options,
+    inbox: &mut Inbox,
+) -> Option<Study<'n>> {
+    let sources = &documents.sources;
     let mut reader = FieldReader { sources, inbox };
-    let fields = reader.fields(root, "a study", &KEYS, &["include", "templates"])?;
+    let root = documents.list.first()?.root.as_ref()?;
+    let fields = reader.fields(root, "a study", &STUDY);
+    let mut files = vec![fields?];
+    files.extend(documents.list[1..].iter().map(|document| included(&mut reader, document.root.as_ref())));
+    let fields = &files[0];
     let start = Span { end: root.span.start, ..root.span };
     let name = if let Some(entry) = fields.get("study") {
         reader.fixed(entry).map(|(name, span)| {
@@ -84,31 +159,59 @@ pub(crate) fn read<'n>(root: &'n Node, sources: &Sources, options: &Options, inb
     };
     let about = fields.get("about").and_then(|entry| reader.text(entry)).map(|(about, _)| about);
     let seed = fields.get("seed").map_or(Some(0), |entry| seed(&mut reader, entry));
-    let of = |key: &str| fields.get(key).map(|entry| (entry.key_span, &entry.value));
-    let params = params::resolve(&mut reader, of("params"), of("profiles"), options);
-    let mut tasks = Vec::new();
-    match fields.get("tasks") {
-        Some(entry) => {
-            let entries = reader.map(&entry.value, "`tasks`").unwrap_or_default();
-            if entries.is_empty() && matches!(entry.value.kind, Kind::Map(_)) {
-                reader
-                    .inbox
-                    .push(Finding::new("no-tasks", "the study has no tasks").at(entry.key_span, "nothing here"));
-            }
-            tasks.extend(entries.iter().map(|entry| task(&mut reader, entry)));
+    let includes = Includes::new(documents.list.iter().map(|document| document.includes.as_slice()));
+    let params = params::resolve(&mut reader, &files, &includes, options);
+    let mut templates = Templates::read(&mut reader, &files);
+    let written = if let Some(entry) = fields.get("tasks") {
+        let entries = reader.map(&entry.value, "`tasks`").unwrap_or_default();
+        if entries.is_empty() && matches!(entry.value.kind, Kind::Map(_)) {
+            let finding = Finding::new("no-tasks", "the study has no tasks");
+            reader.inbox.push(finding.at(entry.key_span, "nothing here"));
         }
-        None => reader.inbox.push(
-            Finding::new("missing-key", "a study must have tasks")
-                .at(start, "")
-                .hint("add `tasks:` with at least one task"),
-        ),
-    }
+        entries
+    } else {
+        let finding = Finding::new("missing-key", "a study must have tasks").at(start, "");
+        reader.inbox.push(finding.hint("add `tasks:` with at least one task"));
+        &[]
+    };
+    let ground = Ground::new(engine, sources, &params.values);
+    let tasks = Writer::new(&ground, &mut templates, reader.inbox).study(written);
     let claims = fields.get("claims").map_or_else(Vec::new, |entry| {
         let entries = reader.map(&entry.value, "`claims`").unwrap_or_default();
-        entries.iter().filter_map(|entry| claim(&mut reader, entry, &params)).collect()
+        entries.iter().filter_map(|entry| claims::read(&mut reader, entry, &params.values, &tasks)).collect()
     });
     let environment = fields.get("environment").map(|entry| &entry.value);
-    Some(Study { name: name.unwrap_or_default(), about, seed: seed.unwrap_or(0), params, environment, tasks, claims })
+    Some(Study {
+        name: name.unwrap_or_default(),
+        about,
+        seed: seed.unwrap_or(0),
+        params: params.values,
+        param_origins: params.origins,
+        environment,
+        tasks,
+        claims,
+    })
+}
+
+/// The top of an included file.
+fn included<'n>(reader: &mut FieldReader<'_>, root: Option<&'n Node>) -> Fields<'n> {
+    let Some(root) = root else { return Fields::new() };
+    let mut fields = reader.fields_or(root, "an included file", &INCLUDED, &STUDY).unwrap_or_default();
+    fields.retain(|key, entry| {
+        let may = INCLUDED.contains(key);
+        if !may {
+            let message = format!("`{key}` belongs into the study itself, not into a file that it includes");
+            let finding = Finding::new("not-in-an-include", message).at(entry.key_span, "this key");
+            reader
+                .inbox
+                .push(finding.hint("an included file may have `params`, `profiles`, `templates` and `include`"));
+        }
+        may
+    });
+    if let Some(about) = fields.get("about") {
+        reader.text(about);
+    }
+    fields
 }
 
 fn kebab(reader: &mut FieldReader<'_>, name: &str, span: Span) {
@@ -134,171 +237,4 @@ fn seed(reader: &mut FieldReader<'_>, entry: &Entry) -> Option<u64> {
         reader.inbox.push(Finding::new("bad-seed", message).at(place, "here"));
     }
     seed
-}
-
-fn task<'n>(reader: &mut FieldReader<'_>, entry: &'n Entry) -> TaskText<'n> {
-    const KEYS: [&str; 10] = ["about", "kind", "matrix", "each", "needs", "gather", "with", "on", "let", "environment"];
-    let name = entry.key.clone();
-    let sound = name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_'));
-    if !sound {
-        let message =
-            format!("`{name}` cannot name a task: lower-case letters, digits, `-` and `_` only, a letter first");
-        reader.inbox.push(Finding::new("bad-name", message).at(entry.key_span, "this name"));
-    }
-    let of = format!("the task `{name}`");
-    let mut fields = reader.fields(&entry.value, &of, &KEYS, &["use", "args", "tasks"]).unwrap_or_default();
-    let used = matches!(&entry.value.kind, Kind::Map(entries) if entries.iter().any(|entry| entry.key == "use"));
-    if let Some(about) = fields.get("about") {
-        reader.text(about);
-    }
-    let kind = if let Some(entry) = fields.get("kind") {
-        reader.fixed(entry)
-    } else {
-        if matches!(entry.value.kind, Kind::Map(_)) && !used {
-            let finding = Finding::new("missing-key", format!("{of} has no `kind`"));
-            reader.inbox.push(finding.at(entry.key_span, "this task").hint("`isoflop schema` lists all kinds"));
-        }
-        None
-    };
-    let each = fields.get("each").and_then(|entry| reader.fixed(entry));
-    let mut matrix = Vec::new();
-    for axis in fields.get("matrix").and_then(|entry| reader.map(&entry.value, "`matrix`")).unwrap_or_default() {
-        if matches!(axis.key.as_str(), "exclude" | "include" | "where" | "zip") {
-            reader.later(&axis.key, axis.key_span);
-        } else if reader.variable("an axis", &axis.key, axis.key_span) {
-            matrix.push(axis);
-        }
-    }
-    if let Some(empty) =
-        fields.get("matrix").filter(|entry| matches!(&entry.value.kind, Kind::Map(map) if map.is_empty()))
-    {
-        let finding = Finding::new("empty-matrix", format!("the matrix of `{name}` has no axes"));
-        reader.inbox.push(finding.at(empty.key_span, "this matrix").hint("leave `matrix` out, or add an axis"));
-    }
-    let needs = fields.get("needs").and_then(|entry| reader.map(&entry.value, "`needs`")).unwrap_or_default();
-    let mut unread = Vec::new();
-    let mut read_needs = Vec::new();
-    for entry in needs {
-        match need(reader, entry) {
-            Some(need) => read_needs.push(need),
-            None => unread.push(entry.key.clone()),
-        }
-    }
-    let gathers = fields.get("gather").and_then(|entry| reader.map(&entry.value, "`gather`")).unwrap_or_default();
-    let mut read_gathers = Vec::new();
-    for entry in gathers {
-        match gather(reader, entry) {
-            Some(gather) => read_gathers.push(gather),
-            None => unread.push(entry.key.clone()),
-        }
-    }
-    let lets = fields.get("let").and_then(|entry| reader.map(&entry.value, "`let`")).unwrap_or_default();
-    let lets = lets.iter().filter(|entry| reader.variable("a value", &entry.key, entry.key_span)).collect();
-    TaskText {
-        name,
-        span: entry.key_span,
-        kind,
-        matrix,
-        each,
-        needs: read_needs,
-        unread,
-        gathers: read_gathers,
-        with: fields.remove("with"),
-        on: fields.remove("on"),
-        lets,
-        environment: fields.remove("environment"),
-    }
-}
-
-fn reference(reader: &mut FieldReader<'_>, text: &str, span: Span) -> Option<Reference> {
-    match Reference::parse(text) {
-        Ok(reference) => Some(reference),
-        Err(message) => {
-            reader.inbox.push(Finding::new("bad-reference", message).at(span, "here"));
-            None
-        }
-    }
-}
-
-fn need(reader: &mut FieldReader<'_>, entry: &Entry) -> Option<NeedText> {
-    let (text, from_span) = reader.fixed(entry)?;
-    let from = reference(reader, &text, from_span)?;
-    Some(NeedText { port: entry.key.clone(), port_span: entry.key_span, from, from_span })
-}
-
-fn gather<'n>(reader: &mut FieldReader<'_>, entry: &'n Entry) -> Option<GatherText<'n>> {
-    let (port, port_span) = (entry.key.clone(), entry.key_span);
-    if let Kind::Map(_) = entry.value.kind {
-        let of = format!("the gather `{port}`");
-        let fields = reader.fields(&entry.value, &of, &["from", "by", "where"], &[])?;
-        let Some(from) = fields.get("from") else {
-            let finding = Finding::new("missing-key", format!("{of} does not say `from` which task"));
-            reader.inbox.push(finding.at(port_span, "this gather"));
-            return None;
-        };
-        let (text, from_span) = reader.fixed(from)?;
-        let from = reference(reader, &text, from_span)?;
-        let by = fields.get("by").map_or_else(Vec::new, |entry| names(reader, entry));
-        let filter = fields.get("where").map(|entry| &entry.value);
-        return Some(GatherText { port, port_span, from, from_span, by, filter });
-    }
-    let (text, from_span) = reader.fixed(entry)?;
-    let from = reference(reader, &text, from_span)?;
-    Some(GatherText { port, port_span, from, from_span, by: Vec::new(), filter: None })
-}
-
-fn names(reader: &mut FieldReader<'_>, entry: &Entry) -> Vec<(String, Span)> {
-    let Kind::List(items) = &entry.value.kind else {
-        reader.wrong(&entry.value, &format!("`{}`", entry.key), "a list of axes");
-        return Vec::new();
-    };
-    let mut names = Vec::new();
-    for item in items {
-        match &item.kind {
-            Kind::Text(name) => names.push((name.clone(), item.span)),
-            _ => reader.wrong(item, "an axis", "a text"),
-        }
-    }
-    names
-}
-
-fn claim(reader: &mut FieldReader<'_>, entry: &Entry, params: &BTreeMap<String, Value>) -> Option<Claim> {
-    let of = format!("the claim `{}`", entry.key);
-    let fields = reader.fields(&entry.value, &of, &["says", "source", "check"], &[])?;
-    let mut demand = |key: &str| {
-        if !fields.contains_key(key) {
-            let finding = Finding::new("missing-key", format!("{of} has no `{key}`"));
-            reader.inbox.push(finding.at(entry.key_span, "this claim"));
-        }
-        fields.get(key).and_then(|entry| reader.text(entry))
-    };
-    let (says, check) = (demand("says"), demand("check"));
-    let source = fields.get("source").and_then(|entry| reader.text(entry)).map(|(source, _)| source);
-    let (check, span) = check?;
-    let parts = match braces::parts(&check) {
-        Ok(parts) => parts,
-        Err(error) => {
-            reader.inbox.push(located(reader.sources, span, &check, error));
-            return None;
-        }
-    };
-    let Some(expression) = braces::only(&parts) else {
-        let finding = Finding::new(
-            "bad-claim",
-            format!("the `check` of `{}` must be exactly one `{{{{ expression }}}}`", entry.key),
-        );
-        reader.inbox.push(finding.at(first_line(reader.sources, span), "here"));
-        return None;
-    };
-    let builtin = function::builtin();
-    let known: BTreeSet<&str> =
-        params.keys().chain(builtin.keys()).map(String::as_str).chain(CLAIM_FUNCTIONS).collect();
-    let checked = Expression::compile(expression).and_then(|compiled| compiled.check_names(&known));
-    if let Err(error) = checked {
-        reader.inbox.push(located(reader.sources, span, expression, error));
-        return None;
-    }
-    let origin = reader.sources.origin(span);
-    Some(Claim { name: entry.key.clone(), says: says?.0, source, check: expression.trim().to_owned(), origin })
 }

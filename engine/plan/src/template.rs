@@ -7,31 +7,23 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
-    sync::Arc,
 };
 
 use isoflop_contract::Value;
-use minijinja::{
-    Environment, Error, ErrorKind, UndefinedBehavior,
-    value::{Rest, Value as Dynamic, ValueKind, ValueOrKwargs},
+
+pub(crate) use crate::engine::{Compiled, Engine};
+use crate::{
+    engine::check_names,
+    function,
+    inner::{ROOM, Scope},
 };
 
-use crate::{function, suggest};
+/// The filters that studies may rely on: the same bits everywhere, and an error where a number would lose anything.
+#[cfg(test)]
+const FILTERS: [&str; 14] =
+    ["abs", "first", "float", "int", "join", "last", "length", "list", "max", "min", "round", "sort", "sum", "unique"];
 
-/// Instructions that one evaluation may take.
-const FUEL: u64 = 1_000_000;
-/// How deep a result may nest.
-const DEPTH_LIMIT: usize = 128;
-/// How many values a result may hold.
-const NODE_LIMIT: usize = 200_000;
-/// How long a text in a result may be.
-const TEXT_LIMIT: usize = 1 << 20;
-
-/// A function that expressions may call: positional arguments, arguments by name, and a sentence if it cannot.
-pub type Function = Arc<dyn Fn(&[Value], &BTreeMap<String, Value>) -> Result<Value, String> + Send + Sync>;
-
-/// Functions by the name they are called by.
-pub type Functions = BTreeMap<String, Function>;
+pub use isoflop_contract::catalog::{Function, Functions};
 
 /// Why an expression cannot be read or evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,7 +70,7 @@ impl Expression {
     pub fn compile(text: &str) -> Result<Self, ExpressionError> {
         let engine = Engine::new(&Functions::new());
         let compiled = engine.compile(text)?;
-        Ok(Self { text: text.to_owned(), names: compiled.names })
+        Ok(Self { text: text.to_owned(), names: compiled.names().clone() })
     }
 
     /// The text it was read from.
@@ -93,7 +85,8 @@ impl Expression {
 
     /// Refuses names that are not known.
     pub(crate) fn check_names(&self, known: &BTreeSet<&str>) -> Result<(), ExpressionError> {
-        check_names(&self.text, &self.names, known)
+        let builtin: BTreeSet<String> = function::builtin().into_keys().collect();
+        check_names(&self.text, &self.names, known, &builtin)
     }
 
     /// Evaluates it with these variables, the built-in functions and these.
@@ -102,258 +95,7 @@ impl Expression {
         let compiled = engine.compile(&self.text)?;
         let known: BTreeSet<&str> = scope.keys().map(String::as_str).chain(engine.functions()).collect();
         compiled.check_names(&known)?;
-        compiled.evaluate(&engine.scope(scope))
-    }
-}
-
-/// Compiles expressions; holds the functions they may call.
-pub(crate) struct Engine {
-    environment: Environment<'static>,
-    functions: BTreeSet<String>,
-}
-
-impl Engine {
-    /// An engine with the built-in functions and these.
-    pub(crate) fn new(functions: &Functions) -> Self {
-        let mut environment = Environment::new();
-        environment.set_undefined_behavior(UndefinedBehavior::Strict);
-        environment.set_fuel(Some(FUEL));
-        environment.set_debug(true); // for the places of errors
-        let globals: Vec<String> = environment.globals().map(|(name, _)| name.to_owned()).collect();
-        for global in globals {
-            environment.remove_global(&global);
-        }
-        let mut names = BTreeSet::new();
-        for (name, function) in function::builtin().into_iter().chain(functions.clone()) {
-            environment.add_global(name.clone(), adapt(function));
-            names.insert(name);
-        }
-        environment.add_filter("int", |value: Dynamic| {
-            let whole = undynamic(&value).map_err(|error| error.message).and_then(|value| function::whole(&value));
-            whole.map(|value| dynamic(&value)).map_err(|message| Error::new(ErrorKind::InvalidOperation, message))
-        });
-        Self { environment, functions: names }
-    }
-
-    /// The names of all functions.
-    pub(crate) fn functions(&self) -> impl Iterator<Item = &str> {
-        self.functions.iter().map(String::as_str)
-    }
-
-    /// Variables in the engine's own form.
-    #[expect(clippy::unused_self, reason = "a scope belongs to an engine")]
-    pub(crate) fn scope(&self, variables: &BTreeMap<String, Value>) -> Scope {
-        Scope(variables.iter().map(|(name, value)| (name.clone(), dynamic(value))).collect())
-    }
-
-    /// Reads an expression.
-    pub(crate) fn compile(&self, text: &str) -> Result<Compiled<'_>, ExpressionError> {
-        if text.trim().is_empty() {
-            return Err(ExpressionError::new("bad-expression", "the expression is empty"));
-        }
-        let expression =
-            self.environment.compile_expression_owned(text.to_owned()).map_err(|error| sentence(&error, text))?;
-        let names = expression.undeclared_variables(false).into_iter().collect();
-        Ok(Compiled { expression, names, text: text.to_owned() })
-    }
-}
-
-/// The variables of one evaluation.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Scope(BTreeMap<String, Dynamic>);
-
-impl Scope {
-    /// Adds a variable or hides one of this name.
-    pub(crate) fn set(&mut self, name: &str, value: &Value) {
-        self.0.insert(name.to_owned(), dynamic(value));
-    }
-}
-
-/// An expression ready to be evaluated many times.
-pub(crate) struct Compiled<'e> {
-    expression: minijinja::Expression<'e, 'static>,
-    names: BTreeSet<String>,
-    text: String,
-}
-
-impl Compiled<'_> {
-    /// Refuses names that are not known.
-    pub(crate) fn check_names(&self, known: &BTreeSet<&str>) -> Result<(), ExpressionError> {
-        check_names(&self.text, &self.names, known)
-    }
-
-    /// The value with these variables.
-    pub(crate) fn evaluate(&self, scope: &Scope) -> Result<Value, ExpressionError> {
-        let value =
-            self.expression.eval(Dynamic::from(scope.0.clone())).map_err(|error| sentence(&error, &self.text))?;
-        if value.is_undefined() {
-            let message = format!("`{}` is not defined", self.text.trim());
-            return Err(ExpressionError::new("undefined-name", message));
-        }
-        undynamic(&value)
-    }
-}
-
-fn check_names(text: &str, used: &BTreeSet<String>, known: &BTreeSet<&str>) -> Result<(), ExpressionError> {
-    let Some(name) = used.iter().find(|name| !known.contains(name.as_str())) else { return Ok(()) };
-    Err(ExpressionError {
-        range: find_name(text, name),
-        hint: names_hint(name, known),
-        ..ExpressionError::new("undefined-name", format!("`{name}` is not defined here"))
-    })
-}
-
-/// What was meant, or the variables there are; functions are known well enough.
-fn names_hint(name: &str, known: &BTreeSet<&str>) -> Option<String> {
-    if let Some(near) = suggest::nearest(name, known.iter().copied()) {
-        return Some(format!("did you mean `{near}`?"));
-    }
-    let functions = function::builtin();
-    suggest::hint(name, known.iter().copied().filter(|name| !functions.contains_key(*name)))
-}
-
-/// The first use of `name` outside texts.
-fn find_name(text: &str, name: &str) -> Option<Range<usize>> {
-    let mut quote = None;
-    let mut previous = ' ';
-    let part = |c: char| c.is_alphanumeric() || c == '_';
-    for (at, c) in text.char_indices() {
-        match quote {
-            Some(open) if c == open && previous != '\\' => quote = None,
-            Some(_) => {}
-            None if matches!(c, '\'' | '"') => quote = Some(c),
-            None => {
-                let after = text[at..].strip_prefix(name);
-                if after.is_some_and(|rest| !rest.starts_with(part)) && !part(previous) && previous != '.' {
-                    return Some(at..at + name.len());
-                }
-            }
-        }
-        previous = c;
-    }
-    None
-}
-
-/// minijinja's error in our words.
-fn sentence(error: &Error, text: &str) -> ExpressionError {
-    let detail = error.detail().unwrap_or_default();
-    // "tried to use + operator on unsupported types undefined and number (`model.widht` is undefined)"
-    let undefined = detail.strip_suffix("` is undefined)").and_then(|head| head.rsplit_once("(`"));
-    let (code, message) = match error.kind() {
-        _ if undefined.is_some_and(|(_, name)| !name.is_empty()) => {
-            ("undefined-name", format!("`{}` is not defined", undefined.map_or("", |(_, name)| name)))
-        }
-        ErrorKind::SyntaxError => ("bad-expression", format!("this expression cannot be read: {detail}")),
-        ErrorKind::UndefinedError => match detail {
-            "" => ("undefined-name", "a value used here is not defined".to_owned()),
-            detail => ("undefined-name", format!("a value used here is not defined ({detail})")),
-        },
-        ErrorKind::OutOfFuel => ("expression-too-long", "the expression takes too long to evaluate".to_owned()),
-        ErrorKind::UnknownFilter => {
-            let name = detail.strip_prefix("filter ").and_then(|rest| rest.strip_suffix(" is unknown"));
-            ("bad-expression", format!("there is no filter `{}`", name.unwrap_or(detail)))
-        }
-        ErrorKind::UnknownTest | ErrorKind::UnknownFunction | ErrorKind::UnknownMethod => {
-            ("bad-expression", detail.to_owned())
-        }
-        _ if detail.is_empty() => ("bad-expression", format!("the expression cannot be evaluated: {}", error.kind())),
-        _ => ("bad-expression", format!("the expression cannot be evaluated: {detail}")),
-    };
-    let range = error.range().filter(|range| text.get(range.clone()).is_some_and(|part| !part.is_empty()));
-    ExpressionError { range, ..ExpressionError::new(code, message) }
-}
-
-fn adapt(function: Function) -> Dynamic {
-    Dynamic::from_function(move |arguments: Rest<ValueOrKwargs>| {
-        let fail = |message: String| Error::new(ErrorKind::InvalidOperation, message);
-        let mut positional = Vec::new();
-        let mut named = BTreeMap::new();
-        for argument in &arguments.into_values() {
-            if argument.is_kwargs() {
-                for name in argument.try_iter()? {
-                    let value = undynamic(&argument.get_item(&name)?).map_err(|error| fail(error.message))?;
-                    named.insert(name.to_string(), value);
-                }
-            } else {
-                positional.push(undynamic(argument).map_err(|error| fail(error.message))?);
-            }
-        }
-        function(&positional, &named).map(|value| dynamic(&value)).map_err(fail)
-    })
-}
-
-fn dynamic(value: &Value) -> Dynamic {
-    match value {
-        Value::Null => Dynamic::from(()),
-        Value::Bool(flag) => Dynamic::from(*flag),
-        Value::Number(number) => match (number.as_i64(), number.as_u64()) {
-            (Some(number), _) => Dynamic::from(number),
-            (_, Some(number)) => Dynamic::from(number),
-            _ => Dynamic::from(number.as_f64().expect("a number is one of three kinds")),
-        },
-        Value::String(text) => Dynamic::from(text.as_str()),
-        Value::Array(items) => Dynamic::from(items.iter().map(dynamic).collect::<Vec<_>>()),
-        Value::Object(members) => Dynamic::from(
-            members.iter().map(|(name, value)| (name.clone(), dynamic(value))).collect::<BTreeMap<_, _>>(),
-        ),
-    }
-}
-
-fn undynamic(value: &Dynamic) -> Result<Value, ExpressionError> {
-    let mut budget = NODE_LIMIT;
-    convert(value, DEPTH_LIMIT, &mut budget)
-}
-
-fn convert(value: &Dynamic, depth: usize, budget: &mut usize) -> Result<Value, ExpressionError> {
-    let bad = |message: &str| Err(ExpressionError::new("bad-expression", message));
-    let Some(left) = budget.checked_sub(1) else { return bad("the result holds too many values") };
-    *budget = left;
-    let Some(below) = depth.checked_sub(1) else { return bad("the result nests too deep") };
-    let fail = |error: Error| sentence(&error, "");
-    match value.kind() {
-        ValueKind::Undefined => Err(ExpressionError::new("undefined-name", "a value inside the result is not defined")),
-        ValueKind::None => Ok(Value::Null),
-        ValueKind::Bool => Ok(Value::Bool(value.is_true())),
-        ValueKind::Number if value.is_integer() => {
-            let number = i128::try_from(value.clone()).ok().and_then(serde_json::Number::from_i128);
-            number.map_or_else(
-                || {
-                    Err(ExpressionError::new(
-                        "integer-overflow",
-                        "the result is a whole number that does not fit into 64 bits",
-                    ))
-                },
-                |number| Ok(Value::Number(number)),
-            )
-        }
-        ValueKind::Number => {
-            let number = f64::try_from(value.clone()).map_err(fail)?;
-            serde_json::Number::from_f64(number).map_or_else(
-                || Err(ExpressionError::new("not-finite", "the result is not a finite number")),
-                |number| Ok(Value::Number(number)),
-            )
-        }
-        ValueKind::String => {
-            let text = value.as_str().unwrap_or_default();
-            if text.len() > TEXT_LIMIT {
-                bad("the result is too long a text")
-            } else {
-                Ok(Value::String(text.to_owned()))
-            }
-        }
-        ValueKind::Seq | ValueKind::Iterable => {
-            let items = value.try_iter().map_err(fail)?;
-            items.map(|item| convert(&item, below, budget)).collect::<Result<_, _>>().map(Value::Array)
-        }
-        ValueKind::Map => {
-            let mut members = serde_json::Map::new();
-            for name in value.try_iter().map_err(fail)? {
-                let Some(text) = name.as_str() else { return bad("the result is a map with a key that is not a text") };
-                members.insert(text.to_owned(), convert(&value.get_item(&name).map_err(fail)?, below, budget)?);
-            }
-            Ok(Value::Object(members))
-        }
-        _ => bad("the result is not a value; a function must be called with `(…)`"),
+        compiled.evaluate(&Scope::new(scope), &mut { ROOM })
     }
 }
 
@@ -392,6 +134,17 @@ mod tests {
             ("'a' if steps > 3 else 'b'", json!("a")),
             ("18446744073709551615", json!(u64::MAX)),
             ("none", json!(null)),
+            ("2 ** 10", json!(1024)),
+            ("2 ** 3 ** 2 - 1", json!(63)),
+            ("2 ** -1", json!(0.5)),
+            ("(-2) ** 3", json!(-8)),
+            ("2 ** 70 // 2 ** 60", json!(1024)),
+            ("10 ** 0.5", json!(libm::pow(10.0, 0.5))),
+            ("[1, 2.5] | sum", json!(3.5)),
+            ("model.blocks | min + -3 | abs", json!(4)),
+            ("2.675 | round(2)", json!(2.67)),
+            ("'abc' | length + steps", json!(603)),
+            ("(1, 2)", json!([1, 2])),
         ] {
             assert_eq!(evaluate(text), Ok(value), "{text}");
         }
@@ -414,12 +167,18 @@ mod tests {
             ("2.5 | int", "bad-expression"),
             ("'3x' | int", "bad-expression"),
             ("range(1000000000)", "bad-expression"),
+            ("(-8) ** 0.5", "bad-expression"),
+            ("10 ** 400", "bad-expression"),
+            ("0 ** -1", "bad-expression"),
             ("range", "bad-expression"),
             ("steps +", "bad-expression"),
             ("", "bad-expression"),
             ("steps | nope", "bad-expression"),
             ("geomspace(0, 1, 3)", "bad-expression"),
-            ("[0] * 90000000", "bad-expression"),
+            ("[0] * 90000000", "too-large-value"),
+            ("['a' * 1000000] * 100", "too-large-value"),
+            ("'a' * 1000000000", "expression-too-long"),
+            ("range(100000) | map('string') | join('-') * 1000", "expression-too-long"),
         ] {
             let error = evaluate(text).expect_err(text);
             assert_eq!(error.code, code, "{text}: {error}");
@@ -428,6 +187,7 @@ mod tests {
         assert_eq!(evaluate("'stesp' ~ stesp").unwrap_err().range, Some(10..15));
         assert_eq!(evaluate("stesp").unwrap_err().hint.as_deref(), Some("did you mean `steps`?"));
         assert_eq!(evaluate("2 + steps / 0").unwrap_err().range, Some(4..13));
+        assert_eq!(evaluate("(2 + steps) ** 2 / 0").unwrap_err().range, Some(0..20));
     }
 
     #[test]
@@ -439,7 +199,39 @@ mod tests {
 
     #[test]
     fn deep_and_long_expressions_end_in_an_error() {
-        assert!(evaluate(&format!("{}1{}", "(".repeat(100_000), ")".repeat(100_000))).is_err());
-        assert!(evaluate(&format!("{}1{}", "[".repeat(140), "]".repeat(140))).is_err());
+        for (before, after) in [("(", ")"), ("[", "]"), ("{'a': ", "}")] {
+            for depth in [140, 900, 100_000] {
+                assert!(evaluate(&format!("{}1{}", before.repeat(depth), after.repeat(depth))).is_err(), "{before}");
+            }
+        }
+        for chain in ["not ", "-", "1 + ", "1 ** ", "1 if 1 else ", "1 and "] {
+            for length in [300, 100_000] {
+                let value = evaluate(&format!("{}1", chain.repeat(length)));
+                assert!(length < 1_000 || value.is_err(), "{chain}");
+            }
+        }
+        for chain in [" | abs", ".a", "[0]", " is odd", " ~ 1"] {
+            for length in [300, 100_000] {
+                let value = evaluate(&format!("steps{}", chain.repeat(length)));
+                assert!(length < 1_000 || value.is_err(), "{chain}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_evaluations_together_are_bounded() {
+        let engine = Engine::new(&Functions::new());
+        let compiled = engine.compile("range(30000) | sum").unwrap();
+        let rounds = (0..100_000).take_while(|_| compiled.evaluate(&Scope::default(), &mut { ROOM }).is_ok()).count();
+        assert!((1_000..50_000).contains(&rounds), "{rounds}");
+        assert!(engine.is_spent());
+    }
+
+    #[test]
+    fn every_filter_that_is_documented_is_there() {
+        for filter in FILTERS {
+            let compiled = Engine::new(&Functions::new()).compile(&format!("x | {filter}")).map(|_| ());
+            assert_eq!(compiled, Ok(()), "{filter}");
+        }
     }
 }

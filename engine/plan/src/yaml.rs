@@ -13,12 +13,12 @@ use serde_json::Number;
 use crate::{
     finding::{Finding, Inbox},
     scalar::core,
-    source::{self, Sources, Span},
+    source::{Sources, Span},
 };
 
 /// How deep lists and maps may nest.
 pub(crate) const DEPTH_LIMIT: usize = 128;
-/// How many nodes a file may have once its aliases are written out.
+/// How many nodes the files of a study may have together once their aliases are written out.
 pub(crate) const NODE_LIMIT: usize = 500_000;
 
 /// A value and where it was written.
@@ -102,21 +102,19 @@ pub(crate) fn what(value: &Value) -> &'static str {
     }
 }
 
-/// Reads the first source. What is wrong goes into `inbox`; `None` if no tree can be made of it.
-pub(crate) fn read(sources: &Sources, inbox: &mut Inbox) -> Option<Node> {
-    let text = sources.text(0);
-    if text.len() > source::SIZE_LIMIT {
-        inbox.push(source::too_large(text.len()));
-        return None;
-    }
-    let mut builder = Builder { text, inbox, stack: Vec::new(), root: None, anchors: BTreeMap::new(), nodes: 0 };
-    match builder.run() {
-        Ok(()) => builder.root.map(|built| built.node),
-        Err(finding) => {
-            inbox.push(*finding);
-            None
-        }
-    }
+/// Reads a source. `nodes` counts what has been read before and is counted on; what is wrong with single values goes into `inbox`.
+pub(crate) fn read(sources: &Sources, source: u32, nodes: &mut usize, inbox: &mut Inbox) -> Result<Node, Box<Finding>> {
+    let text = sources.text(source);
+    let mut builder =
+        Builder { text, source, inbox, stack: Vec::new(), root: None, anchors: BTreeMap::new(), nodes: *nodes };
+    builder.run()?;
+    *nodes = builder.nodes;
+    builder.root.map(|built| built.node).ok_or_else(|| Box::new(Finding::new("empty", "the file is empty")))
+}
+
+/// Reads a text by itself.
+pub(crate) fn read_single(sources: &Sources, inbox: &mut Inbox) -> Option<Node> {
+    read(sources, 0, &mut 0, inbox).map_err(|finding| inbox.push(*finding)).ok()
 }
 
 /// A finished node, with what limits are counted in.
@@ -143,6 +141,7 @@ enum Inside {
 
 struct Builder<'a> {
     text: &'a str,
+    source: u32,
     inbox: &'a mut Inbox,
     stack: Vec<Frame>,
     root: Option<Built>,
@@ -163,7 +162,7 @@ impl Builder<'_> {
         for next in Parser::new_from_str_with_options(self.text, options) {
             let (event, span) = next.map_err(|error| stop(self.scan_error(&error)))?;
             let range = span.byte_range().unwrap_or(0..0);
-            let span = Span { source: 0, start: range.start, end: range.end };
+            let span = Span { source: self.source, start: range.start, end: range.end };
             match event {
                 Event::DocumentStart(..) => {
                     documents += 1;
@@ -207,18 +206,13 @@ impl Builder<'_> {
                 _ => {}
             }
         }
-        if self.root.is_none() {
-            return Err(stop(
-                Finding::new("empty", "the file is empty").hint("`isoflop init` writes a study to begin with"),
-            ));
-        }
         Ok(())
     }
 
     fn count(&mut self, nodes: usize, span: Span) -> Step {
         self.nodes = self.nodes.saturating_add(nodes);
         if self.nodes > NODE_LIMIT {
-            let message = format!("with its aliases written out the file has more than {NODE_LIMIT} values");
+            let message = format!("with its aliases written out the study has more than {NODE_LIMIT} values");
             return Err(stop(Finding::new("too-many-values", message).at(span, "the limit is passed here")));
         }
         Ok(())
@@ -261,7 +255,7 @@ impl Builder<'_> {
         if open {
             let start = before.trim_end().len() - 1;
             let end = self.text[start..].find("}}").map_or(span.end, |at| start + at + 2);
-            let span = Span { source: 0, start, end };
+            let span = Span { source: self.source, start, end };
             Finding::new("unquoted-template", "a template must be quoted, since `{` opens a map in YAML")
                 .at(span, "here")
                 .hint(format!("write \"{}\"", &self.text[start..end]))
@@ -273,7 +267,7 @@ impl Builder<'_> {
     fn close(&mut self, span: Span) -> Step {
         let frame = self.stack.pop().expect("the parser closes only what it opened");
         let end = if span.end > span.start { span.end } else { self.text[..span.start].trim_end().len() };
-        let span = Span { source: 0, start: frame.start, end: end.max(frame.start) };
+        let span = Span { source: self.source, start: frame.start, end: end.max(frame.start) };
         let kind = match frame.inside {
             Inside::List(items) => Kind::List(items),
             Inside::Map { entries, .. } => Kind::Map(entries),
@@ -353,13 +347,13 @@ impl Builder<'_> {
         let line = self.text[line_start..].lines().next().unwrap_or("");
         let indent = &line[..line.len() - line.trim_start().len()];
         if let Some(tab) = indent.find('\t') {
-            let span = Span { source: 0, start: line_start + tab, end: line_start + tab + 1 };
+            let span = Span { source: self.source, start: line_start + tab, end: line_start + tab + 1 };
             return Finding::new("tab", "a tab indents this line; YAML is indented by spaces")
                 .at(span, "the tab")
                 .hint("replace it by spaces");
         }
         let end = self.text[at..].chars().next().map_or(at, |c| at + c.len_utf8());
-        let span = Span { source: 0, start: at, end };
+        let span = Span { source: self.source, start: at, end };
         let info = error.info();
         if info.contains("nest") && info.contains("limit") || info.contains("recursion limit") {
             let message = format!("lists and maps nest deeper than {DEPTH_LIMIT} levels");
@@ -392,7 +386,7 @@ mod tests {
     fn value(text: &str) -> Result<Value, String> {
         let sources = Sources::single("t", text.to_owned());
         let mut inbox = Inbox::default();
-        let node = read(&sources, &mut inbox);
+        let node = read_single(&sources, &mut inbox);
         inbox.close(&sources).map_err(|findings| findings.to_string())?;
         Ok(node.expect("a text without findings has a tree").plain())
     }

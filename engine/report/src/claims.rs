@@ -117,13 +117,18 @@ impl fmt::Display for Call {
 
 /// Judges every claim of the plan.
 pub fn judge(plan: &Plan, facts: &Facts) -> Vec<Judged> {
-    judge_all(&plan.claims, facts)
+    judge_within(&plan.claims, &plan.study.params, facts)
 }
 
 /// Judges these claims.
 pub fn judge_all(claims: &[Claim], facts: &Facts) -> Vec<Judged> {
+    judge_within(claims, &BTreeMap::new(), facts)
+}
+
+/// Judges these claims, whose checks may use these parameters.
+fn judge_within(claims: &[Claim], params: &BTreeMap<String, Value>, facts: &Facts) -> Vec<Judged> {
     let table = Arc::new(Table::of(facts));
-    claims.iter().map(|claim| judge_claim(claim, &table)).collect()
+    claims.iter().map(|claim| judge_claim(claim, params, &table)).collect()
 }
 
 /// The object that `claims --json` prints.
@@ -146,10 +151,9 @@ pub fn to_json(claims: &[Judged]) -> Value {
     json!({"version": 1, "claims": claims})
 }
 
-fn judge_claim(claim: &Claim, table: &Arc<Table>) -> Judged {
+fn judge_claim(claim: &Claim, params: &BTreeMap<String, Value>, table: &Arc<Table>) -> Judged {
     let record = Arc::new(Mutex::new(Record::default()));
-    let value =
-        Expression::compile(&claim.check).and_then(|e| e.evaluate(&BTreeMap::new(), &functions(table, &record)));
+    let value = Expression::compile(&claim.check).and_then(|e| e.evaluate(params, &functions(table, &record)));
     let record = std::mem::take(&mut *record.lock().unwrap_or_else(PoisonError::into_inner));
     let calls = |calls: &[Call]| calls.iter().map(Call::to_string).collect::<Vec<_>>().join("; ");
     let (verdict, evidence) = match (record.missing, value) {

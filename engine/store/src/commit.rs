@@ -53,6 +53,8 @@ impl Store {
             .text()
             .map_err(|e| StoreError::BadOutput { file: "the final numbers".to_owned(), why: e.to_string() })?;
 
+        // Garbage collection waits until the manifest is there: what a commit found in the store it may count on.
+        let _shared = self.share();
         let mut folders = BTreeSet::new();
         for (name, path) in &found {
             let file = manifest.files.get(name).expect("every file found was hashed");
@@ -71,7 +73,7 @@ impl Store {
     /// Takes one file in; its old name stays until the whole artifact is there. Answers with the folder that must be flushed, if a name was
     /// added to one.
     fn take(&self, path: &Path, file: &manifest::File) -> Result<Option<PathBuf>, StoreError> {
-        if self.has(file) {
+        if self.has(file) && self.renew(&self.blob_path(&file.digest)) {
             // The same bytes are there already. Should they be corrupt, the next reader finds out and moves them away.
             return Ok(None);
         }
@@ -87,9 +89,9 @@ impl Store {
     }
 
     /// Writes a manifest, unless it is there with the right size.
-    fn put_manifest(&self, digest: &Digest, text: &str) -> Result<(), StoreError> {
+    pub(crate) fn put_manifest(&self, digest: &Digest, text: &str) -> Result<(), StoreError> {
         let to = self.manifest_path(digest);
-        if fs::read(&to).is_ok_and(|bytes| bytes == text.as_bytes()) {
+        if fs::read(&to).is_ok_and(|bytes| bytes == text.as_bytes()) && self.renew(&to) {
             return Ok(());
         }
         let folder = to.parent().expect("a manifest lies in a folder");

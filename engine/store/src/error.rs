@@ -64,6 +64,14 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// A file that was planned with is another by now.
+    #[error("{} changed since the study was planned ({why}); run again", .path.display())]
+    Changed {
+        /// The file.
+        path: PathBuf,
+        /// In what.
+        why: String,
+    },
     /// The store may not be written.
     #[error("the store at {} cannot be written: {source}; check who owns it and whether its filesystem is mounted read-only", .path.display())]
     ReadOnly {

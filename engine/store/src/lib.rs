@@ -9,16 +9,24 @@
 //! manifests/ab/abcd…   canonical text
 //! tmp/                 what is being written, on the same filesystem; remains of dead processes are cleaned up
 //! quarantine/          blobs that did not hold what their names say
+//! lock                 held shared by a commit, exclusively while garbage is taken out
 //! ```
+//!
+//! Nothing is ever taken out but by garbage collection ([`gc`]), which leaves alone what was written or counted on lately.
 
+mod bring;
+mod check;
 mod commit;
 mod disk;
 mod error;
+pub mod gc;
+mod lock;
 mod materialize;
 mod name;
 mod store;
 mod verify;
 
+pub use check::{Held, Unsound};
 pub use commit::Committed;
 pub use error::{Corruption, StoreError};
 pub use store::Store;

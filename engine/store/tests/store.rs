@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use isoflop_contract::{Digest, Manifest};
+use isoflop_contract::{Digest, Manifest, manifest};
 use isoflop_store::{Committed, FindingKind, Store, StoreError};
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -180,6 +180,44 @@ fn a_missing_blob_or_manifest_is_named() {
     assert!(matches!(b.store.manifest(made.digest).unwrap_err(), StoreError::Missing { .. }));
     fs::write(b.path("store/blobs/readme"), "hello").unwrap();
     assert_eq!(b.store.verify().unwrap()[0].kind, FindingKind::Stray);
+}
+
+#[test]
+fn files_of_somebody_else_are_copied_and_must_be_what_was_planned() {
+    let bench = Bench::new();
+    let study = bench.out("study", &[("train.py", b"steps = 5"), ("lib/model.py", b"width = 8")]);
+    let file = |bytes: &[u8]| manifest::File { digest: Digest::of(bytes), size: bytes.len() as u64 };
+    let manifest = Manifest {
+        shape: "files".to_owned(),
+        files: BTreeMap::from([
+            ("train.py".to_owned(), file(b"steps = 5")),
+            ("lib/model.py".to_owned(), file(b"width = 8")),
+        ]),
+        scalars: BTreeMap::new(),
+    };
+    let paths: BTreeMap<String, PathBuf> = manifest.files.keys().map(|name| (name.clone(), study.join(name))).collect();
+    let digest = bench.store.bring(&manifest, &paths).unwrap();
+    assert_eq!(digest, manifest.digest().unwrap());
+    assert_eq!(bench.store.manifest(digest).unwrap(), manifest);
+    let mine = fs::metadata(study.join("train.py")).unwrap();
+    assert_eq!((mine.nlink(), mine.permissions().mode() & 0o222), (1, 0o200), "the study's own file stays as it was");
+    let into = bench.path("in");
+    bench.store.materialize(digest, &manifest, &into).unwrap();
+    assert_eq!(fs::read(into.join("lib/model.py")).unwrap(), b"width = 8");
+
+    // What the store has is not read again; what it has not must be what was planned, to the byte.
+    fs::write(study.join("train.py"), "steps = 6").unwrap();
+    bench.store.bring(&manifest, &paths).unwrap();
+    fs::remove_file(bench.store.blob_path(&manifest.files["train.py"].digest)).unwrap();
+    for (what, change) in [("its bytes are others", &b"steps = 6"[..]), ("its size is another", b"steps = 60")] {
+        fs::write(study.join("train.py"), change).unwrap();
+        let error = bench.store.bring(&manifest, &paths).unwrap_err().to_string();
+        assert!(error.contains("train.py changed since the study was planned") && error.contains(what), "{error}");
+    }
+    fs::remove_file(study.join("train.py")).unwrap();
+    let error = bench.store.bring(&manifest, &paths).unwrap_err();
+    assert!(matches!(&error, StoreError::Changed { path, .. } if path.ends_with("train.py")), "{error}");
+    assert_eq!(bench.remains(), 0);
 }
 
 #[test]

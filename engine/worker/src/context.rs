@@ -1,6 +1,7 @@
 //! The context: what a body may use of the world.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -26,6 +27,7 @@ pub struct Context {
     kind: String,
     seed: Option<Seed>,
     environment: Environment,
+    files: BTreeMap<String, PathBuf>,
     out: PathBuf,
     scratch: PathBuf,
     mouth: Mouth,
@@ -40,6 +42,7 @@ impl Context {
             kind: assignment.kind.clone(),
             seed: assignment.seed,
             environment: assignment.environment.clone(),
+            files: assignment.files.clone(),
             out: assignment.out.clone(),
             scratch: assignment.scratch.clone(),
             mouth,
@@ -51,6 +54,17 @@ impl Context {
     /// The task's name, for messages only: what a body makes must not depend on it.
     pub fn task(&self) -> &str {
         &self.task
+    }
+
+    /// The folder of the study's files called `name` (`files:`, or `code` for what a kind's `code:` names), if the task has any. The files
+    /// are read-only and lie there under the names of their manifest.
+    pub fn files(&self, name: &str) -> Option<&Path> {
+        self.files.get(name).map(PathBuf::as_path)
+    }
+
+    /// The folders of all files of the study that the task reads, by name.
+    pub fn all_files(&self) -> &BTreeMap<String, PathBuf> {
+        &self.files
     }
 
     /// The path of the artifact's file `name`. The folder is there; folders inside it are the body's to make.

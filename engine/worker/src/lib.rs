@@ -9,7 +9,7 @@
 //! # use serde::{Deserialize, Serialize};
 //! # #[derive(Debug)] enum Greeting {}
 //! # impl Artifact for Greeting { const SHAPE: &'static str = "greeting"; }
-//! # #[derive(Serialize, Deserialize)] struct Greet { name: String }
+//! # #[derive(Serialize, Deserialize, schemars::JsonSchema)] struct Greet { name: String }
 //! # impl Kind for Greet {
 //! #     const NAME: &'static str = "greet"; const REVISION: u32 = 1; const RUNTIME: Runtime = Runtime::Native;
 //! #     const SEEDED: bool = false; const ABOUT: &'static str = "Greets."; const EXAMPLE: &'static str = "name: you";

@@ -1,16 +1,18 @@
 //! `score-alignment`: how faithfully images show what their captions say.
 
 use isoflop_contract::{Complaint, Kind, Runtime, ports};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact;
 
 /// How to score: TIFA (arXiv 2303.11897), the mean over captions of the share of their questions that a network answers rightly from the image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScoreAlignment {
     /// Scenes at a time. It changes speed, and perhaps the last bits.
     #[serde(default = "batch")]
+    #[schemars(range(min = 1, max = 65_536))]
     pub batch: u64,
 }
 

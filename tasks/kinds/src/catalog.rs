@@ -3,11 +3,11 @@
 use isoflop_contract::{Catalog, Entry};
 
 use crate::{
-    alignment::ScoreAlignment, fit::FitScaling, sample::SampleImages, scenes::MakeScenes, train::TrainDenoiser,
-    vqa::TrainVqa,
+    alignment::ScoreAlignment, command::Command, fit::FitScaling, functions::functions, sample::SampleImages,
+    scenes::MakeScenes, train::TrainDenoiser, vqa::TrainVqa,
 };
 
-/// Every kind there is.
+/// Every kind there is, and the functions on models.
 pub fn catalog() -> Catalog {
     Catalog::new([
         Entry::of::<MakeScenes>(),
@@ -16,5 +16,7 @@ pub fn catalog() -> Catalog {
         Entry::of::<SampleImages>(),
         Entry::of::<TrainVqa>(),
         Entry::of::<ScoreAlignment>(),
+        Entry::of::<Command>(),
     ])
+    .with_functions(functions())
 }

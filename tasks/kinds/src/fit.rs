@@ -4,12 +4,13 @@
 use std::{fmt, str::FromStr};
 
 use isoflop_contract::{Complaint, Kind, Runtime, ports, shape::Any};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::Fit;
 
 /// What a law looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Form {
     /// `y = c · x^p`, least squares of ln y on ln x. On scores it has no ceiling, and so is always shown beside forms that have.
@@ -87,7 +88,7 @@ impl FromStr for Form {
 }
 
 /// Which of two values of y is the better one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Better {
     /// The higher, as of scores.
@@ -97,20 +98,23 @@ pub enum Better {
 }
 
 /// Which points are kept out of the fit, to see how well it foretells them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Holdout {
     /// All points at this many largest values of x.
+    #[schemars(range(min = 1))]
     pub largest: u32,
 }
 
 /// What `fit-scaling` is asked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FitScaling {
     /// The final number, or the axis, that is known.
+    #[schemars(length(min = 1))]
     pub x: String,
     /// The final number that is foretold.
+    #[schemars(length(min = 1))]
     pub y: String,
     /// What the law looks like.
     pub form: Form,
@@ -125,9 +129,11 @@ pub struct FitScaling {
     pub holdout: Option<Holdout>,
     /// How many resamples the intervals are made of.
     #[serde(default = "bootstrap")]
+    #[schemars(range(min = 100, max = 100_000))]
     pub bootstrap: u32,
     /// The share of resamples inside an interval.
     #[serde(default = "level")]
+    #[schemars(range(min = 0.5, max = 0.999))]
     pub level: f64,
 }
 

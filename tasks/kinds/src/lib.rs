@@ -7,7 +7,9 @@
 pub mod alignment;
 pub mod artifact;
 pub mod catalog;
+pub mod command;
 pub mod fit;
+pub mod functions;
 pub mod model;
 pub mod sample;
 pub mod scenes;

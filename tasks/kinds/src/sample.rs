@@ -1,21 +1,25 @@
 //! `sample-images`: images for the captions of a set of scenes.
 
 use isoflop_contract::{Complaint, Cost, Kind, Runtime, ports};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact;
 
 /// How to sample: DDIM (arXiv 2010.02502) without added noise, with classifier-free guidance (arXiv 2207.12598).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SampleImages {
     /// Captions to sample for: the first so many.
+    #[schemars(range(min = 1))]
     pub count: u64,
     /// Denoising steps, evenly spaced over the levels.
     #[serde(default = "steps")]
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub steps: u64,
     /// Guidance: 1 follows the caption plainly, more exaggerates it.
     #[serde(default = "guidance")]
+    #[schemars(range(min = 0))]
     pub guidance: f64,
     /// The initial noise of prompt `i` depends on this and `i` alone, so that all models start from the same.
     #[serde(default)]
@@ -25,6 +29,7 @@ pub struct SampleImages {
     pub clip: bool,
     /// Images at a time. It changes speed, and the last bits.
     #[serde(default = "batch")]
+    #[schemars(range(min = 1, max = 65_536))]
     pub batch: u64,
 }
 

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 
 use isoflop_contract::{Complaint, Kind, Runtime, port::NoNeeds};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::artifact::Scenes;
@@ -26,7 +27,7 @@ pub const QUESTION_WIDTH: usize = 9;
 macro_rules! words {
     ($(#[doc = $about:literal])* $name:ident { $( $(#[doc = $one:literal])* $variant:ident = $word:literal, )* }) => {
         $(#[doc = $about])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "kebab-case")]
         pub enum $name { $( $(#[doc = $one])* $variant, )* }
 
@@ -120,44 +121,53 @@ words! {
 }
 
 /// A whole number between two bounds, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Between {
     /// The least.
+    #[schemars(range(min = 1, max = 3))]
     pub min: u32,
     /// The most.
+    #[schemars(range(min = 1, max = 3))]
     pub max: u32,
 }
 
 /// What `make-scenes` is asked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MakeScenes {
     /// How many scenes.
+    #[schemars(range(min = 1, max = 1_000_000))]
     pub images: u32,
     /// Pixels on a side.
     #[serde(default = "resolution")]
+    #[schemars(range(min = 16, max = 128))]
     pub resolution: u32,
     /// How much the captions say.
     #[serde(default = "captions")]
     pub captions: Captions,
     /// The shapes there are. At 16 pixels the small ones of the default four can be told apart; star and diamond want 24 or more.
     #[serde(default = "shapes")]
+    #[schemars(length(min = 1))]
     pub shapes: BTreeSet<Shape>,
     /// The colors there are.
     #[serde(default = "colors")]
+    #[schemars(length(min = 1))]
     pub colors: BTreeSet<Color>,
     /// The sizes there are.
     #[serde(default = "sizes")]
+    #[schemars(length(min = 1))]
     pub sizes: BTreeSet<Size>,
     /// How many groups of identical objects.
     #[serde(default = "groups")]
     pub groups: Between,
     /// The most objects in a group; half of the groups have one.
     #[serde(default = "copies")]
+    #[schemars(range(min = 1, max = 3))]
     pub copies: u32,
     /// The share of the scenes with two groups in which the two are single objects that stand in a relation.
     #[serde(default = "relations")]
+    #[schemars(range(min = 0, max = 1))]
     pub relations: f64,
 }
 

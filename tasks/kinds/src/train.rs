@@ -1,6 +1,7 @@
 //! `train-denoiser`: a text-conditioned denoiser trained on scenes.
 
 use isoflop_contract::{Complaint, Cost, Kind, Runtime, ports};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
 };
 
 /// How to train a denoiser. Objective: predict what was mixed into an image at a random noise level (DDPM, arXiv 2006.11239).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrainDenoiser {
     /// The denoising network.
@@ -19,9 +20,11 @@ pub struct TrainDenoiser {
     pub text: Text,
     /// Height and width of the images.
     #[serde(default = "resolution")]
+    #[schemars(range(min = 1, max = 16384))]
     pub resolution: u64,
     /// Squares of `patch × patch` pixels become the channels of one.
     #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 64))]
     pub patch: u64,
     /// The noise levels.
     #[serde(default)]
@@ -30,10 +33,13 @@ pub struct TrainDenoiser {
     #[serde(default)]
     pub prediction: Prediction,
     /// Optimizer steps.
+    #[schemars(range(min = 1))]
     pub steps: u64,
     /// Images a step.
+    #[schemars(range(min = 1, max = 1_048_576))]
     pub batch: u64,
     /// The learning rate after warm-up.
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub learning_rate: f64,
     /// Steps over which the learning rate rises from zero.
     #[serde(default)]
@@ -43,30 +49,37 @@ pub struct TrainDenoiser {
     pub schedule: Decay,
     /// Decay rates of AdamW's two moments.
     #[serde(default = "betas")]
+    #[schemars(inner(range(min = 0, max = 1)))]
     pub betas: [f64; 2],
     /// AdamW's epsilon.
     #[serde(default = "epsilon")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub epsilon: f64,
     /// AdamW's decoupled weight decay, on every parameter.
     #[serde(default = "weight_decay")]
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub weight_decay: f64,
     /// The gradient's norm is held to this.
     #[serde(default = "clip")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub clip: f64,
     /// How often a caption is replaced by the empty one, so that guidance has something to guide away from.
     #[serde(default = "caption_dropout")]
+    #[schemars(range(min = 0, max = 1))]
     pub caption_dropout: f64,
     /// Held-out loss is measured every so many steps, and at the end.
     #[serde(default = "evaluate_every")]
+    #[schemars(range(min = 1))]
     pub evaluate_every: u64,
     /// Held-out images it is measured on: the first so many, or all there are.
     #[serde(default = "evaluate_images")]
+    #[schemars(range(min = 1))]
     pub evaluate_images: u64,
 }
 
 /// What the network's output stands for, given a noisy image `x_t = √ᾱ x + √(1 − ᾱ) ε`. The objective is DDPM's either way: the mean squared
 /// error of the noise.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Prediction {
     /// The noise ε itself, as with DDPM and latent diffusion.
@@ -78,7 +91,7 @@ pub enum Prediction {
 }
 
 /// What the learning rate does after warm-up.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Decay {
     /// It stays.
@@ -89,14 +102,17 @@ pub enum Decay {
 }
 
 /// The scaled-linear schedule of latent diffusion: the square root of beta rises linearly.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Noise {
     /// Number of levels.
+    #[schemars(range(min = 2, max = 1_000_000))]
     pub levels: u64,
     /// Beta at the first level.
+    #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub start: f64,
     /// Beta at the last level.
+    #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub end: f64,
 }
 

@@ -1,26 +1,31 @@
 //! `train-vqa`: a network that answers questions about scenes.
 
 use isoflop_contract::{Complaint, Kind, Runtime, ports};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{artifact, model::Vqa, train::Decay};
 
 /// How to train a question-answering network: cross-entropy over the answers, AdamW.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrainVqa {
     /// The network.
     #[serde(default)]
     pub network: Vqa,
     /// Optimizer steps.
+    #[schemars(range(min = 1))]
     pub steps: u64,
     /// Scenes a step.
+    #[schemars(range(min = 1, max = 65_536))]
     pub batch: u64,
     /// Questions a scene, drawn anew each step.
     #[serde(default = "questions")]
+    #[schemars(range(min = 1, max = 1024))]
     pub questions: u64,
     /// The learning rate after warm-up.
     #[serde(default = "learning_rate")]
+    #[schemars(extend("exclusiveMinimum" = 0))]
     pub learning_rate: f64,
     /// Steps over which the learning rate rises from zero.
     #[serde(default = "warmup")]
@@ -30,9 +35,11 @@ pub struct TrainVqa {
     pub schedule: Decay,
     /// AdamW's decoupled weight decay.
     #[serde(default = "weight_decay")]
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub weight_decay: f64,
     /// Held-out accuracy is measured every so many steps, and at the end.
     #[serde(default = "evaluate_every")]
+    #[schemars(range(min = 1))]
     pub evaluate_every: u64,
 }
 

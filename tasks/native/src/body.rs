@@ -1,5 +1,6 @@
 //! The list of all native bodies, one line each; the kinds' contracts are in `tasks/kinds`.
 
+mod command;
 mod fit_scaling;
 mod make_scenes;
 
@@ -7,7 +8,7 @@ use isoflop_worker::Body;
 
 /// Every body of this crate.
 pub fn bodies() -> Vec<Body> {
-    vec![Body::of(make_scenes::run), Body::of(fit_scaling::run)]
+    vec![Body::of(make_scenes::run), Body::of(fit_scaling::run), Body::of(command::run)]
 }
 
 #[cfg(test)]

@@ -2,11 +2,13 @@
 //!
 //! - [`scenes`]: the drawn world of `make-scenes`.
 //! - [`fit`]: laws fitted to points, for `fit-scaling` and for `isoflop fit`.
+//! - [`command`]: programs of a study's own.
 //!
-//! All of it is portable: whole numbers, or doubles with `exp` and `ln` from `libm` and sums in a fixed order, so that the same task
+//! All but the last is portable: whole numbers, or doubles with `exp` and `ln` from `libm` and sums in a fixed order, so that the same task
 //! gives the same bits on every machine.
 
 mod body;
+pub mod command;
 pub mod fit;
 mod random;
 pub mod scenes;

@@ -3,7 +3,7 @@
 use isoflop_contract::Catalog;
 use serde_json::json;
 
-use crate::{args::StudyArgs, output::Output, project, stop::Stop};
+use crate::{args::StudyArgs, disk::Disk, output::Output, project, stop::Stop};
 
 /// Plans the study; the findings, if any, are the answer.
 pub fn check(args: &StudyArgs, catalog: &Catalog, out: &mut Output) -> Result<(), Stop> {
@@ -15,6 +15,7 @@ pub fn check(args: &StudyArgs, catalog: &Catalog, out: &mut Output) -> Result<()
             "file": plan.study.file,
             "tasks": plan.tasks().len(),
             "claims": plan.claims.len(),
+            "profiles": isoflop_plan::outline(&Disk, &plan.study.file).profiles.keys().collect::<Vec<_>>(),
             "findings": [],
         }));
     }

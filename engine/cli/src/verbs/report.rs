@@ -35,7 +35,7 @@ pub fn write(plan: &Plan, facts: &Facts, judged: &[Judged], output: &Path) -> Re
 }
 
 /// Writes beside the target and renames, so that a full disk never leaves half a page.
-fn put(path: &Path, bytes: &[u8]) -> Result<(), Stop> {
+pub fn put(path: &Path, bytes: &[u8]) -> Result<(), Stop> {
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".partial");
     let partial = path.with_file_name(name);

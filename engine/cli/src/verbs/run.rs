@@ -1,10 +1,10 @@
 //! `run`: make what is missing, record it, judge the claims, write the report.
 
-use std::{env, sync::Arc, thread};
+use std::{env, sync::Arc};
 
 use isoflop_contract::{Catalog, quantity::prefixed};
 use isoflop_exec::{
-    ExecError, Force, Interrupt, Job, LaunchError, Options, Outcome, Program, Runtimes, Scope, Summary, Survey,
+    ExecError, Force, Interrupt, Job, LaunchError, Options, Outcome, Program, Runtimes, Summary, Survey,
 };
 use isoflop_ledger::{Ledger, LedgerError};
 use isoflop_plan::Plan;
@@ -18,32 +18,59 @@ use tokio::{
 use crate::{
     args::{Cache, RunArgs},
     facts, home,
+    outlook::{Outlook, to_run},
     output::{Output, Paint},
     progress::Progress,
     project,
+    saved::Saved,
+    selection,
     settings::Settings,
     soft,
     stop::{Stop, infrastructure},
-    verbs, workers,
+    verbs::{self, plan::processors},
+    workers,
 };
 
 /// Carries out the plan.
 pub async fn run(args: &RunArgs, catalog: &Catalog, settings: &Settings, out: &mut Output) -> Result<(), Stop> {
+    let saved = args.plan.as_deref().map(|file| Saved::read(file).map(|saved| (saved, file))).transpose()?;
+    let mut args = args.clone();
+    if let Some((saved, _)) = &saved {
+        args.study = saved.study();
+    } else {
+        (args.study, args.tasks) = project::aim(&args.study, &args.tasks);
+    }
+    let args = &args;
     let plan = Arc::new(project::plan(&args.study, catalog)?);
+    let wanted = match &saved {
+        Some((saved, _)) => saved.selection().clone(),
+        None => args.narrow.selection(&args.tasks),
+    };
     let force = match args.cache {
         Cache::ReadWrite => Force::Nothing,
         Cache::Write => Force::Everything,
     };
-    let scope = Scope { force, targets: None };
-    if args.frozen || args.dry_run {
-        let ledger = home::ledger_if_any(settings).await?;
-        let survey = home::survey_within(&plan, settings, ledger.as_ref(), &scope).await?;
-        return rehearse(args, &plan, &survey, ledger.as_ref(), out).await;
+    let rehearsal = args.frozen || args.dry_run;
+    let ledger = if rehearsal { home::ledger_if_any(settings).await? } else { Some(home::ledger(settings).await?) };
+    let survey = match &saved {
+        Some((saved, file)) => {
+            let targets = saved.targets(&plan, file)?;
+            let survey = selection::survey_of(&plan, targets, &wanted, settings, ledger.as_ref()).await?;
+            saved.check(&plan, &survey, file)?;
+            survey
+        }
+        None => selection::survey(&plan, &wanted, force, settings, ledger.as_ref()).await?,
+    };
+    if (0..plan.tasks().len()).all(|index| !survey.is_target(index)) {
+        eprintln!("{}", selection::nothing(&wanted));
     }
-    let ledger = home::ledger(settings).await?;
-    let survey = home::survey_within(&plan, settings, Some(&ledger), &scope).await?;
-    let summary = execute(args, &plan, survey, &ledger, settings).await?;
-    finish(args, &plan, &ledger, &summary, settings, out).await
+    match ledger {
+        Some(ledger) if !rehearsal => {
+            let summary = execute(args, &plan, survey, &ledger, settings).await?;
+            finish(args, &plan, &ledger, &summary, settings, out).await
+        }
+        ledger => rehearse(args, &plan, &survey, ledger.as_ref(), catalog, out).await,
+    }
 }
 
 /// `--frozen` and `--dry-run`: the plan as it stands, and an exit code.
@@ -52,11 +79,13 @@ async fn rehearse(
     plan: &Plan,
     survey: &Survey,
     ledger: Option<&Ledger>,
+    catalog: &Catalog,
     out: &mut Output,
 ) -> Result<(), Stop> {
     let needed = survey.to_run().next().is_some();
     if out.json || args.dry_run || needed {
-        verbs::plan::print(plan, survey, ledger, out).await?;
+        let jobs = args.jobs.unwrap_or_else(processors).max(1);
+        Outlook::read(plan, survey, ledger, catalog, jobs).await?.print(false, out)?;
     } else {
         out.line(&format!("{}: everything is kept", plan.study.name))?;
     }
@@ -71,18 +100,18 @@ async fn execute(
     settings: &Settings,
 ) -> Result<Summary, Stop> {
     let mut progress = Progress::new(args.progress, settings, plan, &survey);
-    let (kept, to_run) = (survey.kept(), survey.to_run().count());
+    let (kept, runs) = (survey.kept(), survey.to_run().count());
     let jobs = args.jobs.unwrap_or_else(processors).max(1);
     if args.progress != crate::args::Progress::None {
-        let work = if to_run == 0 {
+        let work = if runs == 0 {
             "nothing to do".to_owned()
         } else {
-            format!("{to_run} to run, {}FLOP, {jobs} at a time", prefixed(verbs::plan::to_run(plan, &survey)))
+            format!("{runs} to run, {}FLOP, {jobs} at a time", prefixed(to_run(plan, &survey)))
         };
         eprintln!(
             "{}: {} tasks, {kept} kept, {work}",
             Paint::Bold.on(&plan.study.name, settings.color_err),
-            plan.tasks().len()
+            (0..plan.tasks().len()).filter(|index| survey.is_concerned(*index)).count()
         );
     }
     let (interrupt, interrupted) = watch::channel(Interrupt::No);
@@ -92,7 +121,7 @@ async fn execute(
         .map_err(|error| Stop::Internal(anyhow::Error::new(error).context("this program cannot find itself")))?;
     let torch = torch(settings);
     let mut soft = soft::gather(&args.study.study, &args.study.set);
-    if to_run > 0 {
+    if runs > 0 {
         soft["workers"] = json!({"isoflop": soft::program(&engine), "isoflop-torch": torch.as_ref().ok().and_then(|t| soft::program(&t.path))});
     }
     let job = Job {
@@ -141,10 +170,6 @@ async fn listen(interrupt: watch::Sender<Interrupt>) {
     }
 }
 
-fn processors() -> u32 {
-    thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
-}
-
 fn torch(settings: &Settings) -> Result<Program, LaunchError> {
     workers::torch(settings).map(|path| Program::new(path, Vec::<String>::new())).ok_or_else(|| LaunchError::NoWorker {
         runtime: isoflop_contract::Runtime::Torch,
@@ -176,7 +201,7 @@ async fn finish(
         out.data(&data)?;
     } else {
         print(args, summary, out)?;
-        if complete && !judged.is_empty() {
+        if complete && !judged.is_empty() && !summary.tasks.is_empty() {
             out.line("claims")?;
             verbs::claims::lines(&judged, out.color).iter().try_for_each(|line| out.line(line))?;
         }
@@ -194,7 +219,8 @@ async fn finish(
 fn print(args: &RunArgs, summary: &Summary, out: &mut Output) -> Result<(), Stop> {
     let totals = &summary.totals;
     let counts = [
-        (totals.kept, "kept", Paint::Good),
+        (totals.kept - totals.adopted, "kept", Paint::Good),
+        (totals.adopted, "adopted", Paint::Good),
         (totals.made, "made", Paint::Good),
         (totals.diverged, "diverged", Paint::Notice),
         (totals.failed, "failed", Paint::Bad),
@@ -211,7 +237,8 @@ fn print(args: &RunArgs, summary: &Summary, out: &mut Output) -> Result<(), Stop
     } else {
         isoflop_contract::quantity::Seconds(summary.seconds.round() as u64).to_string()
     };
-    out.line(&format!("{}: {verb} {seconds}: {}", out.paint(Paint::Bold, &summary.study), counts.join(", ")))?;
+    let counts = if counts.is_empty() { "nothing was to be done".to_owned() } else { counts.join(", ") };
+    out.line(&format!("{}: {verb} {seconds}: {counts}", out.paint(Paint::Bold, &summary.study)))?;
     for task in summary.tasks.iter().filter(|task| task.outcome == Outcome::Failed) {
         out.line(&format!(
             "  {} {}: {}",
@@ -222,6 +249,10 @@ fn print(args: &RunArgs, summary: &Summary, out: &mut Output) -> Result<(), Stop
         if let Some(log) = &task.log {
             out.line(&format!("         its output: {}", log.display()))?;
         }
+    }
+    if totals.adopted > 0 {
+        let what = "adopted: inputs came out with the bytes of an earlier run, so its results stand";
+        out.line(&out.paint(Paint::Dim, &format!("  {what}")))?;
     }
     let mut slowest: Vec<_> = summary.tasks.iter().filter_map(|task| Some((task.seconds?, &task.name))).collect();
     slowest.sort_by(|a, b| b.0.total_cmp(&a.0));

@@ -74,6 +74,13 @@ async fn gather(ledger: &Ledger, task: String, key: Key, study: String) -> Resul
         })
         .collect();
 
+    // What it read of the study: each file by the digest under which the store has its bytes.
+    let mut study_files = BTreeMap::new();
+    for (name, digest) in recipe.iter().flat_map(|recipe| &recipe.files) {
+        let manifest = ledger.artifact(*digest).await.map_err(infrastructure)?;
+        study_files.insert(name, json!({"digest": digest, "files": manifest.map(|manifest| manifest.files)}));
+    }
+
     let maker: Option<&AttemptView> =
         past.as_ref().and_then(|past| past.attempt).and_then(|id| attempts.iter().find(|attempt| attempt.id == id));
     let mut metrics = BTreeMap::new();
@@ -99,6 +106,7 @@ async fn gather(ledger: &Ledger, task: String, key: Key, study: String) -> Resul
         "files": manifest.map(|manifest| &manifest.files),
         "scalars": manifest.map(|manifest| &manifest.scalars),
         "inputs": inputs,
+        "study_files": study_files,
         "environment": {
             "hard": recipe.as_ref().map(|recipe| &recipe.environment),
             "soft": maker.map(|attempt| &attempt.soft),
@@ -164,13 +172,10 @@ fn print(shown: &Value, out: &mut Output) -> Result<(), Stop> {
             }
         }
     }
-    if let Some(files) = shown["files"].as_object() {
-        head(out, "files")?;
-        for (name, file) in files {
-            let size = isoflop_contract::quantity::Bytes(file["size"].as_u64().unwrap_or(0)).to_string();
-            out.line(&format!("  {name:<24}{size:<12}{}", short(&text(&file["digest"]))))?;
-        }
+    for (name, set) in shown["study_files"].as_object().into_iter().flatten() {
+        print_files(&format!("files of the study: {name}"), &set["files"], out)?;
     }
+    print_files("files", &shown["files"], out)?;
     if let Some(attempts) = shown["attempts"].as_array() {
         head(out, "attempts")?;
         for attempt in attempts {
@@ -187,6 +192,17 @@ fn print(shown: &Value, out: &mut Output) -> Result<(), Stop> {
             let last = points.last().map_or(Value::Null, |point| point[1].clone());
             out.line(&format!("  {name:<24}{} points, last {last}", points.len()))?;
         }
+    }
+    Ok(())
+}
+
+fn print_files(title: &str, files: &Value, out: &mut Output) -> Result<(), Stop> {
+    let Some(files) = files.as_object() else { return Ok(()) };
+    let title = out.paint(Paint::Bold, title);
+    out.line(&title)?;
+    for (name, file) in files {
+        let size = isoflop_contract::quantity::Bytes(file["size"].as_u64().unwrap_or(0)).to_string();
+        out.line(&format!("  {name:<24}{size:<12}{}", short(file["digest"].as_str().unwrap_or_default())))?;
     }
     Ok(())
 }

@@ -1,24 +1,113 @@
-//! `why`: why one task would run, or why it is kept. Runs nothing.
+//! `why`: why tasks would run, or why they are kept. Runs nothing.
+
+use std::path::{Path, PathBuf};
 
 use isoflop_contract::Catalog;
-use isoflop_exec::State;
-use serde_json::json;
+use isoflop_exec::{Force, State};
+use isoflop_ledger::{Ledger, PastOutcome};
+use serde_json::{Value, json};
 
 use crate::{
     args::{SetArgs, WhyArgs},
     home,
-    output::{Output, Paint},
-    project, reasons,
+    outlook::word,
+    output::Output,
+    project,
+    reasons::{self, short},
+    selection,
     settings::Settings,
     stop::{Stop, infrastructure},
+    telling::{Told, print},
+    verbs::why_run,
 };
 
-/// Plans and surveys the study, and explains each task that the argument selects.
+/// Plans and surveys the study, and explains each task that the arguments select.
 pub async fn why(args: &WhyArgs, catalog: &Catalog, settings: &Settings, out: &mut Output) -> Result<(), Stop> {
     let ledger = home::ledger_if_any(settings).await?;
-    let (study, set) = match (&args.study, &ledger) {
-        (Some(study), _) => (study.clone(), args.set.clone()),
-        (None, Some(ledger)) if !std::path::Path::new("study.yaml").exists() => {
+    if let Some(run) = &args.run {
+        return why_run::why(run, &args.tasks, args.all, settings, ledger.as_ref(), out).await;
+    }
+    let (study, set, tasks) = study(args, ledger.as_ref()).await?;
+    let plan = project::plan_at(&study, &set, catalog)?;
+    let wanted = args.narrow.selection(tasks);
+    let chosen = selection::tasks(&plan, &wanted, settings, ledger.as_ref()).await?;
+    // The whole plan is surveyed: why a task would run does not depend on what else is looked at.
+    let survey =
+        selection::survey(&plan, &isoflop_plan::Selection::default(), Force::Nothing, settings, ledger.as_ref())
+            .await?;
+    let mut reasons = reasons::of_some(&plan, &survey, &chosen, ledger.as_ref()).await?;
+    if let Some(ledger) = &ledger {
+        let kept: Vec<usize> =
+            chosen.iter().copied().filter(|index| matches!(survey.state(*index), State::Kept(_))).collect();
+        reasons.extend(reasons::adopted(&plan, &kept, ledger).await?);
+    }
+    let told: Vec<Told> = chosen
+        .iter()
+        .map(|index| {
+            let task = &plan.tasks()[*index];
+            let state = survey.state(*index);
+            let (verdict, plural) = verdict(state, &task.key.short());
+            Told {
+                name: task.name.clone(),
+                group: task.group.clone(),
+                key: task.key,
+                state: word(state),
+                verdict,
+                plural,
+                reasons: reasons.remove(index).unwrap_or_default(),
+                more: more(state),
+            }
+        })
+        .collect();
+    if out.json {
+        let tasks: Vec<Value> = told.iter().map(|told| told.to_json("state")).collect();
+        return out.data(&json!({"version": 1, "study": plan.study.name, "tasks": tasks}));
+    }
+    if told.is_empty() {
+        return out.line(&format!("no task {}", wanted.in_words()));
+    }
+    print(&told, args.all, out)
+}
+
+/// What holds of one task, and of several of its sort.
+fn verdict(state: &State, key: &str) -> (String, &'static str) {
+    match state {
+        State::Kept(past) => {
+            let how = match &past.outcome {
+                PastOutcome::Made { .. } => format!("run {} recorded its result under key {key}", short(past.run)),
+                PastOutcome::Diverged { reason } => {
+                    format!("in run {} it diverged, which is a result ({reason})", short(past.run))
+                }
+            };
+            (format!("is kept: {how} at {:.0}", past.at), "are kept")
+        }
+        State::Run(_) => (format!("would run (key {key})"), "would run"),
+        State::Blocked(_) => ("cannot run".to_owned(), "cannot run"),
+        State::Unneeded => ("need not run".to_owned(), "need not run"),
+    }
+}
+
+/// What programs are told of a state besides.
+fn more(state: &State) -> Value {
+    match state {
+        State::Kept(past) => json!({"run": past.run, "at": past.at.to_string()}),
+        _ => json!({}),
+    }
+}
+
+/// The study that is meant, how it is set, and the tasks: the study here, or else that of the latest run, set as it was then. A first name
+/// that is a place where a study is, is the study.
+async fn study<'a>(args: &'a WhyArgs, ledger: Option<&Ledger>) -> Result<(PathBuf, SetArgs, &'a [String]), Stop> {
+    if let Some(study) = &args.study {
+        return Ok((study.clone(), args.set.clone(), &args.tasks));
+    }
+    if let [first, rest @ ..] = args.tasks.as_slice()
+        && is_study(first)
+    {
+        return Ok((first.into(), args.set.clone(), rest));
+    }
+    match ledger {
+        Some(ledger) if !Path::new("study.yaml").exists() => {
             let Some(run) = ledger.runs(1).await.map_err(infrastructure)?.into_iter().next() else {
                 return Err(Stop::Usage("nothing was run yet; name a study with --study".to_owned()));
             };
@@ -27,49 +116,20 @@ pub async fn why(args: &WhyArgs, catalog: &Catalog, settings: &Settings, out: &m
             } else {
                 args.set.clone()
             };
-            (run.file.into(), set)
+            Ok((run.file.into(), set, &args.tasks))
         }
-        _ => (".".into(), args.set.clone()),
-    };
-    let plan = project::plan_at(&study, &set, catalog)?;
-    let survey = home::survey(&plan, settings, ledger.as_ref()).await?;
-    let selected = isoflop_plan::select(&plan, &args.task).map_err(|error| Stop::Usage(error.to_string()))?;
-    let mut tasks = Vec::new();
-    for index in selected {
-        let task = &plan.tasks()[index];
-        let reasons = reasons::of(&plan, &survey, index, ledger.as_ref()).await?;
-        let state = match survey.state(index) {
-            State::Kept(_) => "kept",
-            State::Run(_) => "run",
-            State::Blocked(_) => "blocked",
-            State::Unneeded => "unneeded",
-        };
-        if out.json {
-            tasks.push(json!({"name": task.name, "key": task.key, "state": state, "why": reasons}));
-            continue;
-        }
-        let verdict = match survey.state(index) {
-            State::Kept(past) => {
-                format!(
-                    "is kept: run {} recorded its result under key {} at {:.0}",
-                    past.run,
-                    task.key.short(),
-                    past.at
-                )
-            }
-            State::Run(_) => format!("would run (key {})", task.key.short()),
-            State::Blocked(_) => "cannot run".to_owned(),
-            State::Unneeded => "need not run".to_owned(),
-        };
-        out.line(&format!("{} {verdict}", out.paint(Paint::Bold, &task.name)))?;
-        for reason in reasons {
-            out.line(&format!("  {reason}"))?;
-        }
+        _ => Ok((".".into(), args.set.clone(), &args.tasks)),
     }
-    if out.json { out.data(&json!({"version": 1, "study": plan.study.name, "tasks": tasks})) } else { Ok(()) }
+}
+
+/// Whether an argument names a study, which no task's name does.
+fn is_study(argument: &str) -> bool {
+    let path = Path::new(argument);
+    let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+    (is_yaml && path.is_file()) || path.join("study.yaml").is_file()
 }
 
 /// As recorded with a run, so that `why` after a run with flags explains that run.
-pub fn recorded(set: &SetArgs) -> serde_json::Value {
+pub fn recorded(set: &SetArgs) -> Value {
     serde_json::to_value(set).expect("names and values are plain text")
 }

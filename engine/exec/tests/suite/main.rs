@@ -1,6 +1,7 @@
 //! Whole runs: real plans, a real store, a real private Postgres and real worker processes. The workers are this very binary, executed again
 //! as `suite worker` (an honest one) or `suite liar HOW`.
 
+mod edits;
 mod liar;
 mod runs;
 mod toy;

@@ -7,7 +7,10 @@ use std::{
 
 use isoflop_exec::{Force, Interrupt, Moment, Outcome, State};
 
-use crate::world::{Server, Told, World};
+use crate::{
+    edits::a_thousand_edits_run_what_they_planned,
+    world::{Server, Told, World},
+};
 
 type Test = fn(&Server);
 
@@ -31,6 +34,8 @@ tests!(
     a_corrupt_blob_is_made_again,
     bytes_that_stay_bad_are_given_up,
     missing_bytes_matter_only_if_somebody_needs_them,
+    what_is_asked_for_and_what_it_needs_runs_and_nothing_else,
+    bytes_that_are_asked_for_are_made_again_if_they_are_gone,
     forced_tasks_run_again_and_witness_equal_bits,
     workers_see_only_what_they_should,
     what_a_worker_started_dies_with_it,
@@ -38,6 +43,7 @@ tests!(
     a_program_that_cannot_be_started_is_named,
     a_ledger_that_dies_is_revived_and_one_that_is_gone_ends_the_run,
     many_trivial_tasks_are_quick,
+    a_thousand_edits_run_what_they_planned,
 );
 
 const DIAMOND: &str = r#"
@@ -94,6 +100,7 @@ fn bytes_already_seen_are_adopted(server: &Server) {
     assert_eq!((told.summary().totals.made, told.summary().totals.kept), (1, 7));
     let adopted: Vec<&str> = told.summary().tasks.iter().filter(|t| t.adopted).map(|t| t.name.as_str()).collect();
     assert_eq!(adopted, ["b", "c"]);
+    assert_eq!(told.summary().totals.adopted, 2);
     let again = world.run(&changed);
     assert!(again.survey.states().iter().all(|state| matches!(state, State::Kept(_))));
 }
@@ -401,6 +408,41 @@ fn missing_bytes_matter_only_if_somebody_needs_them(server: &Server) {
     assert_eq!(whys[0].to_string(), "made before, and what `c` needs of it is missing from the store");
 }
 
+fn what_is_asked_for_and_what_it_needs_runs_and_nothing_else(server: &Server) {
+    let world = World::new(server);
+    let plan = world.plan(DIAMOND);
+    let at = |name: &str| plan.index_of(name).unwrap();
+    let mut some = world.go();
+    some.scope.targets = Some([at("c"), at("m[n=2]")].into());
+    let told = some.run(&plan);
+    assert_eq!(told.outcomes(), ["a made", "c made", "m[n=2] made"]);
+    let mut again = world.go();
+    again.scope.targets = Some([at("c"), at("b")].into());
+    let told = again.run(&plan);
+    assert_eq!(told.outcomes(), ["b made", "c kept"], "what is kept and was not asked for is not told");
+    assert_eq!(
+        (told.survey.kept(), told.survey.is_target(at("a")), told.survey.is_concerned(at("a"))),
+        (1, false, false)
+    );
+}
+
+fn bytes_that_are_asked_for_are_made_again_if_they_are_gone(server: &Server) {
+    let world = World::new(server);
+    world.run(CHAIN).summary();
+    fs::remove_dir_all(world.path().join(".isoflop/store")).unwrap();
+    let plan = world.plan(CHAIN);
+    let mut missing = world.go();
+    missing.scope.targets = Some([1].into());
+    missing.scope.bytes = true;
+    let told = missing.run(&plan);
+    assert_eq!(told.outcomes(), ["a made", "b made"]);
+    let State::Run(whys) = told.survey.state(1) else { panic!("b runs") };
+    assert_eq!(whys[0].to_string(), "made before, and its artifact is missing from the store");
+    let mut there = world.go();
+    there.scope.bytes = true;
+    assert_eq!(there.run(&plan).outcomes(), ["a kept", "b kept"]);
+}
+
 fn forced_tasks_run_again_and_witness_equal_bits(server: &Server) {
     let world = World::new(server);
     let first = world.run(CHAIN);
@@ -416,9 +458,9 @@ fn forced_tasks_run_again_and_witness_equal_bits(server: &Server) {
     verify.scope.targets = Some([1].into());
     verify.options.witness = true;
     let told = verify.run(&plan);
-    assert_eq!(told.outcomes(), ["a kept", "b made"]);
+    assert_eq!(told.outcomes(), ["b made"], "nobody asked for `a`");
     assert_eq!(world.executed(), ["b"]);
-    assert_eq!(told.summary().tasks[1].digest, first.summary().tasks[1].digest);
+    assert_eq!(told.summary().tasks[0].digest, first.summary().tasks[1].digest);
 }
 
 fn workers_see_only_what_they_should(server: &Server) {

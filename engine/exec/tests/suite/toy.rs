@@ -5,6 +5,7 @@ use std::{fs, path::Path, process::ExitCode, thread, time::Duration};
 
 use isoflop_contract::{Artifact, Catalog, Entry, Kind, Runtime, port::NoNeeds, ports};
 use isoflop_worker::{Body, Context, Diverged, Halt, Interrupted, Made, NotFinite, serve};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug)]
@@ -14,7 +15,7 @@ impl Artifact for Text {
 }
 
 /// Makes a text, or misbehaves.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Say {
     text: String,
@@ -46,7 +47,7 @@ ports! {
 }
 
 /// Joins texts in the order of their labels.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Join {
     marks: String,
@@ -72,7 +73,7 @@ ports! {
 }
 
 /// Makes a text loud. Its bytes do not depend on `unused`.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Shout {
     marks: String,

@@ -13,7 +13,7 @@ use isoflop_exec::{
     ExecError, Interrupt, Job, Moment, Options, Program, Runtimes, Scope, Summary, Survey, run, survey,
 };
 use isoflop_ledger::{Ledger, Past, Place, server::PrivateServer};
-use isoflop_plan::{Plan, Sources, plan};
+use isoflop_plan::{Memory, Plan, plan};
 use isoflop_store::Store;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
@@ -36,6 +36,11 @@ impl Server {
 }
 
 impl Server {
+    /// Where its folder is.
+    pub fn postgres(&self) -> PathBuf {
+        self.folder.path().join("postgres")
+    }
+
     /// Stops the server; whoever needs it starts it again.
     pub fn kill(&self) {
         self.server.stop().expect("the server stops");
@@ -121,7 +126,8 @@ impl World {
 fn plan_of(folder: &Path, tasks: &str) -> Arc<Plan> {
     let tasks = tasks.replace("MARKS", &folder.join("marks").display().to_string());
     let text = format!("study: toy\nseed: 1\ntasks:\n{tasks}");
-    let planned = plan(&Sources::single("study.yaml", text), &toy::catalog(), &isoflop_plan::Options::default());
+    let planned =
+        plan(&Memory::single("study.yaml", text), "study.yaml", &toy::catalog(), &isoflop_plan::Options::default());
     Arc::new(planned.unwrap_or_else(|findings| panic!("{findings:?}")))
 }
 
@@ -191,9 +197,26 @@ impl Go {
         runtime.block_on(async { self.run_here(plan, watch).await })
     }
 
-    pub async fn run_here(self, plan: &Arc<Plan>, mut watch: impl FnMut(&Moment, &watch::Sender<Interrupt>)) -> Told {
+    pub async fn run_here(self, plan: &Arc<Plan>, watch: impl FnMut(&Moment, &watch::Sender<Interrupt>)) -> Told {
         let ledger = Ledger::open(Place::private(&self.postgres)).await.expect("a ledger");
         let store = Arc::new(Store::open(&self.options.folder.join("store")).expect("a store"));
+        let told = self.run_in(plan, &ledger, &store, watch).await;
+        ledger.close().await;
+        told
+    }
+
+    /// Runs on a ledger and a store that are open already.
+    pub async fn run_with(self, plan: &Arc<Plan>, ledger: &Ledger, store: &Arc<Store>) -> Told {
+        self.run_in(plan, ledger, store, |_, _| {}).await
+    }
+
+    async fn run_in(
+        self,
+        plan: &Arc<Plan>,
+        ledger: &Ledger,
+        store: &Arc<Store>,
+        mut watch: impl FnMut(&Moment, &watch::Sender<Interrupt>),
+    ) -> Told {
         let keys: Vec<Key> = plan.tasks().iter().map(|task| task.key).collect();
         let past: BTreeMap<Key, Past> = ledger.past(&keys).await.expect("the past");
         let survey = survey(plan, &past, &|manifest| store.holds(manifest), &self.scope);
@@ -201,7 +224,7 @@ impl Go {
         let job = Job {
             plan: Arc::clone(plan),
             survey: survey.clone(),
-            store,
+            store: Arc::clone(store),
             ledger: ledger.clone(),
             runtimes: self.runtimes,
             options: self.options,
@@ -215,7 +238,6 @@ impl Go {
             }
         };
         let (result, ()) = tokio::join!(run(job, sender), listen);
-        ledger.close().await;
         Told { result, survey, moments }
     }
 }

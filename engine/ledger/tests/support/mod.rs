@@ -72,6 +72,7 @@ pub fn recipe(what: &str, needs: &[(&str, Key)]) -> Recipe {
         seed: None,
         environment: Environment::Native,
         needs: needs.iter().map(|(port, key)| ((*port).to_owned(), Need::One(*key))).collect(),
+        files: BTreeMap::new(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A small catalog: a study's four steps, with as few fields as show every fault.
 
 use isoflop_contract::{Artifact, Catalog, Complaint, Cost, Entry, Kind, Runtime, port::NoNeeds, ports, shape::Any};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug)]
@@ -27,7 +28,7 @@ impl Artifact for Law {
     const SHAPE: &'static str = "law";
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct MakeScenes {
     images: u64,
@@ -41,7 +42,7 @@ fn resolution() -> u32 {
     32
 }
 
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 enum Captions {
     #[default]
@@ -64,7 +65,7 @@ impl Kind for MakeScenes {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Train {
     backbone: Backbone,
@@ -75,7 +76,7 @@ struct Train {
     rate: f64,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Backbone {
     width: u64,
@@ -120,7 +121,7 @@ impl Kind for Train {
     }
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Score {
     #[serde(default = "guidance")]
@@ -152,7 +153,7 @@ impl Kind for Score {
     type Makes = Scores;
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Fit {
     x: String,
@@ -184,7 +185,13 @@ impl Kind for Fit {
     type Makes = Law;
 }
 
-/// The four kinds.
+/// All of them.
 pub fn catalog() -> Catalog {
-    Catalog::new([Entry::of::<MakeScenes>(), Entry::of::<Train>(), Entry::of::<Score>(), Entry::of::<Fit>()])
+    Catalog::new([
+        Entry::of::<MakeScenes>(),
+        Entry::of::<Train>(),
+        Entry::of::<Score>(),
+        Entry::of::<Fit>(),
+        Entry::of::<crate::script::Script>(),
+    ])
 }

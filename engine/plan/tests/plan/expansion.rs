@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use isoflop_contract::{Environment, Need, Value};
-use isoflop_plan::{Options, Plan, Sources, TaskNeed, plan, read_value, select};
+use isoflop_plan::{Memory, Options, Plan, TaskNeed, plan, read_value, select};
 use serde_json::json;
 
 use crate::catalog::catalog;
@@ -13,8 +13,7 @@ pub fn planned(text: &str) -> Plan {
 }
 
 fn planned_with(text: &str, options: &Options) -> Plan {
-    let sources = Sources::single("s.yaml", text.to_owned());
-    plan(&sources, &catalog(), options).unwrap_or_else(|findings| panic!("{findings}"))
+    plan(&Memory::single("s.yaml", text), "s.yaml", &catalog(), options).unwrap_or_else(|findings| panic!("{findings}"))
 }
 
 pub const STUDY: &str = r#"
@@ -190,7 +189,7 @@ fn selections_are_names_groups_globs_and_parts_of_cells() {
     assert_eq!(selected("trian"), Err("no task is called `trian`; did you mean `train`?".into()));
     assert_eq!(
         selected("train[variant=smal,seed=0]"),
-        Err("no task is called `train[variant=smal,seed=0]`; did you mean `train[variant=small,seed=0]`?".into())
+        Err("`train[variant=smal,seed=0]` is no cell of `train`; of `variant`, did you mean `small`?".into())
     );
     assert!(selected("train[").is_err());
 }

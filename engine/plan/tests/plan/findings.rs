@@ -5,16 +5,33 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use isoflop_plan::{Drawing, Findings, Options, Sources, plan};
+use isoflop_plan::{Drawing, Findings, Memory, Options, plan};
 
-use crate::catalog::catalog;
+use crate::{catalog::catalog, files::beside};
 
+/// What is found in a fixture: a file, or a folder with a `study.yaml` and the files that it includes.
 fn findings(path: &Path) -> Findings {
     let name = path.file_name().expect("a fixture has a name").to_string_lossy().into_owned();
-    let bytes = std::fs::read(path).expect("a fixture can be read");
-    match Sources::from_bytes(&name, bytes) {
-        Err(findings) => findings,
-        Ok(sources) => plan(&sources, &catalog(), &Options::default()).expect_err(&name),
+    let mut files = Memory::default();
+    let study = if path.is_dir() {
+        collect(path, path, &mut files);
+        "study.yaml"
+    } else {
+        files.0.insert(name.clone(), std::fs::read(path).expect("a fixture can be read"));
+        &name
+    };
+    plan(&beside(files), study, &catalog(), &Options::default()).expect_err(&name)
+}
+
+fn collect(root: &Path, folder: &Path, files: &mut Memory) {
+    for entry in std::fs::read_dir(folder).expect("a folder can be read") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            collect(root, &path, files);
+        } else {
+            let name = path.strip_prefix(root).expect("it is inside").to_string_lossy().into_owned();
+            files.0.insert(name, std::fs::read(&path).expect("a fixture can be read"));
+        }
     }
 }
 
@@ -41,9 +58,8 @@ fn fixtures() -> Vec<PathBuf> {
     paths
 }
 
-fn refused(text: &str, options: &Options) -> String {
-    let sources = Sources::single("s.yaml", text.to_owned());
-    plan(&sources, &catalog(), options).expect_err("the study is broken").to_string()
+pub fn refused(text: &str, options: &Options) -> String {
+    plan(&Memory::single("s.yaml", text), "s.yaml", &catalog(), options).expect_err("the study is broken").to_string()
 }
 
 fn with(params: &[(&str, &str)], profile: Option<&str>) -> Options {
@@ -94,19 +110,20 @@ fn ten_thousand_levels_are_refused_and_not_followed() {
 #[test]
 fn a_file_too_large_is_refused_unread() {
     let bytes = vec![b'#'; isoflop_plan::source::SIZE_LIMIT + 1];
-    let findings = Sources::from_bytes("s.yaml", bytes).expect_err("too large");
+    let findings =
+        plan(&Memory::single("s.yaml", bytes), "s.yaml", &catalog(), &Options::default()).expect_err("too large");
     assert!(findings.to_string().contains("8388609 bytes"), "{findings}");
 }
 
 #[test]
 fn findings_are_json_with_places() {
-    let sources = Sources::single("s.yaml", STUDY.replace("images: \"{{", "imagse: \"{{"));
-    let json = plan(&sources, &catalog(), &Options::default()).expect_err("broken").to_json();
+    let files = Memory::single("s.yaml", STUDY.replace("images: \"{{", "imagse: \"{{"));
+    let json = plan(&files, "s.yaml", &catalog(), &Options::default()).expect_err("broken").to_json();
     assert_eq!(
         json,
         serde_json::json!([{
             "code": "unknown-field", "message": "kind `make-scenes` has no field `imagse`", "file": "s.yaml", "line": 5,
-            "column": 40, "hint": "did you mean `images`?", "task": null
+            "column": 40, "hint": "did you mean `images`?", "task": null, "also": [], "through": []
         }])
     );
 }

@@ -10,7 +10,8 @@ use std::{
 
 use serde::Serialize;
 
-/// Parameters and multiply-accumulates of a layer or of many.
+/// Parameters and multiply-accumulates of a layer or of many. What 64 bits cannot hold stays at the largest number there is, and
+/// [`is_sane`](Self::is_sane) tells.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Count {
     /// Trainable numbers.
@@ -33,18 +34,19 @@ pub struct Block {
 impl Count {
     /// A biased `kernel × kernel` convolution onto `pixels` output pixels.
     pub fn conv(from: u64, to: u64, kernel: u64, pixels: u64) -> Self {
-        let weights = kernel * kernel * from * to;
-        Self { params: weights + to, macs: weights * pixels }
+        let weights = (kernel * kernel).saturating_mul(from).saturating_mul(to);
+        Self { params: weights.saturating_add(to), macs: weights.saturating_mul(pixels) }
     }
 
     /// A biased linear layer over `tokens` vectors.
     pub fn linear(from: u64, to: u64, tokens: u64) -> Self {
-        Self { params: from * to + to, macs: from * to * tokens }
+        Self::unbiased(from, to, tokens) + Self { params: to, macs: 0 }
     }
 
     /// A linear layer without bias over `tokens` vectors.
     pub fn unbiased(from: u64, to: u64, tokens: u64) -> Self {
-        Self { params: from * to, macs: from * to * tokens }
+        let weights = from.saturating_mul(to);
+        Self { params: weights, macs: weights.saturating_mul(tokens) }
     }
 
     /// A normalization with scale and shift.
@@ -54,12 +56,17 @@ impl Count {
 
     /// A table of `rows` learned vectors.
     pub fn table(rows: u64, width: u64) -> Self {
-        Self { params: rows * width, macs: 0 }
+        Self { params: rows.saturating_mul(width), macs: 0 }
     }
 
     /// This much, named.
     pub fn at(self, path: impl Into<String>) -> Block {
         Block { path: path.into(), params: self.params, macs: self.macs }
+    }
+
+    /// Whether it is a count, and not the largest number there is.
+    pub fn is_sane(self) -> bool {
+        self.params < u64::MAX && self.macs < u64::MAX
     }
 
     /// The sum over `blocks`.
@@ -72,7 +79,7 @@ impl Add for Count {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self { params: self.params + other.params, macs: self.macs + other.macs }
+        Self { params: self.params.saturating_add(other.params), macs: self.macs.saturating_add(other.macs) }
     }
 }
 
@@ -80,7 +87,7 @@ impl Mul<u64> for Count {
     type Output = Self;
 
     fn mul(self, times: u64) -> Self {
-        Self { params: self.params * times, macs: self.macs * times }
+        Self { params: self.params.saturating_mul(times), macs: self.macs.saturating_mul(times) }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A denoiser: a backbone and the text encoder that is trained with it.
 
 use isoflop_contract::Complaint;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
 };
 
 /// A denoising network, by family.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "family", rename_all = "kebab-case")]
 pub enum Backbone {
     /// A UNet with cross-attending transformers.
@@ -97,7 +98,8 @@ impl Denoiser {
             return Err(Complaint::new("patch", format!("must divide the resolution, which is {}", self.resolution)));
         }
         self.backbone.check(self.size(), "backbone")?;
-        self.text.check(self.backbone.text_width(), "text")
+        self.text.check(self.backbone.text_width(), "text")?;
+        Complaint::unless(self.count().is_sane(), "backbone", "has more multiply-accumulates than can be counted")
     }
 
     /// Height and width of what the backbone sees.

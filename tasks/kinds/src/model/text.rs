@@ -4,25 +4,30 @@
 //! is learned from the study's own data. Its width is the backbone's `cross_attention_dim`.
 
 use isoflop_contract::Complaint;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::count::{Block, Count};
 
 /// What decides the text encoder's layers, together with its width.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Text {
     /// Words it knows; data may use fewer.
     #[serde(default = "vocabulary")]
+    #[schemars(range(min = 1, max = 1_048_576))]
     pub vocabulary: u64,
     /// Tokens a caption has; shorter ones are padded.
     #[serde(default = "tokens")]
+    #[schemars(range(min = 1, max = 1_048_576))]
     pub tokens: u64,
     /// Transformer layers.
     #[serde(default = "depth")]
+    #[schemars(range(max = 1000))]
     pub depth: u64,
     /// Attention heads.
     #[serde(default = "heads")]
+    #[schemars(range(min = 1, max = 1_048_576))]
     pub heads: u64,
 }
 

@@ -5,12 +5,13 @@
 //! `UNet2DConditionModel`, so that weights load by name. A level's transformer depth is 0 where it has no attention.
 
 use isoflop_contract::Complaint;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::count::{Block, Count};
 
 /// What decides a UNet's layers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, from = "Written")]
 pub struct Unet {
     /// Channels of what is denoised.
@@ -37,25 +38,44 @@ pub struct Unet {
     pub pooled_text: bool,
 }
 
-/// A UNet as people write it, with defaults that depend on other fields.
-#[derive(Deserialize)]
+/// A UNet as people write it, with defaults that depend on other fields. What editors show of each is what stands here.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Written {
+    /// Channels of what is denoised.
     #[serde(default = "rgb")]
+    #[schemars(range(min = 1, max = 65_536))]
     in_channels: u64,
+    /// Channels of what is predicted; as many as are denoised, where nothing is said.
+    #[schemars(range(min = 1, max = 65_536))]
     out_channels: Option<u64>,
+    /// Width of each level, from full resolution down. The first is C of the paper; the time embedding is 4C wide.
+    #[schemars(length(min = 1, max = 8), inner(range(min = 1, max = 65_536)))]
     channels: Vec<u64>,
+    /// Residual blocks a level on the way down; one more on the way up.
     #[serde(default = "two")]
+    #[schemars(range(min = 1, max = 65_536))]
     layers_per_block: u64,
+    /// Transformer blocks behind each residual block of a level; 0 is no attention.
+    #[schemars(length(min = 1, max = 8), inner(range(max = 1000)))]
     transformer_depth: Vec<u64>,
+    /// Transformer blocks in the middle; as many as the last level has, where nothing is said.
     middle_depth: Option<u64>,
+    /// Width of one attention head, so that the number of heads grows with the level's width.
     #[serde(default = "sixty_four")]
+    #[schemars(range(min = 1, max = 65_536))]
     head_dim: u64,
+    /// Width of the text tokens that cross-attention reads.
+    #[schemars(range(min = 1, max = 65_536))]
     cross_attention_dim: u64,
+    /// Groups of each group normalization.
     #[serde(default = "thirty_two")]
+    #[schemars(range(min = 1, max = 65_536))]
     norm_groups: u64,
+    /// Whether transformers are entered and left by linear layers rather than 1×1 convolutions: the same counts, another weight shape.
     #[serde(default = "yes")]
     linear_projection: bool,
+    /// Whether the mean of the text tokens is added to the time embedding too, as SDXL does with its pooled text.
     #[serde(default)]
     pooled_text: bool,
 }

@@ -2,23 +2,28 @@
 //! it.
 
 use isoflop_contract::Complaint;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What decides the network's layers, besides the data's vocabulary.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Vqa {
     /// Channels of the first convolutions.
     #[serde(default = "channels")]
+    #[schemars(range(min = 1, max = 4096), extend("multipleOf" = 8))]
     pub channels: u64,
     /// Width of cells and questions.
     #[serde(default = "width")]
+    #[schemars(range(min = 1, max = 4096), extend("multipleOf" = 8))]
     pub width: u64,
     /// Residual convolutions behind the first two.
     #[serde(default = "depth")]
+    #[schemars(range(min = 1, max = 4096))]
     pub depth: u64,
     /// Places a question looks at.
     #[serde(default = "heads")]
+    #[schemars(range(min = 1, max = 4096))]
     pub heads: u64,
 }
 

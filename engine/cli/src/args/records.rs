@@ -1,0 +1,117 @@
+//! Arguments of the verbs that read what was recorded, and look after it.
+
+use clap::{Args, ValueEnum};
+use isoflop_contract::quantity::Seconds;
+
+/// Arguments of `runs`.
+#[derive(Debug, Args)]
+pub struct RunsArgs {
+    /// Only the study of this name
+    #[arg(short, long, value_name = "NAME")]
+    pub study: Option<String>,
+    /// How many, newest first
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+    pub number: u32,
+}
+
+/// Which way `trace` walks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Way {
+    /// To everything it rests on
+    Up,
+    /// To everything that rests on it
+    Down,
+}
+
+/// Arguments of `trace`.
+#[derive(Debug, Args)]
+pub struct TraceArgs {
+    /// Which way
+    pub way: Way,
+    /// A task's name, or the first digits of its key or of its artifact's digest
+    pub name: String,
+    /// Only the study of this name
+    #[arg(short, long, value_name = "NAME")]
+    pub study: Option<String>,
+    /// How many needs far [default: all the way]
+    #[arg(long, value_name = "N")]
+    pub depth: Option<u32>,
+    /// Show every cell of a wide gather
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// Arguments of `diff`.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// A run: the first digits of its id, `latest`, or `latest~1` for the one before
+    #[arg(value_name = "RUN")]
+    pub old: String,
+    /// The run to compare it with
+    #[arg(value_name = "RUN")]
+    pub new: String,
+    /// Count `latest` among the runs of this study only
+    #[arg(short, long, value_name = "NAME")]
+    pub study: Option<String>,
+    /// Exit with 1 if they differ
+    #[arg(long)]
+    pub exit_code: bool,
+}
+
+/// Arguments of `audit`.
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// The run: the first digits of its id, `latest`, or `latest~1`
+    #[arg(value_name = "RUN", default_value = "latest", conflicts_with = "all")]
+    pub run: String,
+    /// Audit every run, recipe, artifact and blob
+    #[arg(long)]
+    pub all: bool,
+    /// Leave the bytes of the store unread
+    #[arg(long)]
+    pub no_bytes: bool,
+}
+
+/// Arguments of `pin`.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags, as typed; clap keeps those apart that exclude each other")]
+pub struct PinArgs {
+    /// A run (first digits of its id, `latest`, `latest~1`), a task's name, or the first digits of a key or an artifact
+    #[arg(required_unless_present = "list")]
+    pub names: Vec<String>,
+    /// Only the study of this name
+    #[arg(short, long, value_name = "NAME")]
+    pub study: Option<String>,
+    /// Keep everything that a task rests on, too
+    #[arg(long, conflicts_with_all = ["list", "remove"])]
+    pub lineage: bool,
+    /// Why, for whoever reads the list
+    #[arg(long, value_name = "TEXT", default_value = "", conflicts_with_all = ["list", "remove"])]
+    pub note: String,
+    /// List the pins
+    #[arg(long, conflicts_with = "names")]
+    pub list: bool,
+    /// Take pins out
+    #[arg(long, conflicts_with = "list")]
+    pub remove: bool,
+    /// Show what would be done, and do nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+}
+
+/// Arguments of `gc`.
+#[derive(Debug, Args)]
+pub struct GcArgs {
+    /// Show what would go and what stays, and do nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Leave alone what was written or counted on within this time
+    #[arg(long, value_name = "TIME", default_value = "7d")]
+    pub grace: Seconds,
+    /// How many of the latest runs of each study to keep whole
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub keep_runs: u32,
+    /// Take out artifacts that this ledger does not know, too
+    #[arg(long)]
+    pub unknown: bool,
+}

@@ -1,0 +1,96 @@
+//! Selections of a plan, carried out: names resolved, the past asked where it decides, the plan surveyed within what is left.
+
+use std::collections::BTreeSet;
+
+use isoflop_contract::Key;
+use isoflop_exec::{Force, Scope, Survey};
+use isoflop_ledger::{Before, Ledger};
+use isoflop_plan::{Plan, SelectError, Selection};
+
+use crate::{
+    home,
+    settings::Settings,
+    stop::{Stop, infrastructure},
+};
+
+/// A plan compared with what the ledger knows and the store holds, within a selection. Reads only.
+pub async fn survey(
+    plan: &Plan,
+    selection: &Selection,
+    force: Force,
+    settings: &Settings,
+    ledger: Option<&Ledger>,
+) -> Result<Survey, Stop> {
+    let chosen = if selection.is_everything() { None } else { Some(named(plan, selection)?) };
+    let past = home::past(plan, ledger).await?;
+    let holds = home::holds(settings)?;
+    let targets = match chosen {
+        None => None,
+        Some(chosen) => {
+            let failed = if selection.failed { failed(plan, &chosen, ledger).await? } else { BTreeSet::new() };
+            let is_missing = |task: usize| match past.get(&plan.tasks()[task].key) {
+                Some(past) => past.manifest().is_some_and(|manifest| !holds(manifest)),
+                None => true,
+            };
+            Some(selection.narrow(chosen, |task| failed.contains(&task), is_missing))
+        }
+    };
+    // With a selection, "again" means what was selected, and not all that it rests on.
+    let force = match force {
+        Force::Everything if targets.is_some() => Force::Targets,
+        force => force,
+    };
+    let scope = Scope { force, targets, bytes: selection.missing };
+    Ok(isoflop_exec::survey(plan, &past, &holds, &scope))
+}
+
+/// The same where it is known already which tasks the selection means.
+pub async fn survey_of(
+    plan: &Plan,
+    targets: BTreeSet<usize>,
+    selection: &Selection,
+    settings: &Settings,
+    ledger: Option<&Ledger>,
+) -> Result<Survey, Stop> {
+    let past = home::past(plan, ledger).await?;
+    let holds = home::holds(settings)?;
+    let scope = Scope { force: Force::Nothing, targets: Some(targets), bytes: selection.missing };
+    Ok(isoflop_exec::survey(plan, &past, &holds, &scope))
+}
+
+/// The tasks that a selection means, without a survey.
+pub async fn tasks(
+    plan: &Plan,
+    selection: &Selection,
+    settings: &Settings,
+    ledger: Option<&Ledger>,
+) -> Result<BTreeSet<usize>, Stop> {
+    if selection.failed || selection.missing {
+        let survey = survey(plan, selection, Force::Nothing, settings, ledger).await?;
+        return Ok((0..plan.tasks().len()).filter(|index| survey.is_target(*index)).collect());
+    }
+    named(plan, selection)
+}
+
+fn named(plan: &Plan, selection: &Selection) -> Result<BTreeSet<usize>, Stop> {
+    selection.tasks(plan).map_err(|errors| refused(&errors))
+}
+
+/// Everything that is wrong with a selection, as one message.
+pub fn refused(errors: &[SelectError]) -> Stop {
+    Stop::Usage(errors.iter().map(SelectError::to_string).collect::<Vec<_>>().join("\n  "))
+}
+
+/// Those of `chosen` whose last attempt failed.
+async fn failed(plan: &Plan, chosen: &BTreeSet<usize>, ledger: Option<&Ledger>) -> Result<BTreeSet<usize>, Stop> {
+    let Some(ledger) = ledger else { return Ok(BTreeSet::new()) };
+    let keys: Vec<Key> = chosen.iter().map(|task| plan.tasks()[*task].key).collect();
+    let last = ledger.last_attempts(&keys, Before::Now).await.map_err(infrastructure)?;
+    let failed = |task: &usize| last.get(&plan.tasks()[*task].key).is_some_and(isoflop_ledger::LastAttempt::failed);
+    Ok(chosen.iter().copied().filter(failed).collect())
+}
+
+/// What is said where the past leaves nothing of a selection.
+pub fn nothing(selection: &Selection) -> String {
+    format!("nothing to do: no task {}", selection.in_words())
+}

@@ -1,0 +1,107 @@
+//! The body of `command`.
+
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
+
+use isoflop_contract::{Failure, FailureClass, port::Open};
+use isoflop_kinds::command::Command;
+use isoflop_worker::{Context, Diverged, Failing, Halt, Interrupted, Made};
+
+use crate::command::{
+    folder::Folder,
+    metrics::{Metrics, MetricsError, Point},
+    outputs,
+    process::{Program, Start, ending},
+    words::Words,
+};
+
+/// How often to look whether the program has ended, once it has run for a while.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How often to read its metrics.
+const BEAT: Duration = Duration::from_millis(200);
+
+/// How long a program has to end by itself when it was asked to.
+const GRACE: Duration = Duration::from_secs(3);
+
+#[expect(clippy::needless_pass_by_value, reason = "every body has this signature")]
+pub fn run(spec: Command, Open(needs): Open, context: &mut Context) -> Result<Made, Halt> {
+    let seed = if spec.uses().contains(&isoflop_kinds::command::Use::Seed) { Some(context.seed()?) } else { None };
+    let words = Words::of(&spec, seed)?;
+    let folder = Folder::create(context.scratch().join("work"), &spec, &needs, context.all_files())?;
+    let tmp = context.scratch().join("tmp");
+    fs::create_dir(&tmp)?;
+    let mut metrics = spec.metrics.as_ref().map(|name| Metrics::new(folder.path(), name));
+    let start = Start { argv: &words.argv, set: &words.set, env: &spec.env, folder: folder.path(), tmp: &tmp };
+    let mut program = start.start()?;
+    let status = attend(&mut program, metrics.as_mut(), context)?;
+    if !status.success() {
+        // What it measured before it died may say why.
+        if let Some(Ok(points)) = metrics.as_mut().map(Metrics::read) {
+            record(points, context)?;
+        }
+        let message = format!("`{}` {}", words.argv[0], ending(status));
+        return Err(Failing(Failure { class: FailureClass::Crashed, message }).into());
+    }
+    let mut made = Made::new();
+    if let Some(metrics) = metrics {
+        let (points, scalars) = metrics.finish().map_err(halt)?;
+        record(points, context)?;
+        for (name, value) in scalars {
+            made = made.scalar(name, value)?;
+        }
+    }
+    for left in outputs::take(&spec, &folder.out(), &context.out(""))? {
+        eprintln!("isoflop: `out/{}` is not kept: no output names it", left.display());
+    }
+    Ok(made)
+}
+
+/// Waits for the program, and passes on what it measures meanwhile.
+fn attend(
+    program: &mut Program,
+    mut metrics: Option<&mut Metrics>,
+    context: &mut Context,
+) -> Result<std::process::ExitStatus, Halt> {
+    let mut pause = Duration::from_millis(1);
+    let mut read = Instant::now();
+    let mut asked: Option<Instant> = None;
+    loop {
+        let ended = program.ended()?;
+        if context.should_stop() {
+            // Its whole group was asked to end, and it with it.
+            let since = *asked.get_or_insert_with(Instant::now);
+            if ended.is_some() || since.elapsed() > GRACE {
+                program.kill();
+                return Err(Interrupted.into());
+            }
+        } else if let Some(status) = ended {
+            return Ok(status);
+        }
+        if read.elapsed() >= BEAT
+            && let Some(metrics) = &mut metrics
+        {
+            read = Instant::now();
+            record(metrics.read().map_err(halt)?, context)?;
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(PAUSE);
+    }
+}
+
+fn record(points: Vec<Point>, context: &Context) -> Result<(), Halt> {
+    for Point { series, step, value } in points {
+        context.metric(&series, step, value)?;
+    }
+    Ok(())
+}
+
+/// A number that is none is a result: training diverged.
+fn halt(error: MetricsError) -> Halt {
+    match error {
+        error @ MetricsError::NotFinite { .. } => Diverged(error.to_string()).into(),
+        other => other.into(),
+    }
+}
