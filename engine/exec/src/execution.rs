@@ -22,7 +22,7 @@ use isoflop_plan::Plan;
 use isoflop_store::{Store, StoreError};
 use tokio::{
     sync::{mpsc::UnboundedSender, watch},
-    task::spawn_blocking,
+    task::{JoinSet, spawn_blocking},
 };
 use uuid::Uuid;
 
@@ -54,6 +54,8 @@ pub(crate) struct Shared {
     /// The files of the study that the ledger was told of.
     pub(crate) told: Mutex<BTreeSet<Digest>>,
     pub(crate) tools: Tools,
+    /// Folders of attempts that are being removed.
+    pub(crate) removals: Mutex<JoinSet<()>>,
 }
 
 /// One task to be executed.
@@ -339,7 +341,7 @@ impl Execution {
             Notice::Failed(failure) => AttemptOutcome::Failed(failure),
             other => unreachable!("an attempt does not end with {other:?}"),
         };
-        spawn_blocking(move || drop(scratch)); // nobody waits for a folder to be removed
+        shared.removals.lock().expect("nobody panics with it").spawn_blocking(move || drop(scratch)); // no task waits for it, the run's end does
         if shared.lost.load(Ordering::Relaxed) {
             // It would wait half a minute to fail. The bytes are in the store; the next run finds out what it has.
             let failure =

@@ -75,6 +75,7 @@ pub async fn run(job: Job, moments: UnboundedSender<Moment>) -> Result<Summary, 
         lost: AtomicBool::new(false),
         told: Mutex::default(),
         tools: Tools::default(),
+        removals: Mutex::default(),
         plan: Arc::clone(&plan),
     };
     let reactor = Reactor {
@@ -175,6 +176,8 @@ impl Reactor {
 
     async fn end(self, began: Instant) -> Result<Summary, ExecError> {
         let Self { shared, record, interrupted, trouble, .. } = self;
+        let mut removals = std::mem::take(&mut *shared.removals.lock().expect("nobody panics with it"));
+        while removals.join_next().await.is_some() {}
         if let Some(trouble) = trouble {
             return Err(trouble.into());
         }

@@ -91,8 +91,12 @@ fn is_left_behind(path: &Path) -> bool {
     made.is_ok_and(|made| SystemTime::now().duration_since(made).is_ok_and(|age| age > FRESH))
 }
 
-/// Removes a folder, also one in which a body took permissions away. What cannot be removed stays for the next run to try.
+/// Removes a folder, also one in which a body took permissions away. What cannot be removed stays for the next run to try. The holder's file
+/// goes last: a removal that was cut short leaves a folder that the next sweep knows to be left behind.
 fn remove(path: &Path) {
+    for part in ["in", "files", "out", "tmp"] {
+        let _ = fs::remove_dir_all(path.join(part)); // what is in the way comes up again below
+    }
     if fs::remove_dir_all(path).is_ok() || !path.exists() {
         return;
     }
