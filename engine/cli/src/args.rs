@@ -249,7 +249,7 @@ pub struct FitArgs {
 /// Arguments of `model`.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// A preset's name, or a YAML or JSON file with a backbone's config
+    /// A preset's name, or a YAML or JSON file with a model's config
     #[arg(required_unless_present = "list")]
     pub model: Option<String>,
     /// List the presets

@@ -8,7 +8,7 @@ use std::{
 
 use clap::{Arg, Command, builder::StyledStr};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter};
-use isoflop_kinds::{catalog::catalog, fit::Form, model::PRESETS};
+use isoflop_kinds::{catalog::catalog, fit::Form, model::networks};
 
 use super::{
     study::{Place, studies, typed},
@@ -77,7 +77,7 @@ fn study(typed: &OsStr) -> Vec<CompletionCandidate> {
 
 /// Presets, then any path.
 fn model(typed: &OsStr) -> Vec<CompletionCandidate> {
-    let presets = PRESETS.iter().map(|preset| (preset.name.to_owned(), preset.about.to_owned()));
+    let presets = networks().map(|(name, about)| (name.to_owned(), about.to_owned()));
     let mut found = starting(text(typed), presets);
     if found.is_empty() {
         found.extend(PathCompleter::file().complete(typed));

@@ -1,9 +1,9 @@
-//! `model`: parameters and multiply-accumulates of a backbone, from its config alone.
+//! `model`: parameters and multiply-accumulates of a network, from its config alone.
 
 use std::path::Path;
 
 use isoflop_contract::quantity::prefixed;
-use isoflop_kinds::model::{Backbone, Count, PRESETS, Preset, preset};
+use isoflop_kinds::model::{Count, Network, network, networks};
 use serde_json::json;
 
 use crate::{
@@ -15,8 +15,8 @@ use crate::{
 /// Counts one model, or lists the presets.
 pub fn model(args: &ModelArgs, out: &mut Output) -> Result<(), Stop> {
     let Some(name) = args.model.as_deref().filter(|_| !args.list) else { return list(out) };
-    let (backbone, size, tokens) = find(name)?;
-    let blocks = backbone.blocks(size, tokens);
+    let network = find(name)?;
+    let blocks = network.blocks();
     let total = Count::of(&blocks);
     if out.json {
         let blocks: Vec<_> = blocks
@@ -24,8 +24,8 @@ pub fn model(args: &ModelArgs, out: &mut Output) -> Result<(), Stop> {
             .map(|block| json!({"path": block.path, "params": block.params, "macs": block.macs}))
             .collect();
         return out.data(&json!({
-            "version": 1, "name": name, "family": backbone.family(), "config": backbone,
-            "params": total.params, "macs": total.macs, "size": size, "tokens": tokens, "blocks": blocks,
+            "version": 1, "name": name, "family": network.family(), "config": network,
+            "params": total.params, "macs": total.macs, "size": network.size(), "tokens": network.tokens(), "blocks": blocks,
         }));
     }
     let width = blocks.iter().map(|block| block.path.len()).max().unwrap_or(0).max(5);
@@ -34,20 +34,22 @@ pub fn model(args: &ModelArgs, out: &mut Output) -> Result<(), Stop> {
         out.line(&format!("{:<width$} {:>16} {:>20}", block.path, grouped(block.params), grouped(block.macs)))?;
     }
     out.line(&format!("{:<width$} {:>16} {:>20}", "total", grouped(total.params), grouped(total.macs)))?;
+    let size = network.size().map(|size| format!(", {size}x{size} input")).unwrap_or_default();
+    let tokens = network.tokens().map(|tokens| format!(", {tokens} text tokens")).unwrap_or_default();
     out.line(&format!(
-        "{name}: {}parameters, {}MACs at batch 1, {size}x{size} input, {tokens} text tokens; convolutions and linear layers only",
+        "{name}: {}parameters, {}MACs at batch 1{size}{tokens}; convolutions and linear layers only",
         prefixed(total.params as f64),
         prefixed(total.macs as f64),
     ))
 }
 
-fn find(name: &str) -> Result<(Backbone, u64, u64), Stop> {
-    if let Some(preset) = preset(name) {
-        return Ok((preset.backbone(), Preset::SIZE, Preset::TOKENS));
+fn find(name: &str) -> Result<Network, Stop> {
+    if let Some(network) = network(name) {
+        return Ok(network);
     }
     let path = Path::new(name);
     if !path.exists() {
-        let near = isoflop_plan::nearest(name, PRESETS.iter().map(|preset| preset.name));
+        let near = isoflop_plan::nearest(name, networks().map(|(name, _)| name));
         let hint = near.map_or_else(
             || "`isoflop model --list` lists the presets".to_owned(),
             |near| format!("did you mean `{near}`?"),
@@ -56,30 +58,25 @@ fn find(name: &str) -> Result<(Backbone, u64, u64), Stop> {
     }
     let text = std::fs::read_to_string(path).map_err(|error| Stop::Usage(format!("{name} cannot be read: {error}")))?;
     let value = isoflop_plan::read_value(&text).map_err(|findings| Stop::Invalid(Box::new(findings)))?;
-    let backbone: Backbone = serde_path_to_error::deserialize(&value).map_err(|error| {
-        Stop::Usage(format!("{name} is not a backbone's config: {} (at `{}`)", error.inner(), error.path()))
-    })?;
-    backbone.check(Preset::SIZE, "").map_err(|complaint| {
-        Stop::Usage(format!("{name}: `{}` {}", complaint.field.trim_matches('.'), complaint.problem))
-    })?;
-    Ok((backbone, Preset::SIZE, Preset::TOKENS))
+    let network =
+        Network::read(&value).map_err(|problem| Stop::Usage(format!("{name} is no model's config: {problem}")))?;
+    network.check().map_err(|complaint| Stop::Usage(format!("{name}: `{}` {}", complaint.field, complaint.problem)))?;
+    Ok(network)
 }
 
 fn list(out: &mut Output) -> Result<(), Stop> {
-    let rows: Vec<(&Preset, Count)> = PRESETS
-        .iter()
-        .map(|preset| (preset, Count::of(&preset.backbone().blocks(Preset::SIZE, Preset::TOKENS))))
-        .collect();
+    let rows: Vec<(&str, Count)> =
+        networks().filter_map(|(name, _)| network(name).map(|network| (name, Count::of(&network.blocks())))).collect();
     if out.json {
         let models: Vec<_> = rows
             .iter()
-            .map(|(preset, count)| json!({"name": preset.name, "params": count.params, "macs": count.macs}))
+            .map(|(name, count)| json!({"name": name, "params": count.params, "macs": count.macs}))
             .collect();
         return out.data(&json!({"version": 1, "models": models}));
     }
     out.line(&out.paint(Paint::Bold, &format!("{:<20} {:>16} {:>9}", "preset", "params", "GMACs")))?;
-    for (preset, count) in rows {
-        out.line(&format!("{:<20} {:>16} {:>9.2}", preset.name, grouped(count.params), count.macs as f64 / 1e9))?;
+    for (name, count) in rows {
+        out.line(&format!("{:<20} {:>16} {:>9.2}", name, grouped(count.params), count.macs as f64 / 1e9))?;
     }
     Ok(())
 }

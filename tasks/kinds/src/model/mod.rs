@@ -3,16 +3,28 @@
 //! Every config answers `blocks()`: its parts in the order of the forward pass, each with its parameters and multiply-accumulates. Totals
 //! are sums over blocks, so a table of blocks and a total cannot disagree. Tests in `tasks/torch` hold both equal to the built models.
 
+mod autoencoder;
+mod clip;
+mod companion;
 mod count;
 mod denoiser;
+pub mod inception;
+mod network;
 mod presets;
+mod t5;
 mod text;
 mod unet;
 mod vqa;
 
+pub use autoencoder::AutoencoderKl;
+pub use clip::{Activation, ClipImage, ClipText, Tower};
+pub use companion::{COMPANIONS, Companion, Named, companion};
 pub use count::{Block, Count};
 pub use denoiser::{Backbone, Denoiser};
+pub use inception::Inception;
+pub use network::{Network, network, networks};
 pub use presets::{PRESETS, Preset, preset};
+pub use t5::T5Encoder;
 pub use text::Text;
 pub use unet::Unet;
 pub use vqa::Vqa;
