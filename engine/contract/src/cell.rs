@@ -1,6 +1,6 @@
 //! One point of a matrix: the value of every axis.
 
-use std::{collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -43,9 +43,26 @@ impl Cell {
     }
 }
 
-/// A scalar as people write it: strings without quotes.
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+/// A scalar as it stands in a name: a string without quotes, a float that would have many digits in scientific form (`1e12`, `2.5e-7`).
+pub fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_f64() => number.as_f64().map_or_else(|| number.to_string(), float),
+        other => other.to_string(),
+    }
+}
+
+/// What somebody typed for a value, as it stands in a name: `1000000000000.0`, `1.0e12` and `1e12` are one number.
+pub fn spelt(text: &str) -> Cow<'_, str> {
+    match text.parse::<f64>() {
+        Ok(x) if x.is_finite() && text.contains(['.', 'e', 'E']) => Cow::Owned(float(x)),
+        _ => Cow::Borrowed(text),
+    }
+}
+
+fn float(x: f64) -> String {
+    let short = x == 0.0 || (1e-4..1e6).contains(&x.abs());
+    if short { Value::from(x).to_string() } else { format!("{x:e}") }
 }
 
 /// As in a task's name: `[variant=td4,seed=0]`, and nothing for the empty cell.
@@ -69,5 +86,23 @@ mod tests {
         assert_eq!(format!("train{cell}"), "train[variant=td4,seed=0]");
         assert_eq!(cell.label(), "seed=0,variant=td4");
         assert_eq!(Cell::default().to_string(), "");
+    }
+
+    #[test]
+    fn floats_are_short_however_they_were_typed() {
+        for (x, text) in [
+            (1e12, "1e12"),
+            (2.5e-7, "2.5e-7"),
+            (-3e6, "-3e6"),
+            (1.0, "1.0"),
+            (0.001, "0.001"),
+            (250_000.0, "250000.0"),
+        ] {
+            assert_eq!(plain(&x.into()), text);
+            assert_eq!(spelt(text), text);
+            assert_eq!(spelt(&format!("{x:?}")), text);
+        }
+        assert_eq!(spelt("1000000000000.0"), "1e12");
+        assert_eq!((spelt("12").as_ref(), spelt("nan").as_ref(), spelt("td4").as_ref()), ("12", "nan", "td4"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use isoflop_contract::{Value, catalog::Segment};
+use isoflop_contract::{Value, catalog::Segment, cell::plain};
 
 use crate::{
     fields::FieldReader,
@@ -11,7 +11,6 @@ use crate::{
     function,
     inner::Inner,
     points::Axis,
-    reference::plain,
     source::{Sources, Span},
     suggest,
     variables::{Context, Variables},

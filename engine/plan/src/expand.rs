@@ -5,6 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use isoflop_contract::cell::plain;
+
 use crate::{
     axis,
     fields::FieldReader,
@@ -14,7 +16,6 @@ use crate::{
     matrix::Matrix,
     points::{Axis, Points},
     product::flag,
-    reference::plain,
     seal::World,
     source::Span,
     study::{GatherText, Role, TaskText},

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use isoflop_contract::{
     Entry, Need,
+    cell::plain,
     port::{Arity, Port},
     shape::fits,
 };
@@ -15,7 +16,6 @@ use crate::{
     form::{Form, Reader, Trial},
     plan::TaskNeed,
     points::{Axis, Points},
-    reference::plain,
     seal::World,
     source::Span,
     study::{NeedText, TaskText},

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use isoflop_contract::Value;
+use isoflop_contract::{Value, cell::plain};
 
 use crate::{
     axis,
@@ -15,7 +15,6 @@ use crate::{
     matrix::Step,
     points::Points,
     product::{Product, Rows},
-    reference::plain,
     seal::World,
     source::Span,
     study::TaskText,

@@ -8,9 +8,12 @@ use std::{
     sync::Arc,
 };
 
-use isoflop_contract::{Cell, Value};
+use isoflop_contract::{
+    Cell, Value,
+    cell::{plain, spelt},
+};
 
-use crate::{inner::Inner, reference::plain, source::Span, trace::Step};
+use crate::{inner::Inner, source::Span, trace::Step};
 
 /// One axis and the values that cells have on it.
 #[derive(Debug, Clone)]
@@ -83,7 +86,7 @@ impl Axis {
 
     /// The value that people write as `text`.
     pub(crate) fn find(&self, text: &str) -> Option<u32> {
-        self.texts.get(text).copied()
+        self.texts.get(text).or_else(|| self.texts.get(spelt(text).as_ref())).copied()
     }
 
     /// The texts of its values, each once, in order.

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use isoflop_contract::Value;
+use isoflop_contract::{Value, cell::plain};
 
 use crate::{
     expand::CELL_LIMIT,
@@ -14,7 +14,6 @@ use crate::{
     inner::Scope,
     matrix::Step,
     points::{Axis, Points},
-    reference::plain,
     seal::World,
     source::Span,
     study::TaskText,

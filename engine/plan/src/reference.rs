@@ -1,7 +1,5 @@
 //! A reference to tasks: `train`, or `train[variant=td4,seed=0]`.
 
-use isoflop_contract::Value;
-
 use crate::braces;
 
 /// A group, and values of some of its axes.
@@ -62,11 +60,6 @@ fn outside(text: &str, wanted: char) -> impl Iterator<Item = usize> + '_ {
         }
         (c == wanted && !inside.contains(&at)).then_some(at)
     })
-}
-
-/// A scalar as people write it: texts without quotes.
-pub(crate) fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 #[cfg(test)]

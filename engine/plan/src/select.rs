@@ -5,11 +5,12 @@
 
 use std::collections::BTreeSet;
 
+use isoflop_contract::cell::{plain, spelt};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     plan::{Plan, Task},
-    reference::{Reference, plain},
+    reference::Reference,
     suggest,
 };
 
@@ -192,7 +193,7 @@ pub fn select(plan: &Plan, text: &str) -> Result<Vec<usize>, SelectError> {
                 && wanted
                     .axes
                     .iter()
-                    .all(|(axis, value)| task.cell.get(axis).is_some_and(|has| glob(value, &plain(has))))
+                    .all(|(axis, value)| task.cell.get(axis).is_some_and(|has| is_value(value, &plain(has))))
         })
         .map(|(index, _)| index)
         .collect();
@@ -206,7 +207,12 @@ pub fn matches(text: &str, name: &str) -> bool {
     }
     let (Ok(wanted), Ok(has)) = (Reference::parse(text), Reference::parse(name)) else { return false };
     is_meant(&wanted.group, &has.group)
-        && wanted.axes.iter().all(|(axis, value)| has.value(axis).is_some_and(|has| glob(value, has)))
+        && wanted.axes.iter().all(|(axis, value)| has.value(axis).is_some_and(|has| is_value(value, has)))
+}
+
+/// Whether the value of an axis is what `pattern` names: by glob, or as another spelling of one number.
+fn is_value(pattern: &str, value: &str) -> bool {
+    glob(pattern, value) || spelt(pattern) == value
 }
 
 /// Whether a group is what `pattern` names: by name, by glob, or as a member of the frame of that name.
@@ -234,7 +240,7 @@ fn nothing(plan: &Plan, text: &str, wanted: &Reference) -> SelectError {
                 values.push(has);
             }
         }
-        if !values.iter().any(|has| glob(value, has)) {
+        if !values.iter().any(|has| is_value(value, has)) {
             let hint =
                 suggest::hint(value, values.iter().map(String::as_str)).map(|hint| format!("of `{axis}`, {hint}"));
             return SelectError::Cell { name, group, hint };

@@ -8,13 +8,12 @@ use std::{
     sync::Arc,
 };
 
-use isoflop_contract::Cell;
+use isoflop_contract::{Cell, cell::plain};
 
 use crate::{
     form::Form,
     plan::{Variable, VariableKind},
     points::Axis,
-    reference::plain,
     source::{Origin, Sources},
     study::Study,
     variables::{Meaning, Variables},

@@ -45,6 +45,17 @@ fn names_are_united_and_the_rest_narrows() {
 }
 
 #[test]
+fn a_float_of_many_digits_has_a_short_name_and_is_found_by_any_spelling() {
+    let plan = planned(
+        "study: s\nseed: 1\ntasks:\n  scenes:\n    matrix: { budget: [1e12, 2.5e-7] }\n    kind: make-scenes\n    with: { images: 1 }\n",
+    );
+    for spelling in ["1e12", "1.0e12", "1000000000000.0", "1E12"] {
+        let chosen = Selection { tasks: vec![format!("scenes[budget={spelling}]")], ..Selection::default() };
+        assert_eq!(names(&plan, &chosen.tasks(&plan).unwrap()), ["scenes[budget=1e12]"]);
+    }
+}
+
+#[test]
 fn what_selects_nothing_is_said_all_at_once_with_what_may_have_been_meant() {
     let plan = planned(STUDY);
     let wrong = Selection {
