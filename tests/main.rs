@@ -12,6 +12,7 @@ mod faults;
 mod kept;
 mod messages;
 mod own;
+mod present;
 mod project;
 mod racing;
 mod records;

@@ -1,6 +1,7 @@
 //! What a person types, as typed: nothing here looks at files or the environment.
 
 mod explain;
+mod present;
 mod records;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};
 
 pub use self::explain::{ExpandArgs, NarrowArgs, PlanArgs, WhyArgs};
+pub use present::{LogsArgs, StatusArgs};
 pub use records::{AuditArgs, DiffArgs, GcArgs, PinArgs, RunsArgs, TraceArgs, Way};
 
 /// Reproducible scaling studies: plan, run, cache, record and check them.
@@ -114,6 +116,12 @@ pub enum Verb {
     Plan(PlanArgs),
     /// Make what is missing, and record it
     Run(RunArgs),
+    /// Show what is under way, or how the latest run came out
+    Status(StatusArgs),
+    /// Follow a run until it ends, from another terminal; exit as it does
+    Watch(StatusArgs),
+    /// Print what a task's worker printed
+    Logs(LogsArgs),
     /// Show one task: recipe, digest, inputs, environment, attempts, metrics
     Show(ShowArgs),
     /// Say why tasks would run or are kept, or why they ran: field by field, down to the line that says so

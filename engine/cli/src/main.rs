@@ -10,6 +10,7 @@ mod history;
 mod home;
 mod init;
 mod named;
+mod now;
 mod outlook;
 mod output;
 mod progress;
@@ -73,6 +74,9 @@ fn carry_out(verb: &Verb, settings: &Settings, out: &mut Output) -> Result<(), S
         Verb::Expand(args) => wait(verbs::expand::expand(args, &catalog, settings, out)),
         Verb::Plan(args) => wait(verbs::plan::plan(args, &catalog, settings, out)),
         Verb::Run(args) => wait(verbs::run::run(args, &catalog, settings, out)),
+        Verb::Status(args) => wait(verbs::status::status(args, settings, out)),
+        Verb::Watch(args) => wait(verbs::watch::watch(args, settings, out)),
+        Verb::Logs(args) => wait(verbs::logs::logs(args, settings, out)),
         Verb::Show(args) => wait(verbs::show::show(args, settings, out)),
         Verb::Why(args) => wait(verbs::why::why(args, &catalog, settings, out)),
         Verb::Runs(args) => wait(verbs::runs::runs(args, settings, out)),
