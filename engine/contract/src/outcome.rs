@@ -22,7 +22,7 @@ pub enum FailureClass {
     Rejected,
     /// Memory, disk, a device.
     Resource,
-    /// The process died or panicked.
+    /// The process died, panicked or stood still.
     Crashed,
     /// The run was stopped.
     Interrupted,

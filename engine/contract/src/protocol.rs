@@ -5,8 +5,11 @@
 //! one [`Assignment`] as a line on the worker's stdin and keeps it open: stdin closing means stop. Large data goes through files: inputs
 //! are read-only folders, and what the body writes under `out` becomes the artifact. The engine commits it and writes the ledger, never
 //! the worker.
+//!
+//! From hello to its last word a worker is never silent for longer than [`BEAT`]: a thread of its own says [`Notice::Beat`], whatever the
+//! body is at. One that falls silent for much longer has been stopped or hangs in the kernel, and is ended.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -14,10 +17,13 @@ use serde_json::Value;
 use crate::{environment::Environment, outcome::Failure, port::Given, seed::Seed};
 
 /// The version of these messages.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// The variable that names the descriptor for notices.
 pub const NOTICE_FD: &str = "ISOFLOP_NOTICE_FD";
+
+/// How often a worker says that it lives.
+pub const BEAT: Duration = Duration::from_secs(1);
 
 /// The longest line either side accepts, in bytes.
 pub const MAX_LINE: usize = 16 << 20;
@@ -64,6 +70,8 @@ pub enum Notice {
         /// Versions of its libraries, by name.
         libraries: BTreeMap<String, String>,
     },
+    /// The process lives.
+    Beat,
     /// How far the body is.
     Progress {
         /// Units done.

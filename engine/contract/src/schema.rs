@@ -25,7 +25,10 @@ mod tests {
     fn docs_defaults_and_closed_sets_are_told() {
         let demand = of::<Demand>();
         assert_eq!(demand["additionalProperties"], json!(false));
-        assert_eq!(demand["properties"]["gpus"]["description"], "Devices it leases.");
+        assert_eq!(
+            demand["properties"]["gpus"]["description"],
+            "Devices it leases; less than one leases part of a device that it shares with other such tasks."
+        );
         assert_eq!(
             (&demand["properties"]["cpus"]["default"], &demand["properties"]["cpus"]["minimum"]),
             (&json!(1), &json!(1))

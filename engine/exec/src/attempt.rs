@@ -5,6 +5,7 @@ use std::{
     io,
     path::Path,
     process::ExitStatus,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -18,14 +19,17 @@ use tokio::{
     net::unix::pipe,
     process::ChildStdin,
     sync::{oneshot, watch},
-    time::{sleep_until, timeout},
+    task::{JoinHandle, spawn_blocking},
+    time::{MissedTickBehavior, interval_at, sleep_until, timeout},
 };
 
 use crate::{
+    census::{Census, Usage, proportional},
     conversation::{Conversation, Heard, Lie, Wanted, failed, with_words},
     lines::{Line, Lines},
     log::Log,
     process::Process,
+    vigil::{Alarm, Vigil},
 };
 
 /// How long a worker may take to say hello, and to exit after its last word.
@@ -69,6 +73,7 @@ pub(crate) struct Performance {
 enum Ending {
     Ordered,
     TimedOut(Duration),
+    Alarmed(Alarm),
     Silent,
     Lingering,
     Lied(Lie),
@@ -82,6 +87,11 @@ pub(crate) struct Stage<'a> {
     pub(crate) wanted: Wanted,
     pub(crate) assignment: &'a Assignment,
     pub(crate) limit: Option<Duration>,
+    /// Memory it may use, in bytes.
+    pub(crate) memory: Option<u64>,
+    /// How long it may be without a sign of life.
+    pub(crate) patience: Duration,
+    pub(crate) census: Arc<Census>,
     pub(crate) log: &'a Path,
     pub(crate) orders: watch::Receiver<Order>,
 }
@@ -113,6 +123,7 @@ struct Attempt<'a> {
     was_over: bool,
     kill_at: Option<Instant>,
     shown: [Option<Instant>; 2],
+    vigil: Vigil,
 }
 
 /// The parts of a process that are waited for.
@@ -128,6 +139,7 @@ impl<'a> Attempt<'a> {
     fn new(process: Process, stage: Stage<'a>, log: Log) -> Self {
         let Process { child, stdin, notices, output, group } = process;
         let notices = Lines::new(notices);
+        let vigil = Vigil::new(stage.patience, stage.memory, Instant::now());
         Self {
             talk: Conversation::new(stage.wanted.clone()),
             process: Alive { child, notices, output, output_done: false, group },
@@ -139,12 +151,17 @@ impl<'a> Attempt<'a> {
             was_over: false,
             kill_at: None,
             shown: [None; 2],
+            vigil,
         }
     }
 
     async fn carry_on(mut self, began: Instant, show: &mut impl FnMut(Sign<'_>)) -> (Notice, Vec<Metric>) {
         let mut chunk = vec![0; 16 << 10];
         let mut last_word: Option<Instant> = None;
+        let pace = self.vigil.pace();
+        let mut looks = interval_at(tokio::time::Instant::now() + pace, pace);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut look: Option<JoinHandle<Option<Usage>>> = None;
         let status = loop {
             let order = *self.stage.orders.borrow_and_update();
             if order == Order::Kill {
@@ -162,6 +179,11 @@ impl<'a> Attempt<'a> {
                     _ => self.process.output_done = true,
                 },
                 Ok(()) = self.stage.orders.changed() => {}
+                _ = looks.tick(), if look.is_none() && self.ending.is_none() => look = Some(self.look()),
+                usage = async { look.as_mut().expect("there is one").await }, if look.is_some() => {
+                    look = None;
+                    self.see(usage.ok().flatten().as_ref());
+                }
                 () = sleep_until(alarm.into()) => self.ring(began, last_word),
             }
         };
@@ -171,6 +193,19 @@ impl<'a> Attempt<'a> {
         self.hold = None;
         let _ = timeout(Duration::from_secs(2), self.drain(&mut chunk, show)).await;
         self.conclude(status)
+    }
+
+    /// Looks at what the worker uses. That means reading files, so it is done aside.
+    fn look(&self) -> JoinHandle<Option<Usage>> {
+        let (census, group) = (Arc::clone(&self.stage.census), self.process.group);
+        spawn_blocking(move || census.of(group.number()?))
+    }
+
+    fn see(&mut self, usage: Option<&Usage>) {
+        let alarm = self.vigil.look(Instant::now(), usage, |usage| proportional(&usage.processes));
+        if let (Some(alarm), None) = (alarm, &self.ending) {
+            self.end(Ending::Alarmed(alarm), true);
+        }
     }
 
     /// When something must be done although nothing was heard.
@@ -225,7 +260,8 @@ impl<'a> Attempt<'a> {
             Ok(Some(Line::TooLong)) => self.talk.hear(None),
             Ok(None) | Err(_) => return,
         };
-        match heard {
+        self.vigil.hear();
+        match heard.and_then(|heard| self.talk.bear(self.stage.began.elapsed()).map(|()| heard)) {
             Ok(Heard::Hello) => self.assign(),
             Ok(Heard::Progress { done, total }) => {
                 if done >= total || self.is_due(0) {
@@ -245,7 +281,7 @@ impl<'a> Attempt<'a> {
                 self.ending = None;
                 self.end(Ending::Lied(lie), true);
             }
-            Err(_) => {}
+            Ok(Heard::Beat) | Err(_) => {}
         }
     }
 
@@ -328,6 +364,13 @@ impl<'a> Attempt<'a> {
                     FailureClass::TimedOut,
                     with_words(format!("it took longer than the {limit} s that `on: time` allows"), &words),
                 )
+            }
+            Some(Ending::Alarmed(alarm)) if !in_time => {
+                let class = match alarm {
+                    Alarm::Memory { .. } => FailureClass::Resource,
+                    Alarm::Silent(_) | Alarm::Stopped(..) => FailureClass::Crashed,
+                };
+                (class, with_words(alarm.message(), &words))
             }
             Some(Ending::Silent) => {
                 (FailureClass::Refused, with_words(format!("the worker did not say hello within {seconds} s"), &words))

@@ -1,7 +1,7 @@
 //! The conversation with one worker, from the engine's side: what was heard, whether it keeps to the protocol, and how it ended. Pure: lines
 //! come in, and what they mean goes out. A worker is not trusted; whatever breaks the rules is a lie, and a lie is a refusal.
 
-use std::{os::unix::process::ExitStatusExt, process::ExitStatus};
+use std::{os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration};
 
 use isoflop_contract::{
     Environment, Failure, FailureClass,
@@ -11,6 +11,10 @@ use isoflop_ledger::Metric;
 
 /// The most metrics that one attempt may record.
 const MOST_METRICS: usize = 1_000_000;
+
+/// The most notices of progress that a worker may send in each second of its life, and in one go.
+const MOST_A_SECOND: u64 = 1000;
+const MOST_AT_ONCE: u64 = 20_000;
 
 /// The longest name of a series or a final number.
 const LONGEST_NAME: usize = 200;
@@ -33,6 +37,8 @@ pub(crate) enum Heard {
         total: u64,
     },
     Metric,
+    /// The process lives.
+    Beat,
     /// It has said how it ended, and must exit now.
     Last,
 }
@@ -47,11 +53,26 @@ pub(crate) struct Conversation {
     greeted: bool,
     last: Option<Notice>,
     metrics: Vec<Metric>,
+    /// How often it said what nobody keeps.
+    chatter: u64,
 }
 
 impl Conversation {
     pub(crate) fn new(wanted: Wanted) -> Self {
-        Self { wanted, greeted: false, last: None, metrics: Vec::new() }
+        Self { wanted, greeted: false, last: None, metrics: Vec::new(), chatter: 0 }
+    }
+
+    /// Whether what it has said so far, in a life of `elapsed`, can be borne. A worker built with our loop says about eleven things a second;
+    /// one that floods the engine would slow down all the others.
+    pub(crate) fn bear(&self, elapsed: Duration) -> Result<(), Lie> {
+        let most = MOST_AT_ONCE + MOST_A_SECOND * elapsed.as_secs();
+        if self.chatter <= most {
+            return Ok(());
+        }
+        let (said, seconds) = (self.chatter, elapsed.as_secs_f64());
+        Err(Lie(format!(
+            "it flooded the engine with {said} notices of progress in {seconds:.1} s; {MOST_A_SECOND} a second are the most"
+        )))
     }
 
     pub(crate) const fn is_greeted(&self) -> bool {
@@ -112,7 +133,14 @@ impl Conversation {
                 self.greeted = true;
                 Ok(Heard::Hello)
             }
-            Notice::Progress { done, total } => Ok(Heard::Progress { done, total }),
+            Notice::Beat => {
+                self.chatter += 1;
+                Ok(Heard::Beat)
+            }
+            Notice::Progress { done, total } => {
+                self.chatter += 1;
+                Ok(Heard::Progress { done, total })
+            }
             Notice::Metric { name, step, value } => {
                 check_name(&name)?;
                 if step > i64::MAX.cast_unsigned() {
@@ -258,7 +286,7 @@ mod tests {
             (vec![], Some(hello(PROTOCOL, 2, "2.12.0")), "it has 2.12.0 where the plan declares libtorch 2.11.0"),
             (
                 vec![],
-                Some(br#"{"notice":"hello","protocol":1,"kinds":{},"libraries":{}}"#.to_vec()),
+                Some(br#"{"notice":"hello","protocol":2,"kinds":{},"libraries":{}}"#.to_vec()),
                 "does not know the kind train",
             ),
             (vec![], Some(MADE.to_vec()), "it did not say hello first"),
@@ -276,6 +304,21 @@ mod tests {
             let lie = after(&heard, line.as_deref());
             assert!(lie.contains(part), "{lie} does not say: {part}");
         }
+    }
+
+    #[test]
+    fn a_flood_is_told_from_a_long_life() {
+        let mut talk = conversation();
+        talk.hear(Some(&hello(PROTOCOL, 2, "2.11.0"))).unwrap();
+        for _ in 0..=MOST_AT_ONCE {
+            assert_eq!(
+                talk.hear(Some(br#"{"notice":"progress","done":1,"total":2}"#)),
+                Ok(Heard::Progress { done: 1, total: 2 })
+            );
+        }
+        assert_eq!(talk.bear(Duration::from_mins(1)), Ok(()));
+        let lie = talk.bear(Duration::from_millis(900)).unwrap_err().0;
+        assert!(lie.starts_with("it flooded the engine with 20001 notices of progress in 0.9 s"), "{lie}");
     }
 
     #[test]

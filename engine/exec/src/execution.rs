@@ -19,7 +19,7 @@ use isoflop_contract::{
 };
 use isoflop_ledger::{AttemptId, AttemptOutcome, Ending, Lease, Ledger, LedgerError, Past, RunId};
 use isoflop_plan::Plan;
-use isoflop_store::{Store, StoreError};
+use isoflop_store::{Committed, Store, StoreError};
 use tokio::{
     sync::{mpsc::UnboundedSender, watch},
     task::{JoinSet, spawn_blocking},
@@ -28,7 +28,9 @@ use uuid::Uuid;
 
 use crate::{
     attempt::{Order, Performance, Sign, Stage, fits, perform},
+    census::Census,
     conversation::{Wanted, failed},
+    honesty,
     job::Options,
     moment::Moment,
     process::{Launch, Launcher, Process, cannot_start},
@@ -54,6 +56,7 @@ pub(crate) struct Shared {
     /// The files of the study that the ledger was told of.
     pub(crate) told: Mutex<BTreeSet<Digest>>,
     pub(crate) tools: Tools,
+    pub(crate) census: Arc<Census>,
     /// Folders of attempts that are being removed.
     pub(crate) removals: Mutex<JoinSet<()>>,
 }
@@ -126,6 +129,7 @@ struct Prepared {
     files: Result<BTreeMap<String, PathBuf>, Failure>,
     /// The soft environment of this attempt.
     soft: Value,
+    given: honesty::Given,
 }
 
 impl Execution {
@@ -134,7 +138,7 @@ impl Execution {
         let execution = Arc::new(self);
         let (me, place) = (Arc::clone(&execution), Arc::clone(shared));
         let prepared = spawn_blocking(move || me.prepare(&place)).await.expect("preparing a task does not panic");
-        let Prepared { scratch, needs, files, soft } = match prepared {
+        let Prepared { scratch, needs, files, soft, given } = match prepared {
             Ok(prepared) => prepared,
             Err(unready) => {
                 shared.ledger.release(&execution.lease).await?;
@@ -178,7 +182,7 @@ impl Execution {
             Ok(process) => execution.perform(shared, process, began, &assignment, attempt, &log).await,
             Err(notice) => Performance { notice, metrics: Vec::new(), seconds: 0.0 },
         };
-        execution.conclude(shared, scratch, attempt, log, performance).await
+        execution.conclude(shared, (scratch, given), attempt, log, performance).await
     }
 
     /// Makes the folder and puts the inputs there, each byte of them checked.
@@ -230,7 +234,9 @@ impl Execution {
         };
         let Options { soft, variables, .. } = &shared.options;
         let soft = shared.tools.soft(soft, task.outside.program.as_deref(), variables);
-        Ok(Prepared { scratch, needs, files, soft })
+        let given = honesty::Given::note(&scratch)
+            .map_err(|error| Unready::Unfit(resource(format!("cannot look at what a task reads: {error}"))))?;
+        Ok(Prepared { scratch, needs, files, soft, given })
     }
 
     fn assignment(
@@ -295,7 +301,17 @@ impl Execution {
             environment: assignment.environment.clone(),
         };
         let limit = task.demand.time.map(|time| Duration::from_secs(time.0));
-        let stage = Stage { began, wanted, assignment, limit, log, orders: self.orders.clone() };
+        let stage = Stage {
+            began,
+            wanted,
+            assignment,
+            limit,
+            memory: task.demand.memory.map(|memory| memory.0),
+            patience: shared.options.patience,
+            census: Arc::clone(&shared.census),
+            log,
+            orders: self.orders.clone(),
+        };
         perform(process, stage, |sign| {
             let task = task.name.clone();
             let _ = shared.moments.send(match sign {
@@ -312,7 +328,7 @@ impl Execution {
     async fn conclude(
         &self,
         shared: &Arc<Shared>,
-        scratch: Scratch,
+        (mut scratch, given): (Scratch, honesty::Given),
         attempt: AttemptId,
         log: PathBuf,
         performance: Performance,
@@ -321,20 +337,25 @@ impl Execution {
         let (trace, mut halt) = (self.trace, None);
         let outcome = match notice {
             Notice::Made { scalars } => {
-                let (store, shape, out) =
-                    (Arc::clone(&shared.store), shared.plan.tasks()[self.task].makes.clone(), scratch.out());
-                let commit = spawn_blocking(move || store.commit(&shape, scalars, &out));
-                match commit.await.expect("a commit does not panic") {
-                    Ok(committed) => {
-                        AttemptOutcome::Made { digest: committed.digest, manifest: committed.manifest, trace }
-                    }
-                    Err(error @ StoreError::BadOutput { .. }) => {
-                        AttemptOutcome::Failed(Failure { class: FailureClass::Refused, message: error.to_string() })
-                    }
-                    Err(error) => {
+                let (store, shape) = (Arc::clone(&shared.store), shared.plan.tasks()[self.task].makes.clone());
+                let commit = spawn_blocking(move || {
+                    let committed = match given.lie(&scratch) {
+                        Some(lie) => Err(lie),
+                        None => Ok(store.commit(&shape, scalars, &scratch.out())),
+                    };
+                    (committed, scratch)
+                });
+                let committed;
+                (committed, scratch) = commit.await.expect("a commit does not panic");
+                let refused = |message| AttemptOutcome::Failed(Failure { class: FailureClass::Refused, message });
+                match committed {
+                    Ok(Ok(Committed { digest, manifest })) => AttemptOutcome::Made { digest, manifest, trace },
+                    Ok(Err(error @ StoreError::BadOutput { .. })) => refused(error.to_string()),
+                    Ok(Err(error)) => {
                         halt = Some(error.to_string());
                         AttemptOutcome::Failed(resource(error.to_string()))
                     }
+                    Err(lie) => refused(format!("the worker lied: {lie}")),
                 }
             }
             Notice::Diverged { reason } => AttemptOutcome::Diverged { reason, trace },

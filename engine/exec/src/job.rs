@@ -1,6 +1,6 @@
 //! A job: all that a run needs, handed over by the caller.
 
-use std::{ffi::OsString, path::PathBuf, sync::Arc};
+use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
 use isoflop_contract::Value;
 use isoflop_ledger::Ledger;
@@ -29,6 +29,9 @@ pub struct Job {
     pub interrupt: watch::Receiver<Interrupt>,
 }
 
+/// How long a worker may be without a sign of life: it gives one every second, so a minute without is no slow machine any more.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// How to go about a run.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -38,6 +41,8 @@ pub struct Options {
     pub jobs: u32,
     /// Whether independent tasks go on after a failure.
     pub keep_going: bool,
+    /// How long a worker may be without a sign of life before it is ended.
+    pub patience: Duration,
     /// Whether old results may be adopted when inputs come out with bytes already seen.
     pub adopt: bool,
     /// Whether what runs is to be compared with the standing results instead of replacing them (`verify`).
@@ -55,6 +60,7 @@ impl Options {
             folder: folder.into(),
             jobs: 1,
             keep_going: false,
+            patience: PATIENCE,
             adopt: true,
             witness: false,
             soft: Value::Object(serde_json::Map::new()),

@@ -5,10 +5,12 @@
 //! store and then the ledger, always in this order. **Moments** tell whoever watches; the **summary** says what came of it.
 
 mod attempt;
+mod census;
 mod conversation;
 pub mod dispatcher;
 mod error;
 mod execution;
+mod honesty;
 mod job;
 mod lines;
 mod log;
@@ -23,6 +25,7 @@ mod scratch;
 mod summary;
 mod survey;
 mod tool;
+mod vigil;
 
 pub use error::ExecError;
 pub use job::{Interrupt, Job, Options};

@@ -66,6 +66,11 @@ impl Group {
         self.signal(Signal::KILL);
     }
 
+    /// Its number.
+    pub(crate) fn number(self) -> Option<i32> {
+        self.0.map(|pid| pid.as_raw_nonzero().get())
+    }
+
     fn signal(self, signal: Signal) {
         if let Some(pid) = self.0 {
             let _ = kill_process_group(pid, signal); // nobody left is as good

@@ -75,6 +75,7 @@ pub async fn run(job: Job, moments: UnboundedSender<Moment>) -> Result<Summary, 
         lost: AtomicBool::new(false),
         told: Mutex::default(),
         tools: Tools::default(),
+        census: Arc::default(),
         removals: Mutex::default(),
         plan: Arc::clone(&plan),
     };

@@ -9,15 +9,23 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
 };
 
-use isoflop_contract::protocol::{MAX_LINE, NOTICE_FD, Notice};
+use isoflop_contract::protocol::{BEAT, MAX_LINE, NOTICE_FD, Notice};
 
 /// Says notices, one a line, from any thread.
 #[derive(Debug, Clone)]
 pub(crate) struct Mouth {
-    file: Arc<Mutex<File>>,
+    voice: Arc<Mutex<Voice>>,
     deaf: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+struct Voice {
+    file: File,
+    /// Whether the last word has been said.
+    over: bool,
 }
 
 /// Why there is nobody to talk to.
@@ -46,18 +54,44 @@ impl Mouth {
     }
 
     pub(crate) fn on(file: File) -> Self {
-        Self { file: Arc::new(Mutex::new(file)), deaf: Arc::default() }
+        Self { voice: Arc::new(Mutex::new(Voice { file, over: false })), deaf: Arc::default() }
     }
 
     /// Says `notice`. That nobody listens any more is not the body's trouble: it shows as [`Mouth::is_unheard`].
     pub(crate) fn say(&self, notice: &Notice) {
+        self.utter(notice, false);
+    }
+
+    /// Says the last word: whatever a thread that is still running says after it is swallowed.
+    pub(crate) fn close(&self, notice: &Notice) {
+        self.utter(notice, true);
+    }
+
+    fn utter(&self, notice: &Notice, last: bool) {
         let mut line = serde_json::to_vec(notice).expect("a notice is plain data");
         line.push(b'\n');
         debug_assert!(line.len() <= MAX_LINE);
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        if file.write_all(&line).is_err() {
+        let mut voice = self.voice.lock().unwrap_or_else(PoisonError::into_inner);
+        if voice.over {
+            return;
+        }
+        voice.over = last;
+        if voice.file.write_all(&line).is_err() {
             self.deaf.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Says once every [`BEAT`] that the process lives, from a thread of its own and for as long as somebody listens. A process that is
+    /// stopped, or stuck as a whole, falls silent.
+    pub(crate) fn beat(&self) -> io::Result<()> {
+        let mouth = self.clone();
+        thread::Builder::new().name("beat".into()).spawn(move || {
+            while !mouth.is_unheard() {
+                thread::sleep(BEAT);
+                mouth.say(&Notice::Beat);
+            }
+        })?;
+        Ok(())
     }
 
     /// Whether the engine has closed its end.
@@ -71,4 +105,24 @@ fn own(number: RawFd) -> OwnedFd {
     // SAFETY: the descriptor is open (checked by the caller), is none of the standard three, and by the protocol belongs to this module
     // alone: nothing else in the process knows its number.
     unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn nothing_comes_after_the_last_word() {
+        let (mut ear, pipe) = io::pipe().unwrap();
+        let mouth = Mouth::on(File::from(OwnedFd::from(pipe)));
+        mouth.say(&Notice::Beat);
+        mouth.close(&Notice::Diverged { reason: "nan".into() });
+        mouth.say(&Notice::Beat);
+        drop(mouth);
+        let mut said = String::new();
+        ear.read_to_string(&mut said).unwrap();
+        assert_eq!(said, "{\"notice\":\"beat\"}\n{\"notice\":\"diverged\",\"reason\":\"nan\"}\n");
+    }
 }

@@ -43,11 +43,14 @@ pub fn serve(bodies: &[Body], libraries: &[(&str, String)]) -> ExitCode {
     if let Err(error) = stop.watch() {
         return unemployed(&format!("stdin and signals cannot be watched: {error}"));
     }
+    if let Err(error) = mouth.beat() {
+        return unemployed(&format!("no thread can be started: {error}"));
+    }
     let ending = match accept(bodies, &text) {
         Ok((body, assignment)) => carry_out(body, assignment, mouth.clone(), stop),
         Err(message) => failed(FailureClass::Refused, message),
     };
-    mouth.say(&ending);
+    mouth.close(&ending);
     if matches!(ending, Notice::Failed(_)) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 

@@ -6,7 +6,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use isoflop_contract::{Environment, Runtime, protocol::NOTICE_FD};
+use isoflop_contract::{
+    Environment, Runtime,
+    protocol::{NOTICE_FD, PROTOCOL},
+};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
@@ -45,7 +48,7 @@ fn work(kind: &str, spec: &Value, needs: &Value, seed: Option<u64>, out: &Path) 
         .spawn()
         .unwrap();
     let assignment = json!({
-        "protocol": 1, "task": kind, "kind": kind, "revision": 1, "spec": spec, "seed": seed, "environment": environment,
+        "protocol": PROTOCOL, "task": kind, "kind": kind, "revision": 1, "spec": spec, "seed": seed, "environment": environment,
         "needs": needs, "out": out, "scratch": out,
     });
     let mut stdin = child.stdin.take().unwrap();

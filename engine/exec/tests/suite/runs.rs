@@ -24,6 +24,10 @@ tests!(
     divergence_is_kept_and_gathers_drop_it,
     every_failure_says_what_happened,
     every_lie_is_refused,
+    a_worker_that_writes_to_its_inputs_is_refused_and_the_store_heals,
+    a_worker_without_a_sign_of_life_is_ended,
+    a_task_that_takes_too_much_memory_is_ended,
+    a_log_that_grows_without_end_is_cut_in_the_middle,
     independent_tasks_go_on_with_keep_going,
     slots_are_respected,
     a_task_that_takes_too_long_is_stopped,
@@ -168,7 +172,7 @@ fn every_failure_says_what_happened(server: &Server) {
 
 fn every_lie_is_refused(server: &Server) {
     for (how, said) in [
-        ("protocol", "it speaks protocol 2, this engine 1"),
+        ("protocol", "it speaks protocol 3, this engine 2"),
         ("revision", "it has revision 7 of say where the plan wants 1"),
         ("ignorant", "it does not know the kind say"),
         ("garbage", "it wrote what is not a notice"),
@@ -178,6 +182,10 @@ fn every_lie_is_refused(server: &Server) {
         ("two-faced", "said it was done, but exited with code 3"),
         ("mute", "exited without a word"),
         ("chatty", "more than 1000000 metrics"),
+        ("flood", "it flooded the engine with"),
+        ("empty", "it said it made its artifact, but left nothing in `out`"),
+        ("gone", "its folder `out` is gone"),
+        ("elsewhere", "it put a symbolic link in the place of `out`"),
     ] {
         let world = World::new(server);
         let plan = world.plan(&one(""));
@@ -185,9 +193,78 @@ fn every_lie_is_refused(server: &Server) {
         let told = world.go().liar(how).run(&plan);
         let reason = told.reason("a");
         assert!(reason.starts_with("refused: ") && reason.contains(said), "{how}: {reason}");
-        assert!(reason.contains(&format!("about to lie: {how}")), "the log's last lines are shown: {reason}");
+        let ended_well = matches!(how, "empty" | "gone" | "elsewhere");
+        assert!(
+            ended_well || reason.contains(&format!("about to lie: {how}")),
+            "the log's last lines are shown: {reason}"
+        );
         assert!(began.elapsed() < Duration::from_secs(20), "{how} took {:?}", began.elapsed());
     }
+}
+
+fn a_worker_that_writes_to_its_inputs_is_refused_and_the_store_heals(server: &Server) {
+    let world = World::new(server);
+    let first = world.run(&CHAIN[..CHAIN.find("  b:").unwrap()]);
+    let plan = world.plan(CHAIN);
+    let told = world.go().liar("outside").run(&plan);
+    assert_eq!(told.outcomes(), ["a kept", "b failed"]);
+    assert!(
+        told.reason("b").starts_with("refused: the worker lied: it wrote to `in/from/0/text`"),
+        "{}",
+        told.reason("b")
+    );
+    let told = world.go().run(&plan);
+    assert_eq!(told.outcomes(), ["a made", "b made"], "the spoilt blob is found and made again");
+    assert_eq!(told.text(&world, "b"), "HELLO");
+    assert_eq!(told.summary().tasks[0].digest, first.summary().tasks[0].digest);
+}
+
+fn a_worker_without_a_sign_of_life_is_ended(server: &Server) {
+    let silent = |how: &str| {
+        let world = World::new(server);
+        let mut go = world.go();
+        go.options.patience = Duration::from_secs(3);
+        if how == "silent-later" {
+            go = go.liar(how);
+        }
+        let told = go.run(&world.plan(&one(&format!(", how: {how}"))));
+        assert_eq!(told.outcomes(), ["a failed"], "{how}");
+        told.reason("a").to_owned()
+    };
+    for how in ["stop", "silent-later"] {
+        let reason = silent(how);
+        let said = "crashed: the worker gave no sign of life for 3s";
+        let stopped = "was stopped (SIGSTOP) and did nothing for 3s";
+        assert!(reason.starts_with(said) || reason.contains(stopped), "{how}: {reason}");
+    }
+    let reason = silent("stopped-child");
+    assert!(reason.contains("was stopped (SIGSTOP) and did nothing for 3s"), "its worker beats on: {reason}");
+    // A body that says nothing for longer than that and works is left alone.
+    let world = World::new(server);
+    let mut go = world.go();
+    go.options.patience = Duration::from_secs(3);
+    let plan = world.plan("  a: { kind: say, with: { text: a, marks: MARKS, millis: 5000 } }\n");
+    assert_eq!(go.run(&plan).outcomes(), ["a made"]);
+}
+
+fn a_task_that_takes_too_much_memory_is_ended(server: &Server) {
+    let world = World::new(server);
+    let told = world.run("  a: { kind: say, with: { text: a, marks: MARKS, how: hog }, on: { memory: 200MiB } }\n");
+    let reason = told.reason("a");
+    assert!(
+        reason.starts_with("out of resources: it used ") && reason.contains("`on: memory` allows 200.0 MiB"),
+        "{reason}"
+    );
+}
+
+fn a_log_that_grows_without_end_is_cut_in_the_middle(server: &Server) {
+    let world = World::new(server);
+    let told = world.run(&one(", how: shout"));
+    assert_eq!(told.outcomes(), ["a made"]);
+    let log = fs::read_to_string(told.summary().tasks[0].log.as_ref().unwrap()).unwrap();
+    assert!(log.len() <= 16 << 20, "{} bytes", log.len());
+    assert!(log.starts_with("line 0 of far") && log.contains("were dropped here: the log was too long]\n"));
+    assert!(log.trim_end().ends_with("line 599999 of far too many, each of them forty bytes"));
 }
 
 const INDEPENDENT: &str = r"

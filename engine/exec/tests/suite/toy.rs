@@ -145,6 +145,30 @@ fn say(spec: Say, _: NoNeeds, context: &mut Context) -> Result<Made, Halt> {
         "hang" => loop {
             thread::sleep(Duration::from_hours(1));
         },
+        "stop" => rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)?,
+        "stopped-child" => {
+            let mut child = std::process::Command::new("sh").args(["-c", "kill -STOP $$"]).spawn()?;
+            child.wait()?;
+        }
+        "hog" => {
+            // A child's memory counts too. Written to, so that it is resident.
+            let script = "x=$(head -c 400000000 /dev/zero | tr '\\0' x); sleep 1000";
+            std::process::Command::new("sh").args(["-c", script]).spawn()?.wait()?;
+        }
+        "shout" => {
+            for line in 0..600_000 {
+                println!("line {line} of far too many, each of them forty bytes");
+            }
+        }
+        "once" | "twice" => {
+            // Crashes the first time, or the first two times.
+            let times = if spec.how == "once" { 1 } else { 2 };
+            let marks = fs::read_dir(&spec.marks)?.flatten();
+            let before = marks.filter(|mark| mark.file_name().to_string_lossy().starts_with(context.task())).count();
+            if before <= times {
+                std::process::abort();
+            }
+        }
         "link" => std::os::unix::fs::symlink("/etc/passwd", context.out("text2"))?,
         "environment" => {
             let names: Vec<String> =
