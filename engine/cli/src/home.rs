@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, path::Path};
 
 use anyhow::Context as _;
 use isoflop_contract::{Key, Manifest};
-use isoflop_ledger::{Ledger, Past, Place, server::PrivateServer};
+use isoflop_ledger::{
+    Ledger, Past, Place,
+    server::{PrivateServer, Status},
+};
 use isoflop_plan::Plan;
 use isoflop_store::Store;
 
@@ -35,6 +38,18 @@ pub async fn ledger_if_any(settings: &Settings) -> Result<Option<Ledger>, Stop> 
         return Ok(None);
     }
     ledger(settings).await.map(Some)
+}
+
+/// The ledger for questions alone, if it is there without anything being started or made: a shared one, or a private one whose server runs.
+pub async fn ledger_to_look(settings: &Settings) -> Result<Option<Ledger>, Stop> {
+    let url = match &settings.database {
+        Some(url) => url.clone(),
+        None => match server(settings).status().map_err(infrastructure)? {
+            Status::Running { url, .. } => url,
+            _ => return Ok(None),
+        },
+    };
+    Ledger::look(Place::Url(url)).await.map_err(infrastructure)
 }
 
 /// Opens the store.

@@ -9,6 +9,7 @@ mod facts;
 mod history;
 mod home;
 mod init;
+mod kept;
 mod named;
 mod now;
 mod outlook;

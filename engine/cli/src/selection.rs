@@ -1,10 +1,10 @@
 //! Selections of a plan, carried out: names resolved, the past asked where it decides, the plan surveyed within what is left.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use isoflop_contract::Key;
+use isoflop_contract::{Key, Manifest};
 use isoflop_exec::{Force, Scope, Survey};
-use isoflop_ledger::{Before, Ledger};
+use isoflop_ledger::{Before, Ledger, Past};
 use isoflop_plan::{Plan, SelectError, Selection};
 
 use crate::{
@@ -21,19 +21,27 @@ pub async fn survey(
     settings: &Settings,
     ledger: Option<&Ledger>,
 ) -> Result<Survey, Stop> {
-    let chosen = if selection.is_everything() { None } else { Some(named(plan, selection)?) };
+    let failed = if selection.failed { failed(plan, &named(plan, selection)?, ledger).await? } else { BTreeSet::new() };
     let past = home::past(plan, ledger).await?;
-    let holds = home::holds(settings)?;
-    let targets = match chosen {
-        None => None,
-        Some(chosen) => {
-            let failed = if selection.failed { failed(plan, &chosen, ledger).await? } else { BTreeSet::new() };
-            let is_missing = |task: usize| match past.get(&plan.tasks()[task].key) {
-                Some(past) => past.manifest().is_some_and(|manifest| !holds(manifest)),
-                None => true,
-            };
-            Some(selection.narrow(chosen, |task| failed.contains(&task), is_missing))
-        }
+    survey_in(plan, selection, force, (&past, &failed), &home::holds(settings)?)
+}
+
+/// The same with a past that is known already, and which tasks failed last where the selection asks for that.
+pub fn survey_in(
+    plan: &Plan,
+    selection: &Selection,
+    force: Force,
+    (past, failed): (&BTreeMap<Key, Past>, &BTreeSet<usize>),
+    holds: &dyn Fn(&Manifest) -> bool,
+) -> Result<Survey, Stop> {
+    let targets = if selection.is_everything() {
+        None
+    } else {
+        let is_missing = |task: usize| match past.get(&plan.tasks()[task].key) {
+            Some(past) => past.manifest().is_some_and(|manifest| !holds(manifest)),
+            None => true,
+        };
+        Some(selection.narrow(named(plan, selection)?, |task| failed.contains(&task), is_missing))
     };
     // With a selection, "again" means what was selected, and not all that it rests on.
     let force = match force {
@@ -41,7 +49,7 @@ pub async fn survey(
         force => force,
     };
     let scope = Scope { force, targets, bytes: selection.missing };
-    Ok(isoflop_exec::survey(plan, &past, &holds, &scope))
+    Ok(isoflop_exec::survey(plan, past, holds, &scope))
 }
 
 /// The same where it is known already which tasks the selection means.
@@ -72,7 +80,8 @@ pub async fn tasks(
     named(plan, selection)
 }
 
-fn named(plan: &Plan, selection: &Selection) -> Result<BTreeSet<usize>, Stop> {
+/// The tasks that a selection names, whatever became of them.
+pub fn named(plan: &Plan, selection: &Selection) -> Result<BTreeSet<usize>, Stop> {
     selection.tasks(plan).map_err(|errors| refused(&errors))
 }
 
@@ -82,7 +91,7 @@ pub fn refused(errors: &[SelectError]) -> Stop {
 }
 
 /// Those of `chosen` whose last attempt failed.
-async fn failed(plan: &Plan, chosen: &BTreeSet<usize>, ledger: Option<&Ledger>) -> Result<BTreeSet<usize>, Stop> {
+pub async fn failed(plan: &Plan, chosen: &BTreeSet<usize>, ledger: Option<&Ledger>) -> Result<BTreeSet<usize>, Stop> {
     let Some(ledger) = ledger else { return Ok(BTreeSet::new()) };
     let keys: Vec<Key> = chosen.iter().map(|task| plan.tasks()[*task].key).collect();
     let last = ledger.last_attempts(&keys, Before::Now).await.map_err(infrastructure)?;

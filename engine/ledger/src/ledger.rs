@@ -81,6 +81,18 @@ impl Ledger {
         Ok(ledger)
     }
 
+    /// Connects to the ledger at `place` for questions alone: nothing is brought up to date. None if nothing was ever recorded there.
+    pub async fn look(place: Place) -> Result<Option<Self>, LedgerError> {
+        let options = address(&place).await?;
+        let connections = RwLock::new(Connections::new(0, options));
+        let ledger = Self(Arc::new(Shared { place, holder: Holder::here(), connections }));
+        let there = ledger.within(FIRST_PATIENCE, "be looked at", |pool| async move {
+            Ok(sqlx::query_scalar("select to_regclass('isoflop.results') is not null").fetch_one(&pool).await?)
+        });
+        let there: bool = there.await?;
+        Ok(there.then_some(ledger))
+    }
+
     /// Which ledger this is, for messages.
     pub fn place(&self) -> &Place {
         &self.0.place

@@ -40,6 +40,12 @@ impl Store {
         Ok(store)
     }
 
+    /// The store in `root` for questions alone, if there is one: nothing is made, nothing cleaned up.
+    pub fn look(root: &Path) -> Option<Self> {
+        let root = fs::canonicalize(root).ok()?;
+        root.join("blobs").is_dir().then_some(Self { root })
+    }
+
     /// The store's folder.
     pub fn root(&self) -> &Path {
         &self.root

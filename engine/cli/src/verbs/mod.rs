@@ -8,6 +8,7 @@ pub mod diff;
 pub mod doctor;
 pub mod expand;
 pub mod fit;
+pub mod frozen;
 pub mod gc;
 pub mod init;
 pub mod logs;

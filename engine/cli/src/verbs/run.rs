@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::{
     args::{Cache, RunArgs},
-    facts, home,
+    facts, home, kept,
     outlook::{Outlook, to_run},
     output::{Output, Paint},
     progress::Progress,
@@ -27,7 +27,7 @@ use crate::{
     settings::Settings,
     soft,
     stop::{Stop, infrastructure},
-    verbs::{self, plan::processors},
+    verbs::{self, frozen::Look, plan::processors},
     workers,
 };
 
@@ -50,8 +50,19 @@ pub async fn run(args: &RunArgs, catalog: &Catalog, settings: &Settings, out: &m
         Cache::ReadWrite => Force::Nothing,
         Cache::Write => Force::Everything,
     };
-    let rehearsal = args.frozen || args.dry_run;
-    let ledger = if rehearsal { home::ledger_if_any(settings).await? } else { Some(home::ledger(settings).await?) };
+    if args.frozen {
+        let look = Look::at(&plan, settings).await?;
+        let survey = match &saved {
+            Some((saved, file)) => {
+                let survey = look.survey_of(&plan, saved.targets(&plan, file)?, &wanted);
+                saved.check(&plan, &survey, file)?;
+                survey
+            }
+            None => look.survey(&plan, &wanted, force).await?,
+        };
+        return rehearse(args, &plan, &survey, look.ledger.as_ref(), catalog, out).await;
+    }
+    let ledger = if args.dry_run { home::ledger_if_any(settings).await? } else { Some(home::ledger(settings).await?) };
     let survey = match &saved {
         Some((saved, file)) => {
             let targets = saved.targets(&plan, file)?;
@@ -65,7 +76,7 @@ pub async fn run(args: &RunArgs, catalog: &Catalog, settings: &Settings, out: &m
         eprintln!("{}", selection::nothing(&wanted));
     }
     match ledger {
-        Some(ledger) if !rehearsal => {
+        Some(ledger) if !args.dry_run => {
             let summary = execute(args, &plan, survey, &ledger, settings).await?;
             finish(args, &plan, &ledger, &summary, settings, out).await
         }
@@ -188,6 +199,10 @@ async fn finish(
     out: &mut Output,
 ) -> Result<(), Stop> {
     let complete = summary.totals.failed == 0 && !summary.interrupted;
+    if let Err(error) = kept::note(settings, summary) {
+        let home = settings.home.display();
+        eprintln!("warning: cannot note in {home} what is kept ({error}); `run --frozen` will have to ask the ledger");
+    }
     let depth = if args.report.is_some() { facts::Depth::Everything } else { facts::Depth::Scalars };
     let facts = facts::gather(plan, settings, Some(ledger), depth).await?;
     let judged = judge(plan, &facts);
