@@ -10,6 +10,7 @@ mod docs;
 mod explain;
 mod faults;
 mod kept;
+mod machine;
 mod messages;
 mod own;
 mod present;

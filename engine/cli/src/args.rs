@@ -7,6 +7,7 @@ mod records;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use isoflop_contract::quantity::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub use self::explain::{ExpandArgs, NarrowArgs, PlanArgs, WhyArgs};
@@ -181,9 +182,18 @@ pub struct RunArgs {
     /// How many processor slots to fill [default: all processors]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<u32>,
+    /// Memory that tasks with `on: memory` may use together, as in `64GiB` [default: that of the machine]
+    #[arg(long, value_name = "SIZE")]
+    pub memory: Option<Bytes>,
     /// Go on with independent tasks after a failure
     #[arg(long)]
     pub keep_going: bool,
+    /// Go on after a failure, but start nothing more after the N-th
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_fails: Option<u32>,
+    /// Try a task again up to N times after it crashed or ran out of resources [default: 0; `on: retries` says it for one task]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub retries: u32,
     /// Do nothing; exit with 5 and a list if anything would have to be made
     #[arg(long)]
     pub frozen: bool,

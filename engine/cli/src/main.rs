@@ -3,6 +3,7 @@
 mod aligned;
 mod args;
 mod completion;
+mod devices;
 mod difference;
 mod disk;
 mod facts;
@@ -10,6 +11,7 @@ mod history;
 mod home;
 mod init;
 mod kept;
+mod machine;
 mod named;
 mod now;
 mod outlook;
@@ -29,7 +31,7 @@ mod tree;
 mod verbs;
 mod workers;
 
-use std::{future::Future, process::ExitCode};
+use std::{env, future::Future, process::ExitCode};
 
 use clap::Parser;
 use isoflop_kinds::catalog::catalog;
@@ -43,10 +45,11 @@ use crate::{
 };
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    if matches!(arguments.verb, Verb::Worker) {
+    // A worker is started for every task, and laying out the command line takes longer than many a task.
+    if env::args_os().skip(1).eq(["worker"]) {
         return isoflop_worker::serve(&isoflop_native::bodies(), &[]);
     }
+    let arguments = Arguments::parse();
     if let Verb::Complete(args) = &arguments.verb {
         completion::answer(args);
         return ExitCode::SUCCESS;
@@ -94,7 +97,8 @@ fn carry_out(verb: &Verb, settings: &Settings, out: &mut Output) -> Result<(), S
         Verb::Init(args) => verbs::init::init(args, &catalog, out),
         Verb::Schema(args) => verbs::schema::schema(args, &catalog, out),
         Verb::Completions(args) => verbs::completions::completions(args, out),
-        Verb::Worker | Verb::Complete(_) => unreachable!("these were served before any setting was read"),
+        Verb::Worker => Err(Stop::Usage("`worker` takes no arguments".to_owned())),
+        Verb::Complete(_) => unreachable!("this was served before any setting was read"),
     }
 }
 

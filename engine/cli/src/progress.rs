@@ -132,6 +132,15 @@ impl Progress {
             Moment::Waiting { task, holder } => {
                 self.line(Paint::Notice, "waiting", task, &format!("{holder} is making it"));
             }
+            Moment::AwaitingDevices { task } => {
+                self.line(Paint::Notice, "waiting", task, "another run has the devices it asks for");
+            }
+            Moment::Retrying { task, tries, because } => {
+                if let Some(Running { bar: Some(bar), .. }) = self.running.remove(task) {
+                    bar.finish_and_clear();
+                }
+                self.line(Paint::Notice, "retrying", task, &format!("try {} comes soon: {because}", tries + 1));
+            }
             Moment::Remaking { task, why } => self.line(Paint::Notice, "again", task, why),
             Moment::Blocked { task, because } => {
                 self.finish(task);

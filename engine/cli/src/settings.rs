@@ -33,6 +33,12 @@ pub struct Settings {
     pub color_err: bool,
     /// Whether stderr is a terminal.
     pub terminal: bool,
+    /// Which devices to use: `fake:N` for N that are none, `none`, or otherwise what is found.
+    pub devices: Option<String>,
+    /// `CUDA_VISIBLE_DEVICES`.
+    pub visible: Option<String>,
+    /// A folder in which all engines of this user on this machine meet.
+    pub runtime: PathBuf,
     /// The name of whoever types, if the environment has it.
     pub user: Option<String>,
 }
@@ -63,6 +69,12 @@ impl Settings {
             color_out: color(io::stdout().is_terminal()),
             color_err: color(terminal),
             terminal,
+            devices: named("ISOFLOP_DEVICES").and_then(|text| text.into_string().ok()),
+            visible: env::var("CUDA_VISIBLE_DEVICES").ok(), // empty means none
+            runtime: named("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_dir()).map_or_else(
+                || env::temp_dir().join(format!("isoflop-{}", rustix::process::getuid().as_raw())),
+                |folder| folder.join("isoflop"),
+            ),
             user: ["USER", "LOGNAME"].iter().find_map(|name| named(name)?.into_string().ok()),
         })
     }

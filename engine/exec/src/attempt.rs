@@ -26,6 +26,7 @@ use tokio::{
 use crate::{
     census::{Census, Usage, proportional},
     conversation::{Conversation, Heard, Lie, Wanted, failed, with_words},
+    guard::Guarded,
     lines::{Line, Lines},
     log::Log,
     process::Process,
@@ -133,16 +134,17 @@ struct Alive {
     output: pipe::Receiver,
     output_done: bool,
     group: crate::process::Group,
+    _guarded: Option<Guarded>,
 }
 
 impl<'a> Attempt<'a> {
     fn new(process: Process, stage: Stage<'a>, log: Log) -> Self {
-        let Process { child, stdin, notices, output, group } = process;
+        let Process { child, stdin, notices, output, group, guarded } = process;
         let notices = Lines::new(notices);
         let vigil = Vigil::new(stage.patience, stage.memory, Instant::now());
         Self {
             talk: Conversation::new(stage.wanted.clone()),
-            process: Alive { child, notices, output, output_done: false, group },
+            process: Alive { child, notices, output, output_done: false, group, _guarded: guarded },
             stage,
             log,
             stdin: Some(stdin),

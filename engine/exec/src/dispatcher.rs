@@ -1,21 +1,29 @@
 //! The dispatcher: the one owner of truth about a run under way. A pure state machine, `step(input) -> commands`: no clock, no files, no
 //! runtime. The reactor carries commands out and answers each with an input.
 //!
-//! A task's way: it **waits** for its needs, is **ready**, gets its slots and is looked up by its trace (**looking**: perhaps its bytes are
-//! known), then its key is **claimed** (perhaps another engine is at it: **elsewhere**), then it **runs**, and at the end it is **settled**.
+//! A task's way: it **waits** for its needs, is **ready**, gets its slots, memory and devices (**leasing**: perhaps another engine has those)
+//! and is looked up by its trace (**looking**: perhaps its bytes are known), then its key is **claimed** (perhaps another engine is at it:
+//! **elsewhere**), then it **runs**, and at the end it is **settled**; after a failure that another try may cure it **rests** first.
 //!
-//! Invariants: a task is launched only when all it needs is settled and there; slots are never exceeded, except by a task that wants more
-//! than there are and runs alone; at most one task of a key is under way; every run finishes once its commands are answered.
+//! Invariants: a task is launched only when all it needs is settled and there; slots, memory and devices are never exceeded, except by a
+//! task that wants more slots or memory than there are and gets all of them; at most one task of a key is under way; nobody waits for ever;
+//! every run finishes once its commands are answered.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::outline::{Begin, Need, Outline};
+use crate::{
+    outline::{Begin, Need, Outline},
+    policy::{Policy, rest},
+    pool::{Pool, Want},
+};
 
 /// What the reactor tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// Begin.
     Started,
+    /// The answer to [`Command::Lease`]: whether the devices are ours.
+    Leased(usize, bool),
     /// The answer to [`Command::LookUp`]: the old result that was adopted, if any.
     Looked(usize, Option<Stands>),
     /// The answer to [`Command::Claim`].
@@ -61,6 +69,8 @@ pub enum Ending {
     Diverged,
     /// It failed.
     Failed,
+    /// It failed in a way that another try may cure.
+    Faltered,
     /// Another engine has taken the key over.
     LeaseLost,
     /// It could not begin: the bytes of these producers are bad or gone.
@@ -70,6 +80,15 @@ pub enum Ending {
 /// What the reactor is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
+    /// Lease these devices for the task, as against other engines.
+    Lease {
+        /// The task.
+        task: usize,
+        /// Numbers of devices.
+        devices: Vec<usize>,
+    },
+    /// Give the task's devices back.
+    Unlease(usize),
     /// Look for an old result with the same trace, and adopt it.
     LookUp(usize),
     /// Claim the task's key.
@@ -89,6 +108,15 @@ pub enum Command {
     Stop(usize),
     /// Record that the task failed because these producers' bytes went bad again and again.
     GiveUp(usize, Vec<usize>),
+    /// Nothing now: the task is tried again after a while.
+    Rest {
+        /// The task.
+        task: usize,
+        /// Which try the next one is, the first again being 1.
+        tries: u32,
+    },
+    /// The task was to be tried again and will not be: how its last try ended is how it ended.
+    Abandon(usize),
     /// Record that the task cannot run.
     Block(usize, Because),
     /// The run is over.
@@ -111,10 +139,13 @@ pub enum Because {
 enum Phase {
     Waiting,
     Ready,
+    Leasing,
     Looking,
     Claiming,
     Elsewhere,
     Running,
+    /// Until this tick.
+    Resting(u64),
     Made,
     Diverged,
     Failed,
@@ -127,7 +158,11 @@ struct Task {
     phase: Phase,
     needs: Vec<Need>,
     consumers: Vec<usize>,
-    slots: u32,
+    want: Want,
+    /// Devices it has.
+    devices: Vec<usize>,
+    /// Whether these are leased as against other engines.
+    leased: bool,
     key: usize,
     /// Its place in line: the longest remaining path first.
     rank: usize,
@@ -137,19 +172,9 @@ struct Task {
     looked: bool,
     /// How often its bytes went bad.
     lost: u32,
-}
-
-/// How to go about it.
-#[derive(Debug, Clone, Copy)]
-pub struct Policy {
-    /// Processor slots.
-    pub slots: u32,
-    /// Whether independent tasks go on after a failure.
-    pub keep_going: bool,
-    /// Whether old results may be adopted by trace.
-    pub adopt: bool,
-    /// Whether every task that must run again does so by itself, as a witness; otherwise one execution serves all tasks of its key.
-    pub witness: bool,
+    /// How often it was tried again, and how often it may be.
+    tries: u32,
+    retries: u32,
 }
 
 /// How often the bytes of one task may go bad in one run.
@@ -160,7 +185,7 @@ const LOSSES: u32 = 2;
 pub struct Dispatcher {
     tasks: Vec<Task>,
     policy: Policy,
-    free: u32,
+    pool: Pool,
     /// Ready tasks by rank.
     line: BTreeMap<usize, usize>,
     /// Keys under way.
@@ -169,6 +194,12 @@ pub struct Dispatcher {
     made: BTreeSet<usize>,
     /// How many tasks wait for another engine.
     elsewhere: usize,
+    /// How many tasks rest.
+    resting: usize,
+    /// Ticks so far.
+    now: u64,
+    /// Failures so far.
+    failures: u32,
     /// Waiting tasks that something has happened to.
     touched: VecDeque<usize>,
     /// Whether nothing new may start.
@@ -180,7 +211,6 @@ pub struct Dispatcher {
 impl Dispatcher {
     /// A dispatcher at the beginning.
     pub fn new(outline: &Outline, policy: Policy) -> Self {
-        let policy = Policy { slots: policy.slots.max(1), ..policy };
         let ranks = ranks(outline);
         let mut tasks: Vec<Task> = outline
             .nodes
@@ -196,12 +226,16 @@ impl Dispatcher {
                 },
                 needs: node.needs.clone(),
                 consumers: Vec::new(),
-                slots: node.cpus.clamp(1, policy.slots),
+                want: node.want.within(&policy.capacity),
+                devices: Vec::new(),
+                leased: false,
                 key: node.key,
                 rank,
                 again: node.begin == Begin::Run { again: true },
                 looked: false,
                 lost: 0,
+                tries: 0,
+                retries: node.retries.unwrap_or(policy.retries),
             })
             .collect();
         for index in 0..tasks.len() {
@@ -212,12 +246,15 @@ impl Dispatcher {
         }
         Self {
             tasks,
+            pool: Pool::new(&policy.capacity),
             policy,
-            free: policy.slots,
             line: BTreeMap::new(),
             busy: BTreeSet::new(),
             made: BTreeSet::new(),
             elsewhere: 0,
+            resting: 0,
+            now: 0,
+            failures: 0,
             touched: VecDeque::new(),
             closing: false,
             finished: false,
@@ -236,13 +273,18 @@ impl Dispatcher {
                     self.touched.push_back(task);
                 }
             }
+            Input::Leased(task, ours) => self.leased(task, ours),
             Input::Looked(task, stands) => self.looked(task, stands),
             Input::Claimed(task, claimed) => self.claimed(task, claimed),
             Input::Ended(task, ending) => self.ended(task, ending),
             Input::Tick => {
+                self.now += 1;
+                self.pool.trust();
                 for task in 0..self.tasks.len() {
-                    if self.tasks[task].phase == Phase::Elsewhere {
-                        self.queue(task);
+                    match self.tasks[task].phase {
+                        Phase::Elsewhere => self.queue(task),
+                        Phase::Resting(until) if until <= self.now => self.queue(task),
+                        _ => {}
                     }
                 }
             }
@@ -253,6 +295,9 @@ impl Dispatcher {
             }
             Input::Halt => self.closing = true,
         }
+        if self.closing && self.resting > 0 {
+            self.abandon();
+        }
         while let Some(task) = self.touched.pop_front() {
             self.consider(task);
         }
@@ -261,9 +306,27 @@ impl Dispatcher {
         std::mem::take(&mut self.commands)
     }
 
-    /// Whether a task waits for another engine, so that [`Input::Tick`] is of use.
-    pub fn awaits_others(&self) -> bool {
-        !self.closing && self.elsewhere > 0
+    /// Whether a task waits for another engine or for its next try, so that [`Input::Tick`] is of use.
+    pub fn awaits_time(&self) -> bool {
+        !self.closing && (self.elsewhere > 0 || self.resting > 0 || self.pool.shuns())
+    }
+
+    /// Whether `task` would be tried again if it faltered now.
+    pub fn would_retry(&self, task: usize) -> bool {
+        !self.closing && self.tasks[task].tries < self.tasks[task].retries
+    }
+
+    fn leased(&mut self, task: usize, ours: bool) {
+        debug_assert_eq!(self.tasks[task].phase, Phase::Leasing);
+        self.tasks[task].leased = ours;
+        if ours && !self.closing {
+            return self.begin(task);
+        }
+        if !ours {
+            self.pool.shun(&self.tasks[task].devices);
+        }
+        self.set_aside(task, Phase::Waiting);
+        self.touched.push_back(task);
     }
 
     fn looked(&mut self, task: usize, stands: Option<Stands>) {
@@ -315,7 +378,13 @@ impl Dispatcher {
                 self.settle(task, Phase::Made);
             }
             Ending::Diverged => self.settle(task, Phase::Diverged),
-            Ending::Failed => self.fail(task),
+            Ending::Faltered if self.would_retry(task) => {
+                self.tasks[task].tries += 1;
+                let tries = self.tasks[task].tries;
+                self.set_aside(task, Phase::Resting(self.now + rest(tries)));
+                self.commands.push(Command::Rest { task, tries });
+            }
+            Ending::Failed | Ending::Faltered => self.fail(task),
             Ending::LeaseLost => {
                 // Whoever took it over makes it; what was wrong with the standing result is their business now.
                 self.tasks[task].again = false;
@@ -339,8 +408,19 @@ impl Dispatcher {
     }
 
     fn fail(&mut self, task: usize) {
-        self.closing |= !self.policy.keep_going;
+        self.failures += 1;
+        self.closing |= !self.policy.keep_going || self.policy.max_fails.is_some_and(|most| self.failures >= most);
         self.settle(task, Phase::Failed);
+    }
+
+    /// The run is closing: nobody who rests is tried again.
+    fn abandon(&mut self) {
+        for task in 0..self.tasks.len() {
+            if matches!(self.tasks[task].phase, Phase::Resting(_)) {
+                self.commands.push(Command::Abandon(task));
+                self.settle(task, Phase::Failed);
+            }
+        }
     }
 
     /// Has a settled task run again.
@@ -376,17 +456,27 @@ impl Dispatcher {
         let unsettled = |consumer: &usize| {
             matches!(
                 self.tasks[*consumer].phase,
-                Phase::Waiting | Phase::Ready | Phase::Looking | Phase::Claiming | Phase::Elsewhere
+                Phase::Waiting
+                    | Phase::Ready
+                    | Phase::Leasing
+                    | Phase::Looking
+                    | Phase::Claiming
+                    | Phase::Elsewhere
+                    | Phase::Resting(_)
             )
         };
         self.tasks[task].consumers.iter().any(unsettled)
     }
 
-    /// Gives a task's slots and key back, and has it stand as `phase`.
+    /// Gives back what a task occupies, its key included, and has it stand as `phase`.
     fn set_aside(&mut self, task: usize, phase: Phase) {
-        if matches!(self.tasks[task].phase, Phase::Looking | Phase::Claiming | Phase::Running) {
-            self.free += self.tasks[task].slots;
+        if matches!(self.tasks[task].phase, Phase::Leasing | Phase::Looking | Phase::Claiming | Phase::Running) {
+            let devices = std::mem::take(&mut self.tasks[task].devices);
+            self.pool.give(&self.tasks[task].want, &devices);
             self.busy.remove(&self.tasks[task].key);
+            if std::mem::take(&mut self.tasks[task].leased) {
+                self.commands.push(Command::Unlease(task));
+            }
         }
         self.enter(task, phase);
     }
@@ -395,6 +485,8 @@ impl Dispatcher {
         let before = std::mem::replace(&mut self.tasks[task].phase, phase);
         self.elsewhere += usize::from(phase == Phase::Elsewhere);
         self.elsewhere -= usize::from(before == Phase::Elsewhere);
+        self.resting += usize::from(matches!(phase, Phase::Resting(_)));
+        self.resting -= usize::from(matches!(before, Phase::Resting(_)));
     }
 
     fn settle(&mut self, task: usize, phase: Phase) {
@@ -449,30 +541,53 @@ impl Dispatcher {
         self.line.insert(self.tasks[task].rank, task);
     }
 
-    /// Gives slots to those first in line. Nobody overtakes one that waits for more slots, so that none waits for ever; only a twin of
-    /// what is under way is passed over.
+    /// Gives slots, memory and devices to those first in line. Nobody takes what the first one that waits is waiting for, so that none waits
+    /// for ever; a twin of what is under way is passed over.
     fn fill(&mut self) {
-        while !self.closing && self.free > 0 {
-            let first = self.line.iter().find(|(_, task)| !self.busy.contains(&self.tasks[**task].key));
-            let Some((&rank, &task)) = first else { return };
-            let Task { slots, key, .. } = self.tasks[task];
-            if slots > self.free {
+        let mut behind: Option<Pool> = None;
+        let mut from = 0;
+        while !self.closing && !self.pool.is_exhausted() {
+            let Some((&rank, &task)) = self.line.range(from..).next() else { return };
+            from = rank + 1;
+            let Task { want, key, .. } = self.tasks[task];
+            if self.busy.contains(&key) {
+                continue;
+            }
+            let devices = match &mut behind {
+                None => self.pool.take(&want),
+                Some(left) => left.take(&want).inspect(|devices| self.pool.occupy(&want, devices)),
+            };
+            let Some(devices) = devices else {
+                behind.get_or_insert_with(|| self.pool.behind(&want));
+                continue;
+            };
+            self.line.remove(&rank);
+            self.busy.insert(key);
+            if devices.is_empty() {
+                self.begin(task);
+            } else {
+                self.tasks[task].devices.clone_from(&devices);
+                self.enter(task, Phase::Leasing);
+                self.commands.push(Command::Lease { task, devices });
+            }
+            if behind.as_ref().is_some_and(Pool::is_exhausted) {
                 return;
             }
-            if self.made.contains(&key) && !self.policy.witness {
-                // A twin has just made it: its result stands.
-                (self.tasks[task].again, self.tasks[task].looked) = (false, true);
-            }
-            let Task { again, looked, .. } = self.tasks[task];
-            self.line.remove(&rank);
-            self.free -= slots;
-            self.busy.insert(key);
-            if self.policy.adopt && !again && !looked {
-                self.enter(task, Phase::Looking);
-                self.commands.push(Command::LookUp(task));
-            } else {
-                self.claim(task);
-            }
+        }
+    }
+
+    /// Begins with a task that has all it occupies.
+    fn begin(&mut self, task: usize) {
+        if self.made.contains(&self.tasks[task].key) && !self.policy.witness {
+            // A twin has just made it: its result stands.
+            (self.tasks[task].again, self.tasks[task].looked) = (false, true);
+        }
+        let Task { again, looked, .. } = self.tasks[task];
+        if self.policy.adopt && !again && !looked {
+            self.enter(task, Phase::Looking);
+            self.commands.push(Command::LookUp(task));
+        } else {
+            self.claim(task);
         }
     }
 
@@ -489,8 +604,8 @@ impl Dispatcher {
         let left: Vec<usize> = (0..self.tasks.len())
             .filter(|task| matches!(self.tasks[*task].phase, Phase::Waiting | Phase::Ready | Phase::Elsewhere))
             .collect();
-        if !left.is_empty() && !self.closing {
-            return; // others are at it
+        if (!left.is_empty() || self.resting > 0) && !self.closing {
+            return; // others are at it, or it is not yet time
         }
         for task in left {
             self.enter(task, Phase::Blocked(Because::Stopped));

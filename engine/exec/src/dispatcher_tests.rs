@@ -2,11 +2,24 @@
 
 use proptest::prelude::*;
 
+use isoflop_contract::demand::Gpus;
+
 use super::*;
-use crate::outline::Node;
+use crate::{
+    outline::Node,
+    pool::{Capacity, each},
+};
 
 fn node(needs: Vec<Need>, begin: Begin) -> Node {
-    Node { needs, cpus: 1, length: 1.0, key: 0, begin }
+    Node { needs, want: cpus(1), retries: None, length: 1.0, key: 0, begin }
+}
+
+fn cpus(cpus: u32) -> Want {
+    Want { cpus, ..Want::default() }
+}
+
+fn policy(slots: u32) -> Policy {
+    Policy { capacity: Capacity { cpus: slots, ..Capacity::default() }, ..Policy::default() }
 }
 
 /// An outline whose tasks all have keys of their own.
@@ -17,7 +30,7 @@ fn outline(nodes: impl IntoIterator<Item = Node>) -> Outline {
 const RUN: Begin = Begin::Run { again: false };
 
 fn dispatcher(nodes: impl IntoIterator<Item = Node>, slots: u32) -> Dispatcher {
-    Dispatcher::new(&outline(nodes), Policy { slots, keep_going: false, adopt: false, witness: false })
+    Dispatcher::new(&outline(nodes), policy(slots))
 }
 
 const fn claim(task: usize) -> Command {
@@ -59,7 +72,7 @@ fn what_is_kept_is_finished_at_once() {
 #[test]
 fn bytes_already_seen_are_adopted_without_a_claim() {
     let nodes = outline([node(vec![], Begin::Made), node(vec![Need::One(0)], RUN), node(vec![Need::One(1)], RUN)]);
-    let mut adopting = Dispatcher::new(&nodes, Policy { slots: 1, keep_going: false, adopt: true, witness: false });
+    let mut adopting = Dispatcher::new(&nodes, Policy { adopt: true, ..policy(1) });
     follow(
         &mut adopting,
         [
@@ -86,8 +99,7 @@ fn after_a_failure_what_runs_ends_and_nothing_starts() {
             (Input::Ended(1, Ending::Made), vec![Command::Block(3, Because::Stopped), Command::Finish]),
         ],
     );
-    let mut going =
-        Dispatcher::new(&outline(nodes()), Policy { slots: 1, keep_going: true, adopt: false, witness: false });
+    let mut going = Dispatcher::new(&outline(nodes()), Policy { keep_going: true, ..policy(1) });
     follow(
         &mut going,
         [
@@ -153,7 +165,7 @@ fn what_another_engine_has_is_left_alone_and_looked_at_again() {
             (Input::Ended(1, Ending::Made), vec![]),
         ],
     );
-    assert!(dispatcher.awaits_others());
+    assert!(dispatcher.awaits_time());
     follow(
         &mut dispatcher,
         [
@@ -226,7 +238,7 @@ fn an_interrupt_stops_workers_and_gives_back_what_is_granted_late() {
 
 #[test]
 fn the_longest_path_goes_first_and_a_wide_task_is_not_overtaken() {
-    let long = |needs, length, cpus| Node { cpus, length, ..node(needs, RUN) };
+    let long = |needs, length, cpus| Node { want: self::cpus(cpus), length, ..node(needs, RUN) };
     let mut dispatcher = dispatcher(
         [
             long(vec![], 5.0, 1),
@@ -250,10 +262,125 @@ fn the_longest_path_goes_first_and_a_wide_task_is_not_overtaken() {
     );
 }
 
+fn gpus(gpus: f64) -> Node {
+    Node { want: Want { gpus: Gpus::of(gpus).unwrap(), ..cpus(1) }, ..node(vec![], RUN) }
+}
+
+#[test]
+fn who_waits_for_devices_is_not_overtaken_by_others_who_want_them_and_lets_the_rest_pass() {
+    let nodes = outline([gpus(0.5), gpus(2.0), gpus(0.5), node(vec![], RUN), node(vec![], RUN), gpus(1.0)]);
+    let capacity = Capacity { cpus: 4, memory: 0, devices: 2 };
+    let mut dispatcher = Dispatcher::new(&nodes, Policy { capacity, ..Policy::default() });
+    let lease = |task, devices: &[usize]| Command::Lease { task, devices: devices.to_vec() };
+    follow(
+        &mut dispatcher,
+        [
+            // 1 wants both devices and waits: 2 and 5 may not have what it waits for, and one slot stays free for it. 3 and 4 go by.
+            (Input::Started, vec![lease(0, &[0]), claim(3), claim(4)]),
+            (Input::Leased(0, true), vec![claim(0)]),
+            (granted(0), vec![Command::Launch(0)]),
+            (Input::Ended(0, Ending::Made), vec![Command::Unlease(0), lease(1, &[0, 1])]),
+            (Input::Leased(1, true), vec![claim(1)]),
+            (granted(1), vec![Command::Launch(1)]),
+            (Input::Ended(1, Ending::Made), vec![Command::Unlease(1), lease(2, &[0]), lease(5, &[1])]),
+        ],
+    );
+}
+
+#[test]
+fn devices_that_another_engine_has_are_asked_for_again_with_time() {
+    let nodes = outline([gpus(1.0)]);
+    let capacity = Capacity { cpus: 1, memory: 0, devices: 2 };
+    let mut dispatcher = Dispatcher::new(&nodes, Policy { capacity, ..Policy::default() });
+    let lease = |device| Command::Lease { task: 0, devices: vec![device] };
+    follow(
+        &mut dispatcher,
+        [
+            (Input::Started, vec![lease(0)]),
+            (Input::Leased(0, false), vec![lease(1)]),
+            (Input::Leased(0, false), vec![]),
+            (Input::Tick, vec![lease(0)]),
+            (Input::Leased(0, true), vec![claim(0)]),
+            (Input::Claimed(0, Claimed::Held), vec![Command::Unlease(0)]),
+        ],
+    );
+    assert!(dispatcher.awaits_time());
+}
+
+#[test]
+fn what_faltered_rests_and_is_tried_again_as_often_as_it_may() {
+    let nodes =
+        outline([node(vec![], RUN), Node { retries: Some(0), ..node(vec![], RUN) }, node(vec![Need::One(0)], RUN)]);
+    let mut dispatcher = Dispatcher::new(&nodes, Policy { retries: 2, keep_going: true, ..policy(1) });
+    let faltered = |task| Input::Ended(task, Ending::Faltered);
+    let rest = |tries| Command::Rest { task: 0, tries };
+    follow(
+        &mut dispatcher,
+        [
+            (Input::Started, vec![claim(0)]),
+            (granted(0), vec![Command::Launch(0)]),
+            (faltered(0), vec![rest(1), claim(1)]),
+            (granted(1), vec![Command::Launch(1)]),
+            (Input::Tick, vec![]),
+            (faltered(1), vec![]), // it said that once is enough
+            (Input::Tick, vec![]),
+            (Input::Tick, vec![claim(0)]),
+            (granted(0), vec![Command::Launch(0)]),
+            (faltered(0), vec![rest(2)]),
+        ],
+    );
+    assert!(dispatcher.awaits_time());
+    follow(&mut dispatcher, (0..5).map(|_| (Input::Tick, vec![])));
+    follow(
+        &mut dispatcher,
+        [
+            (Input::Tick, vec![claim(0)]),
+            (granted(0), vec![Command::Launch(0)]),
+            (faltered(0), vec![Command::Block(2, Because::Failed(0)), Command::Finish]),
+        ],
+    );
+}
+
+#[test]
+fn a_run_that_stops_does_not_wait_for_the_next_try() {
+    let mut dispatcher = Dispatcher::new(
+        &outline([node(vec![], RUN), node(vec![Need::One(0)], RUN)]),
+        Policy { retries: 9, ..policy(1) },
+    );
+    follow(
+        &mut dispatcher,
+        [
+            (Input::Started, vec![claim(0)]),
+            (granted(0), vec![Command::Launch(0)]),
+            (Input::Ended(0, Ending::Faltered), vec![Command::Rest { task: 0, tries: 1 }]),
+            (Input::Interrupt, vec![Command::Abandon(0), Command::Block(1, Because::Failed(0)), Command::Finish]),
+        ],
+    );
+}
+
+#[test]
+fn after_so_many_failures_nothing_more_starts() {
+    let nodes = outline((0..4).map(|_| node(vec![], RUN)));
+    let mut dispatcher = Dispatcher::new(&nodes, Policy { keep_going: true, max_fails: Some(2), ..policy(1) });
+    follow(
+        &mut dispatcher,
+        [
+            (Input::Started, vec![claim(0)]),
+            (granted(0), vec![Command::Launch(0)]),
+            (Input::Ended(0, Ending::Failed), vec![claim(1)]),
+            (granted(1), vec![Command::Launch(1)]),
+            (
+                Input::Ended(1, Ending::Failed),
+                vec![Command::Block(2, Because::Stopped), Command::Block(3, Because::Stopped), Command::Finish],
+            ),
+        ],
+    );
+}
+
 #[test]
 fn twins_are_never_under_way_together() {
     let twins = Outline { nodes: vec![node(vec![], RUN), node(vec![], RUN)] };
-    let mut dispatcher = Dispatcher::new(&twins, Policy { slots: 2, keep_going: false, adopt: false, witness: false });
+    let mut dispatcher = Dispatcher::new(&twins, policy(2));
     follow(
         &mut dispatcher,
         [
@@ -271,7 +398,7 @@ fn a_twin_that_must_run_again_takes_what_was_just_made_unless_it_is_a_witness() 
         || Outline { nodes: vec![node(vec![], Begin::Run { again: true }), node(vec![], Begin::Run { again: true })] };
     let again = |task| Command::Claim { task, again: true };
     for (witness, second) in [(false, claim(1)), (true, again(1))] {
-        let policy = Policy { slots: 2, keep_going: false, adopt: true, witness };
+        let policy = Policy { adopt: true, witness, ..policy(2) };
         let mut dispatcher = Dispatcher::new(&twins(), policy);
         follow(
             &mut dispatcher,
@@ -300,16 +427,22 @@ fn any_outline() -> impl Strategy<Value = Outline> {
         2 => Just(Begin::Made),
         1 => Just(Begin::Diverged),
     ];
-    let node = (begin, prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 0..4), 0_u32..5, 0.0..9.0);
+    let gpus = prop_oneof![4 => Just(0.0), 2 => Just(1.0), 1 => Just(0.5), 1 => Just(0.33), 1 => Just(2.0)];
+    let want = (0_u32..5, 0_u64..7, gpus);
+    let want = want.prop_map(|(cpus, memory, gpus)| Want { cpus, memory, gpus: Gpus::of(gpus).unwrap() });
+    let retries = prop_oneof![3 => Just(None), 1 => (0_u32..3).prop_map(Some)];
+    let node =
+        (begin, prop::collection::vec((any::<prop::sample::Index>(), any::<bool>()), 0..4), want, retries, 0.0..9.0);
     prop::collection::vec((node, 0_usize..256), 1..24).prop_map(|nodes| {
-        let nodes = nodes.into_iter().enumerate().map(|(index, ((begin, needs, cpus, length), key))| {
+        let nodes = nodes.into_iter().enumerate().map(|(index, ((begin, needs, want, retries, length), key))| {
             let needs = needs.into_iter().filter(|_| index > 0).map(|(at, many)| {
                 let at = at.index(index.max(1));
                 if many { Need::Many((at..index).collect()) } else { Need::One(at) }
             });
             Node {
                 needs: needs.collect(),
-                cpus,
+                want,
+                retries,
                 length,
                 key: if index > 0 && key < 40 { key % index } else { index },
                 begin,
@@ -333,22 +466,27 @@ fn any_turn() -> impl Strategy<Value = Turn> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever the graph and whatever happens in whatever order: needs come before tasks, slots are not exceeded, twins do not meet, what
-    /// is there is not launched, every command is answered once, and the run finishes with every task accounted for.
+    /// Whatever the graph and whatever happens in whatever order: needs come before tasks, slots, memory and devices are not exceeded, devices
+    /// that were leased are given back, twins do not meet, what is there is not launched, every command is answered once, and the run
+    /// finishes with every task accounted for.
     #[test]
     fn any_run_keeps_the_invariants_and_ends(
         outline in any_outline(),
         turns in prop::collection::vec(any_turn(), 400),
-        slots in 1_u32..4,
+        capacity in (1_u32..4, 1_u64..6, 0_usize..3).prop_map(|(cpus, memory, devices)| Capacity { cpus, memory, devices }),
+        retries in 0_u32..3,
+        max_fails in prop::option::of(1_u32..4),
         keep_going in any::<bool>(),
         adopt in any::<bool>(),
         trouble in 0_u8..3,
     ) {
-        let mut dispatcher = Dispatcher::new(&outline, Policy { slots, keep_going, adopt, witness: false });
+        let mut dispatcher = Dispatcher::new(&outline, Policy { capacity, keep_going, max_fails, retries, adopt, witness: false });
         let count = outline.nodes.len();
         let mut there: Vec<bool> = outline.nodes.iter().map(|n| n.begin == Begin::Made).collect();
         let mut accounted: Vec<bool> = outline.nodes.iter().map(|n| !matches!(n.begin, Begin::Run { .. })).collect();
         let mut open: Vec<Command> = Vec::new();
+        let mut devices: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        let mut leased: BTreeSet<usize> = BTreeSet::new();
         let mut finished = false;
         let mut turns = turns.into_iter().chain((0..).map(|which| Turn { which, answer: 0 }));
         let mut next = Input::Started;
@@ -368,6 +506,17 @@ proptest! {
                             prop_assert!(need.tasks().iter().all(|p| accounted[*p]), "a need is still open");
                         }
                     }
+                    Command::Lease { task, devices: picked } => {
+                        let distinct: BTreeSet<&usize> = picked.iter().collect();
+                        let wanted = outline.nodes[*task].want.within(&capacity).gpus.devices();
+                        prop_assert!(wanted > 0 && distinct.len() == wanted && picked.len() == wanted, "{command:?}");
+                        devices.insert(*task, picked.clone());
+                    }
+                    Command::Unlease(task) => {
+                        prop_assert!(leased.remove(task), "{task} has no lease");
+                        devices.remove(task);
+                    }
+                    Command::Abandon(task) => accounted[*task] = true,
                     Command::GiveUp(task, producers) => {
                         accounted[*task] = true;
                         for producer in producers {
@@ -381,28 +530,47 @@ proptest! {
                     Command::Finish => finished = true,
                     _ => {}
                 }
-                if !matches!(command, Command::Block(..) | Command::GiveUp(..) | Command::Finish | Command::Release(_) | Command::Stop(_) | Command::Keep(_)) {
+                if !matches!(command, Command::Block(..) | Command::GiveUp(..) | Command::Finish | Command::Release(_) | Command::Stop(_) | Command::Keep(_) | Command::Unlease(_) | Command::Rest { .. } | Command::Abandon(_)) {
                     open.push(command);
                 }
                 let taken: Vec<usize> = open.iter().map(task_of).collect();
-                let used: u32 = taken.iter().map(|t| outline.nodes[*t].cpus.max(1)).sum();
-                prop_assert!(used <= slots || taken.len() == 1, "slots exceeded: {open:?}");
+                let wants: Vec<Want> = taken.iter().map(|task| outline.nodes[*task].want.within(&capacity)).collect();
+                prop_assert!(wants.iter().map(|want| want.cpus).sum::<u32>() <= capacity.cpus, "slots exceeded: {open:?}");
+                prop_assert!(wants.iter().map(|want| want.memory).sum::<u64>() <= capacity.memory, "memory exceeded: {open:?}");
+                let mut used = vec![0; capacity.devices];
+                for (task, devices) in &devices {
+                    for device in devices { used[*device] += each(outline.nodes[*task].want.gpus); }
+                }
+                prop_assert!(used.iter().all(|used| *used <= Gpus::ONE), "devices exceeded: {devices:?}");
                 let keys: BTreeSet<usize> = taken.iter().map(|t| outline.nodes[*t].key).collect();
                 prop_assert_eq!(keys.len(), taken.len(), "twins under way: {:?}", &open);
             }
             if finished {
                 break;
             }
+            for command in &open {
+                if let Command::Launch(task) = command {
+                    let wants_devices = outline.nodes[*task].want.within(&capacity).gpus != Gpus::NONE;
+                    prop_assert_eq!(leased.contains(task), wants_devices, "{} runs without its devices", task);
+                }
+            }
             let turn = turns.next().expect("turns never run out");
             next = if open.is_empty() {
-                prop_assert!(dispatcher.awaits_others(), "stuck");
+                prop_assert!(dispatcher.awaits_time(), "stuck");
                 Input::Tick
             } else if trouble == 2 && turn.answer == 255 {
                 Input::Interrupt
             } else {
                 answer(&open.swap_remove(turn.which % open.len()), turn.answer, trouble, &outline, &mut there, &mut accounted)
             };
+            match next {
+                Input::Leased(task, true) => drop(leased.insert(task)),
+                Input::Leased(task, false) => drop(devices.remove(&task)),
+                Input::Ended(task, Ending::Faltered) => accounted[task] = !dispatcher.would_retry(task),
+                _ => {}
+            }
         }
+        prop_assert!(leased.is_empty() && devices.is_empty(), "not given back: {leased:?}");
         prop_assert!(open.is_empty(), "not answered: {open:?}");
         prop_assert_eq!(accounted.iter().filter(|done| **done).count(), count);
     }
@@ -410,7 +578,9 @@ proptest! {
 
 fn task_of(command: &Command) -> usize {
     match command {
-        Command::LookUp(task) | Command::Launch(task) | Command::Claim { task, .. } => *task,
+        Command::Lease { task, .. } | Command::LookUp(task) | Command::Launch(task) | Command::Claim { task, .. } => {
+            *task
+        }
         other => unreachable!("{other:?} holds no slot"),
     }
 }
@@ -434,6 +604,7 @@ fn answer(
         accounted[task] = true;
     };
     match *command {
+        Command::Lease { task, .. } => Input::Leased(task, answer % 4 != 1),
         Command::LookUp(task) => match answer % 5 {
             1 => {
                 settle(task, true);
@@ -462,7 +633,11 @@ fn answer(
         ),
         Command::Launch(task) => Input::Ended(
             task,
-            match answer % 9 {
+            match answer % 11 {
+                9 => {
+                    there[task] = false;
+                    Ending::Faltered
+                }
                 1 => {
                     settle(task, false);
                     Ending::Diverged

@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf};
 
+use isoflop_contract::demand::Gpus;
 use isoflop_ledger::LedgerError;
 
 use crate::runtimes::LaunchError;
@@ -15,6 +16,19 @@ pub enum ExecError {
     /// A task that must run has no worker program.
     #[error(transparent)]
     Launch(#[from] LaunchError),
+    /// A task asks for more devices than there are, so it could never start.
+    #[error(
+        "`{task}` asks for {wanted} devices (`on: gpus`) and this run may use {found}; `isoflop doctor` lists them, and \
+         CUDA_VISIBLE_DEVICES hides some"
+    )]
+    Devices {
+        /// The task.
+        task: String,
+        /// How many it asks for.
+        wanted: Gpus,
+        /// How many there are.
+        found: usize,
+    },
     /// A folder of the engine's own could not be made or read.
     #[error("cannot {doing} {}: {source}", .path.display())]
     Folder {
@@ -25,6 +39,9 @@ pub enum ExecError {
         /// What the system said.
         source: io::Error,
     },
+    /// The process that ends workers should the engine be gone could not be started.
+    #[error("cannot start /bin/sh, which guards the workers: {0}")]
+    Guard(#[source] io::Error),
     /// The system refused the engine a thread.
     #[error("cannot start a thread: {0}; the machine or the user's limits are exhausted")]
     Thread(#[source] io::Error),

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
@@ -18,8 +19,9 @@ use isoflop_contract::{
     protocol::{Assignment, Notice, PROTOCOL},
 };
 use isoflop_ledger::{AttemptId, AttemptOutcome, Ending, Lease, Ledger, LedgerError, Past, RunId};
-use isoflop_plan::Plan;
+use isoflop_plan::{Plan, Task};
 use isoflop_store::{Committed, Store, StoreError};
+use serde_json::json;
 use tokio::{
     sync::{mpsc::UnboundedSender, watch},
     task::{JoinSet, spawn_blocking},
@@ -30,6 +32,7 @@ use crate::{
     attempt::{Order, Performance, Sign, Stage, fits, perform},
     census::Census,
     conversation::{Wanted, failed},
+    device::Device,
     honesty,
     job::Options,
     moment::Moment,
@@ -70,6 +73,8 @@ pub(crate) struct Execution {
     pub(crate) inputs: BTreeMap<String, Inputs>,
     /// The digest of the recipe's trace.
     pub(crate) trace: Digest,
+    /// Devices it has been given.
+    pub(crate) devices: Vec<Device>,
     pub(crate) orders: watch::Receiver<Order>,
 }
 
@@ -233,10 +238,33 @@ impl Execution {
             Err(Unprovided::Store(error)) => return Err(Unready::Unfit(resource(error.to_string()))),
         };
         let Options { soft, variables, .. } = &shared.options;
-        let soft = shared.tools.soft(soft, task.outside.program.as_deref(), variables);
-        let given = honesty::Given::note(&scratch)
+        let mut soft = shared.tools.soft(soft, task.outside.program.as_deref(), variables);
+        if !self.devices.is_empty() {
+            let devices: Vec<Value> = self.devices.iter().map(|d| json!({"id": d.id, "name": d.name})).collect();
+            soft["devices"] = devices.into();
+        }
+        let given = self
+            .note(&scratch, task, files.is_ok())
             .map_err(|error| Unready::Unfit(resource(format!("cannot look at what a task reads: {error}"))))?;
         Ok(Prepared { scratch, needs, files, soft, given })
+    }
+
+    /// Notes what the worker may read.
+    fn note(&self, scratch: &Scratch, task: &Task, has_files: bool) -> io::Result<honesty::Given> {
+        let mut given = honesty::Given::default();
+        for (port, inputs) in &self.inputs {
+            let producers = match inputs {
+                Inputs::One(producer) => vec![producer],
+                Inputs::Many(cells) => cells.values().collect(),
+            };
+            for (n, producer) in producers.into_iter().enumerate() {
+                given.note(&scratch.input(port, n), &producer.manifest)?;
+            }
+        }
+        for (name, set) in task.files.iter().filter(|_| has_files) {
+            given.note(&scratch.files(name), &set.manifest)?;
+        }
+        Ok(given)
     }
 
     fn assignment(
@@ -279,6 +307,9 @@ impl Execution {
             environment: task.recipe.environment.clone(),
             variables: shared.options.variables.clone(),
             wanted: task.outside.variables.clone(),
+            // An engine that knows of no devices knows nothing of them; one that does hides those that were not leased.
+            devices: (!shared.options.devices.is_empty())
+                .then(|| self.devices.iter().map(|device| device.id.as_str()).collect::<Vec<_>>().join(",")),
         };
         let process = shared.launcher.launch(launch).await;
         process.map_err(|error| failed(FailureClass::Resource, cannot_start(&path, &error)))
@@ -339,7 +370,7 @@ impl Execution {
             Notice::Made { scalars } => {
                 let (store, shape) = (Arc::clone(&shared.store), shared.plan.tasks()[self.task].makes.clone());
                 let commit = spawn_blocking(move || {
-                    let committed = match given.lie(&scratch) {
+                    let committed = match given.lie(&scratch, !scalars.is_empty()) {
                         Some(lie) => Err(lie),
                         None => Ok(store.commit(&shape, scalars, &scratch.out())),
                     };

@@ -2,18 +2,22 @@
 //! is the one way in which a worker can harm others without leaving its folder; and what it says it made must be there.
 
 use std::{
-    fs, io,
+    fs::{self, File},
+    io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
+use isoflop_contract::{Digest, Manifest};
+
 use crate::scratch::Scratch;
 
-/// What a worker was given, as it was then.
+/// The files that a worker was given, as they were then.
 #[derive(Debug, Default)]
-pub(crate) struct Given(Vec<(PathBuf, Stamp)>);
+pub(crate) struct Given(Vec<(PathBuf, Stamp, Digest)>);
 
-/// What changes when somebody writes to a file, and not when it gets or loses another name.
+/// What changes when somebody writes to a file, and not when it gets or loses another name. The store may renew the time of a blob that it
+/// meets again, so a new time is a suspicion and no proof.
 #[derive(Debug, PartialEq, Eq)]
 struct Stamp {
     inode: u64,
@@ -29,32 +33,23 @@ impl Stamp {
 }
 
 impl Given {
-    /// Notes all that lies in the attempt's folder for its worker to read.
-    pub(crate) fn note(scratch: &Scratch) -> io::Result<Self> {
-        let mut files = Vec::new();
-        let mut open: Vec<PathBuf> = ["in", "files"].iter().map(|part| scratch.path().join(part)).collect();
-        while let Some(folder) = open.pop() {
-            if !folder.exists() {
-                continue;
-            }
-            for entry in fs::read_dir(folder)? {
-                let entry = entry?;
-                if entry.file_type()?.is_dir() {
-                    open.push(entry.path());
-                } else {
-                    files.push((entry.path(), Stamp::of(&entry.path())?));
-                }
-            }
+    /// Notes the files of `manifest` that lie in `folder`.
+    pub(crate) fn note(&mut self, folder: &Path, manifest: &Manifest) -> io::Result<()> {
+        for (name, file) in &manifest.files {
+            let path = folder.join(name);
+            let stamp = Stamp::of(&path)?;
+            self.0.push((path, stamp, file.digest));
         }
-        Ok(Self(files))
+        Ok(())
     }
 
-    /// What the worker did that it may not, if anything. It must be gone by now.
-    pub(crate) fn lie(&self, scratch: &Scratch) -> Option<String> {
+    /// What the worker did that it may not, if anything. It must be gone by now. Who `counted`, and told numbers, need not leave files.
+    pub(crate) fn lie(&self, scratch: &Scratch, counted: bool) -> Option<String> {
         let shown = |path: &Path| path.strip_prefix(scratch.path()).unwrap_or(path).display().to_string();
-        for (path, stamp) in &self.0 {
+        for (path, stamp, digest) in &self.0 {
             match Stamp::of(path) {
                 Ok(now) if now == *stamp => {}
+                Ok(now) if now.size == stamp.size && holds(path, digest) => {}
                 Ok(_) => {
                     return Some(format!(
                         "it wrote to `{}`, which it may only read; the store notices what became of it when it is next read",
@@ -75,14 +70,20 @@ impl Given {
             Ok(meta) if meta.is_dir() => {}
             _ => return Some("it said it made its artifact, but its folder `out` is gone".to_owned()),
         }
-        let empty = fs::read_dir(&out).is_ok_and(|mut entries| entries.next().is_none());
+        let empty = !counted && fs::read_dir(&out).is_ok_and(|mut entries| entries.next().is_none());
         empty.then(|| "it said it made its artifact, but left nothing in `out`".to_owned())
     }
 }
 
+fn holds(path: &Path, digest: &Digest) -> bool {
+    File::open(path).and_then(Digest::of_reader).is_ok_and(|(found, _)| found == *digest)
+}
+
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::{collections::BTreeMap, os::unix::fs::symlink, time::SystemTime};
+
+    use isoflop_contract::manifest;
 
     use isoflop_ledger::Holder;
 
@@ -97,24 +98,31 @@ mod tests {
             let file = scratch.input("data", 0).join("x");
             fs::write(&file, "abc").unwrap();
             fs::write(scratch.out().join("y"), "made").unwrap();
-            let given = Given::note(&scratch).unwrap();
+            let blob = manifest::File { digest: Digest::of("abc"), size: 3 };
+            let files = BTreeMap::from([("x".to_owned(), blob)]);
+            let mut given = Given::default();
+            given
+                .note(file.parent().unwrap(), &Manifest { shape: "text".into(), files, scalars: BTreeMap::new() })
+                .unwrap();
             (scratch, given, file)
         };
         let (scratch, given, file) = fresh("honest");
         fs::hard_link(&file, home.path().join("another name")).unwrap();
-        assert_eq!(given.lie(&scratch), None);
+        File::options().write(true).open(&file).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(given.lie(&scratch, false), None, "a new name and a renewed time are no writes");
         let (scratch, given, file) = fresh("writes");
-        fs::write(&file, "abcd").unwrap();
-        assert!(given.lie(&scratch).unwrap().starts_with("it wrote to `in/data/0/x`"));
+        fs::write(&file, "abd").unwrap();
+        assert!(given.lie(&scratch, false).unwrap().starts_with("it wrote to `in/data/0/x`"));
         let (scratch, given, file) = fresh("takes");
         fs::remove_file(&file).unwrap();
-        assert!(given.lie(&scratch).unwrap().starts_with("it took away `in/data/0/x`"));
+        assert!(given.lie(&scratch, false).unwrap().starts_with("it took away `in/data/0/x`"));
         let (scratch, given, _) = fresh("claims");
         fs::remove_file(scratch.out().join("y")).unwrap();
-        assert_eq!(given.lie(&scratch).unwrap(), "it said it made its artifact, but left nothing in `out`");
+        assert_eq!(given.lie(&scratch, false).unwrap(), "it said it made its artifact, but left nothing in `out`");
+        assert_eq!(given.lie(&scratch, true), None);
         fs::remove_dir(scratch.out()).unwrap();
-        assert!(given.lie(&scratch).unwrap().ends_with("is gone"));
+        assert!(given.lie(&scratch, false).unwrap().ends_with("is gone"));
         symlink(home.path(), scratch.out()).unwrap();
-        assert!(given.lie(&scratch).unwrap().starts_with("it put a symbolic link"));
+        assert!(given.lie(&scratch, false).unwrap().starts_with("it put a symbolic link"));
     }
 }

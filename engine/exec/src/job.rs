@@ -8,7 +8,7 @@ use isoflop_plan::Plan;
 use isoflop_store::Store;
 use tokio::sync::watch;
 
-use crate::{runtimes::Runtimes, survey::Survey};
+use crate::{device::Device, runtimes::Runtimes, survey::Survey};
 
 /// One run to be carried out.
 #[derive(Debug)]
@@ -41,6 +41,16 @@ pub struct Options {
     pub jobs: u32,
     /// Whether independent tasks go on after a failure.
     pub keep_going: bool,
+    /// After how many failures nothing more starts (`--max-fails`).
+    pub max_fails: Option<u32>,
+    /// How often a task is tried again after a failure that another try may cure, where it does not say itself (`--retries`).
+    pub retries: u32,
+    /// Memory that tasks which say how much they use may use together, in bytes (`--memory`).
+    pub memory: u64,
+    /// Devices that tasks may be given.
+    pub devices: Vec<Device>,
+    /// A folder in which all engines of this user on this machine meet, to lease devices.
+    pub runtime: PathBuf,
     /// How long a worker may be without a sign of life before it is ended.
     pub patience: Duration,
     /// Whether old results may be adopted when inputs come out with bytes already seen.
@@ -60,6 +70,11 @@ impl Options {
             folder: folder.into(),
             jobs: 1,
             keep_going: false,
+            max_fails: None,
+            retries: 0,
+            memory: u64::MAX,
+            devices: Vec::new(),
+            runtime: std::env::temp_dir().join(format!("isoflop-{}", rustix::process::getuid().as_raw())),
             patience: PATIENCE,
             adopt: true,
             witness: false,

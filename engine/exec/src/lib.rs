@@ -7,15 +7,19 @@
 mod attempt;
 mod census;
 mod conversation;
+mod device;
 pub mod dispatcher;
 mod error;
 mod execution;
+mod guard;
 mod honesty;
 mod job;
 mod lines;
 mod log;
 mod moment;
 pub mod outline;
+pub mod policy;
+pub mod pool;
 mod process;
 mod provide;
 mod reactor;
@@ -27,6 +31,7 @@ mod survey;
 mod tool;
 mod vigil;
 
+pub use device::{Device, private_folder};
 pub use error::ExecError;
 pub use job::{Interrupt, Job, Options};
 pub use moment::Moment;

@@ -60,6 +60,15 @@ pub enum Moment {
         /// Why it diverged or failed.
         reason: Option<String>,
     },
+    /// A task failed, and is tried again after a while.
+    Retrying {
+        /// The task.
+        task: String,
+        /// Which try the next one is, the first again being 1.
+        tries: u32,
+        /// How the last one failed.
+        because: String,
+    },
     /// A task did not have to run: its inputs came out with bytes already seen.
     TaskAdopted {
         /// The task.
@@ -76,6 +85,11 @@ pub enum Moment {
         task: String,
         /// Who has it.
         holder: String,
+    },
+    /// Another run on this machine has the devices that a task asks for.
+    AwaitingDevices {
+        /// The task.
+        task: String,
     },
     /// A task's bytes turned out bad or gone, and it runs again.
     Remaking {

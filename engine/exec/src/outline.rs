@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use isoflop_plan::{Plan, TaskNeed, Why};
 
-use crate::survey::{State, Survey};
+use crate::{
+    pool::Want,
+    survey::{State, Survey},
+};
 
 /// What is to be dispatched; task `i` of the outline is task `i` of the plan, and needs only tasks before it.
 #[derive(Debug, Clone, Default)]
@@ -18,8 +21,10 @@ pub struct Outline {
 pub struct Node {
     /// What it needs, one entry a port.
     pub needs: Vec<Need>,
-    /// Processor slots it occupies.
-    pub cpus: u32,
+    /// What it occupies while it runs.
+    pub want: Want,
+    /// How often it is tried again after a failure that another try may cure; otherwise the policy says.
+    pub retries: Option<u32>,
     /// How long it is, in whatever unit all tasks share.
     pub length: f64,
     /// Tasks of one number have one key: only one of them may be under way at a time.
@@ -78,7 +83,8 @@ impl Outline {
                     TaskNeed::Many(cells) => Need::Many(cells.values().copied().collect()),
                 })
                 .collect(),
-            cpus: task.demand.cpus,
+            want: Want::of(&task.demand),
+            retries: task.demand.retries,
             length: task.cost.flops,
             key: *keys.entry(task.key).or_insert(index),
             begin: match state {

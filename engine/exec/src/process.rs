@@ -9,7 +9,7 @@ use std::{
     os::fd::{AsRawFd, OwnedFd},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::mpsc,
+    sync::{Arc, mpsc},
     thread,
 };
 
@@ -23,7 +23,11 @@ use tokio::{
     sync::oneshot,
 };
 
-use crate::{error::ExecError, runtimes::Program};
+use crate::{
+    error::ExecError,
+    guard::{Guard, Guarded},
+    runtimes::Program,
+};
 
 /// What every worker sees of the caller's environment. Anything more is named by its task; else it could change a result unrecorded.
 const PASSED_ON: [&str; 4] = ["PATH", "HOME", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES"];
@@ -39,6 +43,8 @@ pub(crate) struct Launch {
     pub(crate) variables: Vec<(OsString, OsString)>,
     /// Those that the task names.
     pub(crate) wanted: Vec<String>,
+    /// The devices it sees, as `CUDA_VISIBLE_DEVICES` has them; otherwise it sees those of the caller.
+    pub(crate) devices: Option<String>,
 }
 
 /// A worker that was started.
@@ -49,6 +55,8 @@ pub(crate) struct Process {
     pub(crate) notices: pipe::Receiver,
     pub(crate) output: pipe::Receiver,
     pub(crate) group: Group,
+    /// Has the group ended should the engine be gone.
+    pub(crate) guarded: Option<Guarded>,
 }
 
 /// A worker's process group: it and all that it started.
@@ -87,10 +95,11 @@ impl Launcher {
     pub(crate) fn start() -> Result<Self, ExecError> {
         let (sender, launches) = mpsc::channel::<(Launch, oneshot::Sender<io::Result<Process>>)>();
         let runtime = Handle::current();
+        let guard = Arc::new(Guard::post().map_err(ExecError::Guard)?);
         let run = move || {
             let _entered = runtime.enter();
             for (launch, answer) in launches {
-                if let Err(Ok(unwanted)) = answer.send(launch.start()) {
+                if let Err(Ok(unwanted)) = answer.send(launch.start(&guard)) {
                     unwanted.group.kill();
                 }
             }
@@ -109,17 +118,19 @@ impl Launcher {
 }
 
 impl Launch {
-    fn start(self) -> io::Result<Process> {
+    fn start(self, guard: &Arc<Guard>) -> io::Result<Process> {
         let (notices, said) = io::pipe()?;
         let (output, written) = io::pipe()?;
         let mut command = self.command(said, written)?;
         let mut child = command.spawn()?;
         drop(command); // and with it our ends of what only the worker may hold open
         let group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+        // Before it has its assignment, and so before it starts anything.
+        let guarded = group.number().map(|group| guard.watch(group));
         let stdin = child.stdin.take().ok_or_else(|| io::Error::other("the worker has no stdin"))?;
         let receiver = |reader: PipeReader| pipe::Receiver::from_owned_fd(OwnedFd::from(reader));
         match (receiver(notices), receiver(output)) {
-            (Ok(notices), Ok(output)) => Ok(Process { child, stdin, notices, output, group }),
+            (Ok(notices), Ok(output)) => Ok(Process { child, stdin, notices, output, group, guarded }),
             (Err(error), _) | (_, Err(error)) => {
                 group.kill();
                 Err(error)
@@ -138,6 +149,7 @@ impl Launch {
             .envs(passed_on(&self.variables, &self.wanted))
             .env("TMPDIR", &self.tmp)
             .envs(self.environment.variables())
+            .envs(self.devices.iter().map(|devices| ("CUDA_VISIBLE_DEVICES", devices)))
             // The descriptor keeps its number in the worker: no other can be in its way.
             .env(NOTICE_FD, said.as_raw_fd().to_string())
             .stdin(Stdio::piped())

@@ -10,25 +10,28 @@ use std::{
     time::{Duration, Instant},
 };
 
-use isoflop_contract::{Digest, FailureClass};
+use isoflop_contract::{Digest, FailureClass, demand::Gpus};
 use isoflop_ledger::{
     Claim, LEASE_RENEWAL, Lease, LedgerError, Past, PastOutcome, PlanTask, Purpose, RunHead, RunState,
 };
 use isoflop_plan::{Plan, TaskNeed};
 use tokio::{
     sync::{mpsc::UnboundedSender, watch},
-    task::JoinSet,
+    task::{JoinSet, spawn_blocking},
     time::{MissedTickBehavior, interval},
 };
 
 use crate::{
     attempt::Order,
-    dispatcher::{Because, Claimed, Command, Dispatcher, Ending, Input, Policy, Stands},
+    device::{Device, DeviceLease, private_folder},
+    dispatcher::{Because, Claimed, Command, Dispatcher, Ending, Input, Stands},
     error::ExecError,
     execution::{Done, Execution, Inputs, Producer, Recorded, Shared},
-    job::{Interrupt, Job},
+    job::{Interrupt, Job, Options},
     moment::Moment,
     outline::Outline,
+    policy::{Policy, may_help},
+    pool::{Capacity, each},
     process::Launcher,
     record::Record,
     scratch::sweep,
@@ -49,6 +52,7 @@ pub async fn run(job: Job, moments: UnboundedSender<Moment>) -> Result<Summary, 
     for index in survey.to_run() {
         runtimes.program(plan.tasks()[index].runtime)?;
     }
+    let devices = Devices::of(&plan, &survey, &options)?;
     sweep(&options.folder)?;
     let run = ledger.begin_run(&head(&plan, &survey, &options.soft)).await?;
     let _ = moments.send(Moment::RunStarted {
@@ -58,8 +62,10 @@ pub async fn run(job: Job, moments: UnboundedSender<Moment>) -> Result<Summary, 
         to_run: survey.to_run().count(),
     });
     let policy = Policy {
-        slots: options.jobs,
+        capacity: Capacity { cpus: options.jobs, memory: options.memory, devices: options.devices.len() },
         keep_going: options.keep_going,
+        max_fails: options.max_fails,
+        retries: options.retries,
         adopt: options.adopt && !options.witness,
         witness: options.witness,
     };
@@ -90,6 +96,7 @@ pub async fn run(job: Job, moments: UnboundedSender<Moment>) -> Result<Summary, 
             .collect(),
         shared: Arc::new(shared),
         leases: BTreeMap::new(),
+        devices,
         orders: BTreeMap::new(),
         found: BTreeMap::new(),
         holders: BTreeMap::new(),
@@ -120,6 +127,7 @@ fn head(plan: &Plan, survey: &Survey, soft: &isoflop_contract::Value) -> RunHead
 
 /// What a piece of work answers with.
 enum Event {
+    Leased(usize, std::io::Result<Option<DeviceLease>>),
     Looked(usize, Result<Option<(Past, Stands)>, LedgerError>),
     Claimed(usize, Result<(Claim, Option<Stands>), LedgerError>),
     Done(usize, Result<Done, LedgerError>),
@@ -134,6 +142,7 @@ struct Reactor {
     /// Tasks that were asked for although a result stands.
     asked: BTreeSet<usize>,
     leases: BTreeMap<usize, Lease>,
+    devices: Devices,
     orders: BTreeMap<usize, watch::Sender<Order>>,
     /// Results found where a key was to be claimed.
     found: BTreeMap<usize, Past>,
@@ -168,7 +177,7 @@ impl Reactor {
             tokio::select! {
                 Some(event) = self.work.join_next() => self.take(event.expect("a piece of work does not panic")),
                 changed = interrupt.changed(), if listening => listening = changed.is_ok(),
-                _ = tick.tick(), if self.dispatcher.awaits_others() => self.step(Input::Tick),
+                _ = tick.tick(), if self.dispatcher.awaits_time() => self.step(Input::Tick),
                 _ = renewal.tick(), if !self.leases.is_empty() && !self.renewing => self.renew(),
             }
         }
@@ -197,6 +206,13 @@ impl Reactor {
         let mut blocked: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for command in self.dispatcher.step(input) {
             match command {
+                Command::Lease { task, devices } => self.lease(task, devices),
+                Command::Unlease(task) => drop(self.devices.leases.remove(&task)),
+                Command::Rest { task, tries } => {
+                    let because = self.record.entries[task].reason.clone().unwrap_or_default();
+                    self.tell(Moment::Retrying { task: self.name(task).to_owned(), tries, because });
+                }
+                Command::Abandon(task) => self.tell_end(task, self.record.entries[task].seconds.unwrap_or(0.0)),
                 Command::LookUp(task) => self.look_up(task),
                 Command::Claim { task, again } => self.claim(task, again),
                 Command::Keep(task) => self.keep(task),
@@ -237,6 +253,7 @@ impl Reactor {
 
     fn take(&mut self, event: Event) {
         match event {
+            Event::Leased(task, leased) => self.leased(task, leased),
             Event::Looked(task, looked) => {
                 let looked = self.heed(looked).flatten();
                 if let Some((past, _)) = &looked {
@@ -297,7 +314,7 @@ impl Reactor {
         self.orders.remove(&task);
         self.leases.remove(&task);
         let key = self.shared.plan.tasks()[task].key;
-        let mut halt = None;
+        let (mut halt, mut again) = (None, false);
         let ending = match self.heed(done) {
             None => {
                 self.miss(task, Outcome::Failed, "the ledger could not record it".to_owned());
@@ -335,13 +352,16 @@ impl Reactor {
                         Ending::Diverged
                     }
                     Recorded::Failed(failure) => {
+                        again = halt.is_none() && may_help(failure.class) && self.dispatcher.would_retry(task);
                         let stopped = self.interrupted && failure.class == FailureClass::Interrupted;
                         let reason = if stopped { failure.message } else { failure.to_string() };
                         self.miss(task, Outcome::Failed, reason);
-                        Ending::Failed
+                        if again { Ending::Faltered } else { Ending::Failed }
                     }
                 };
-                self.tell_end(task, seconds);
+                if !again {
+                    self.tell_end(task, seconds);
+                }
                 ending
             }
         };
@@ -350,6 +370,37 @@ impl Reactor {
             self.step(Input::Halt);
         }
         self.step(Input::Ended(task, ending));
+    }
+
+    /// Leases devices as against other engines. That may mean waiting for one that is at it too, so it is done aside.
+    fn lease(&mut self, task: usize, devices: Vec<usize>) {
+        let hundredths = each(self.shared.plan.tasks()[task].demand.gpus);
+        let (shared, folder) = (Arc::clone(&self.shared), self.shared.options.runtime.clone());
+        self.devices.given.insert(task, devices.clone());
+        self.work.spawn(async move {
+            let take = move || {
+                DeviceLease::take(&folder, devices.iter().map(|device| &shared.options.devices[*device]), hundredths)
+            };
+            Event::Leased(task, spawn_blocking(take).await.expect("leasing does not panic"))
+        });
+    }
+
+    fn leased(&mut self, task: usize, leased: std::io::Result<Option<DeviceLease>>) {
+        let lease = leased.unwrap_or_else(|error| {
+            let because = format!("devices cannot be leased in {}: {error}", self.shared.options.runtime.display());
+            self.tell(Moment::Stopping { because });
+            self.step(Input::Halt);
+            None
+        });
+        let ours = lease.is_some();
+        match lease {
+            Some(lease) => drop(self.devices.leases.insert(task, lease)),
+            None if self.devices.awaited.insert(task) => {
+                self.tell(Moment::AwaitingDevices { task: self.name(task).to_owned() });
+            }
+            None => {}
+        }
+        self.step(Input::Leased(task, ours));
     }
 
     fn look_up(&mut self, task: usize) {
@@ -383,7 +434,8 @@ impl Reactor {
         let (orders, heard) = watch::channel(Order::Go);
         self.orders.insert(task, orders);
         let inputs = self.inputs(task);
-        let execution = Execution { task, lease, inputs, trace: self.trace(task), orders: heard };
+        let devices = self.devices.of_task(task);
+        let execution = Execution { task, lease, inputs, trace: self.trace(task), devices, orders: heard };
         let shared = Arc::clone(&self.shared);
         self.work.spawn(async move { Event::Done(task, execution.carry_out(&shared).await) });
     }
@@ -484,6 +536,44 @@ impl Reactor {
             seconds,
             reason: entry.reason.clone(),
         });
+    }
+}
+
+/// The devices of a run and who has them.
+#[derive(Debug, Default)]
+struct Devices {
+    all: Vec<Device>,
+    /// The devices last given to each task.
+    given: BTreeMap<usize, Vec<usize>>,
+    leases: BTreeMap<usize, DeviceLease>,
+    /// Tasks of which it was told that they wait for devices.
+    awaited: BTreeSet<usize>,
+}
+
+impl Devices {
+    /// Refuses a run that has a task which could never start.
+    fn of(plan: &Plan, survey: &Survey, options: &Options) -> Result<Self, ExecError> {
+        let found = options.devices.len();
+        let wants = |index: &usize| plan.tasks()[*index].demand.gpus;
+        if let Some(index) = survey.to_run().find(|index| wants(index).devices() > found) {
+            let (task, wanted) = (plan.tasks()[index].name.clone(), wants(&index));
+            return Err(ExecError::Devices { task, wanted, found });
+        }
+        if survey.to_run().any(|index| wants(&index) != Gpus::NONE) {
+            let doing = "use the folder for leases of devices,";
+            private_folder(&options.runtime).map_err(|source| ExecError::Folder {
+                path: options.runtime.clone(),
+                doing,
+                source,
+            })?;
+        }
+        Ok(Self { all: options.devices.clone(), ..Self::default() })
+    }
+
+    fn of_task(&self, task: usize) -> Vec<Device> {
+        let leased = self.leases.contains_key(&task);
+        let given = self.given.get(&task).filter(|_| leased);
+        given.into_iter().flatten().map(|device| self.all[*device].clone()).collect()
     }
 }
 

@@ -3,13 +3,14 @@
 use std::process::Command;
 
 use isoflop_contract::quantity::Bytes;
+use isoflop_exec::Device;
 use isoflop_ledger::server::Status;
 use isoflop_store::FindingKind;
 use serde_json::json;
 
 use crate::{
     args::DoctorArgs,
-    home,
+    devices, home, machine,
     output::{Output, Paint},
     settings::Settings,
     stop::{Stop, infrastructure},
@@ -35,6 +36,8 @@ pub async fn doctor(args: &DoctorArgs, settings: &Settings, out: &mut Output) ->
     }
     let checks = [
         ("processor", processor()),
+        ("memory", memory()),
+        ("devices", devices(settings)),
         ("torch worker", torch_worker(settings)),
         ("disk", disk(settings)),
         ("postgres", postgres(settings)),
@@ -81,6 +84,26 @@ fn processor() -> Verdict {
         return Verdict::Missing(format!("{name} has no AVX2, which libtorch tasks are pinned to"));
     }
     Verdict::Well(name)
+}
+
+fn memory() -> Verdict {
+    let memory = machine::memory();
+    Verdict::Well(memory.map_or("not known; `run --memory` sets it".to_owned(), |memory| {
+        format!("{memory} for tasks with `on: memory`; `run --memory` changes it")
+    }))
+}
+
+fn devices(settings: &Settings) -> Verdict {
+    let found = devices::found(settings);
+    if found.devices.is_empty() {
+        return Verdict::Well(format!("none: {}", found.note));
+    }
+    let line = |(number, device): (usize, &Device)| {
+        let memory = device.memory.map_or(String::new(), |memory| format!(", {}", Bytes(memory)));
+        format!("{number}: {} ({}{memory})", device.name, device.id)
+    };
+    let lines: Vec<String> = found.devices.iter().enumerate().map(line).collect();
+    Verdict::Well(format!("{}, {}\n{}", found.devices.len(), found.note, lines.join("\n")))
 }
 
 fn torch_worker(settings: &Settings) -> Verdict {

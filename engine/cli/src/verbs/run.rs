@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::{
     args::{Cache, RunArgs},
-    facts, home, kept,
+    devices, facts, home, kept, machine,
     outlook::{Outlook, to_run},
     output::{Output, Paint},
     progress::Progress,
@@ -143,7 +143,12 @@ async fn execute(
         runtimes: Runtimes::new(&engine, torch),
         options: Options {
             jobs,
-            keep_going: args.keep_going,
+            keep_going: args.keep_going || args.max_fails.is_some(),
+            max_fails: args.max_fails,
+            retries: args.retries,
+            memory: args.memory.or_else(machine::memory).map_or(u64::MAX, |memory| memory.0),
+            devices: if runs > 0 { devices::found(settings).devices } else { Vec::new() },
+            runtime: settings.runtime.clone(),
             soft,
             variables: env::vars_os().collect(),
             ..Options::new(&settings.home)

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use isoflop_exec::{Force, Interrupt, Moment, Outcome, State};
+use isoflop_exec::{Device, Force, Interrupt, Moment, Outcome, State};
 
 use crate::{
     edits::a_thousand_edits_run_what_they_planned,
@@ -28,6 +28,11 @@ tests!(
     a_worker_without_a_sign_of_life_is_ended,
     a_task_that_takes_too_much_memory_is_ended,
     a_log_that_grows_without_end_is_cut_in_the_middle,
+    what_crashed_is_tried_again_and_what_was_rejected_is_not,
+    after_so_many_failures_nothing_more_starts,
+    two_engines_never_share_a_device,
+    parts_of_a_device_are_shared,
+    more_devices_than_there_are_end_the_run_before_it_begins,
     independent_tasks_go_on_with_keep_going,
     slots_are_respected,
     a_task_that_takes_too_long_is_stopped,
@@ -265,6 +270,97 @@ fn a_log_that_grows_without_end_is_cut_in_the_middle(server: &Server) {
     assert!(log.len() <= 16 << 20, "{} bytes", log.len());
     assert!(log.starts_with("line 0 of far") && log.contains("were dropped here: the log was too long]\n"));
     assert!(log.trim_end().ends_with("line 599999 of far too many, each of them forty bytes"));
+}
+
+fn what_crashed_is_tried_again_and_what_was_rejected_is_not(server: &Server) {
+    let tries = |tasks: &str, retries: u32| {
+        let world = World::new(server);
+        let mut go = world.go();
+        go.options.retries = retries;
+        let told = go.run(&world.plan(tasks));
+        let again = told.moments.iter().filter(|moment| matches!(moment, Moment::Retrying { .. })).count();
+        assert_eq!(again + 1, world.executed().len(), "{:?}", world.executed());
+        (told.outcomes()[0].clone(), world.executed().len())
+    };
+    assert_eq!(tries(&one(", how: once"), 1), ("a made".to_owned(), 2));
+    assert_eq!(tries(&one(", how: twice"), 1), ("a failed".to_owned(), 2));
+    assert_eq!(tries(&one(", how: reject"), 3), ("a failed".to_owned(), 1));
+    assert_eq!(tries(&one(", how: diverge"), 3), ("a diverged".to_owned(), 1));
+    let own = "  a: { kind: say, with: { text: a, marks: MARKS, how: twice }, on: { retries: 2 } }\n";
+    assert_eq!(tries(own, 0), ("a made".to_owned(), 3));
+}
+
+fn after_so_many_failures_nothing_more_starts(server: &Server) {
+    let world = World::new(server);
+    let tasks =
+        "  m: { matrix: { n: [1, 2, 3, 4] }, kind: say, with: { text: \"t{{ n }}\", marks: MARKS, how: reject } }\n";
+    let mut go = world.go().jobs(1).keep_going();
+    go.options.max_fails = Some(2);
+    assert_eq!(
+        go.run(&world.plan(tasks)).outcomes(),
+        ["m[n=1] failed", "m[n=2] failed", "m[n=3] blocked", "m[n=4] blocked"]
+    );
+}
+
+fn devices(count: usize) -> Vec<Device> {
+    (0..count).map(|n| Device { id: format!("fake-{n}"), name: "pretended".into(), memory: None }).collect()
+}
+
+fn two_engines_never_share_a_device(server: &Server) {
+    let world = World::new(server);
+    let tasks = |text: &str| {
+        format!(
+            "  m: {{ matrix: {{ n: [1, 2, 3, 4, 5] }}, kind: say, with: {{ text: \"{text}{{{{ n }}}}\", marks: MARKS, how: device }}, on: {{ gpus: 1 }} }}\n"
+        )
+    };
+    let run = |text: &str| {
+        let mut go = world.go().jobs(4);
+        go.options.devices = devices(2);
+        go.options.runtime = world.path().join("runtime");
+        go.run(&world.plan(&tasks(text)))
+    };
+    let (one, two) = thread::scope(|scope| {
+        let one = scope.spawn(|| run("one"));
+        let two = scope.spawn(|| run("two"));
+        (one.join().unwrap(), two.join().unwrap())
+    });
+    for told in [&one, &two] {
+        assert_eq!(told.summary().totals.made, 5, "{:?}", told.summary().tasks);
+        for task in &told.summary().tasks {
+            assert!(["fake-0", "fake-1"].contains(&told.text(&world, &task.name).as_str()));
+        }
+    }
+}
+
+fn parts_of_a_device_are_shared(server: &Server) {
+    let world = World::new(server);
+    let tasks = "  m: { matrix: { n: [1, 2, 3, 4] }, kind: say, with: { text: \"t{{ n }}\", marks: MARKS, millis: 200 }, on: { gpus: 0.5 } }\n";
+    let (mut running, mut most) = (0_u32, 0);
+    let plan = world.plan(tasks);
+    let mut go = world.go().jobs(4);
+    go.options.devices = devices(1);
+    go.options.runtime = world.path().join("runtime");
+    let told = go.run_and(&plan, |moment, _| {
+        match moment {
+            Moment::TaskStarted { .. } => running += 1,
+            Moment::TaskEnded { .. } => running -= 1,
+            _ => {}
+        }
+        most = most.max(running);
+    });
+    assert_eq!((told.summary().totals.made, most), (4, 2));
+    let left = fs::read_dir(world.path().join("runtime/devices/fake-0")).unwrap().count();
+    assert_eq!(left, 1, "only the gate is left");
+}
+
+fn more_devices_than_there_are_end_the_run_before_it_begins(server: &Server) {
+    let world = World::new(server);
+    let mut go = world.go();
+    go.options.devices = devices(1);
+    let told = go.run(&world.plan("  a: { kind: say, with: { text: a, marks: MARKS }, on: { gpus: 2 } }\n"));
+    let error = told.result.unwrap_err().to_string();
+    assert!(error.starts_with("`a` asks for 2 devices (`on: gpus`) and this run may use 1;"), "{error}");
+    assert!(world.executed().is_empty());
 }
 
 const INDEPENDENT: &str = r"

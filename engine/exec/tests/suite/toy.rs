@@ -160,6 +160,15 @@ fn say(spec: Say, _: NoNeeds, context: &mut Context) -> Result<Made, Halt> {
                 println!("line {line} of far too many, each of them forty bytes");
             }
         }
+        "device" => {
+            // Nobody else may have it meanwhile.
+            let device = std::env::var("CUDA_VISIBLE_DEVICES")?;
+            let has = Path::new(&spec.marks).with_file_name(format!("has-{device}"));
+            fs::File::create_new(&has).map_err(|error| format!("somebody else has {device}: {error}"))?;
+            thread::sleep(Duration::from_millis(100));
+            fs::remove_file(has)?;
+            return write(context, &device);
+        }
         "once" | "twice" => {
             // Crashes the first time, or the first two times.
             let times = if spec.how == "once" { 1 } else { 2 };

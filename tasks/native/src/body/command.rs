@@ -1,7 +1,7 @@
 //! The body of `command`.
 
 use std::{
-    fs, thread,
+    fs,
     time::{Duration, Instant},
 };
 
@@ -17,7 +17,7 @@ use crate::command::{
     words::Words,
 };
 
-/// How often to look whether the program has ended, once it has run for a while.
+/// How often to look whether to stop.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// How often to read its metrics.
@@ -65,7 +65,6 @@ fn attend(
     mut metrics: Option<&mut Metrics>,
     context: &mut Context,
 ) -> Result<std::process::ExitStatus, Halt> {
-    let mut pause = Duration::from_millis(1);
     let mut read = Instant::now();
     let mut asked: Option<Instant> = None;
     loop {
@@ -86,8 +85,7 @@ fn attend(
             read = Instant::now();
             record(metrics.read().map_err(halt)?, context)?;
         }
-        thread::sleep(pause);
-        pause = (pause * 2).min(PAUSE);
+        program.wait(PAUSE);
     }
 }
 

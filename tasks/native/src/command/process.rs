@@ -1,8 +1,6 @@
 //! The process of a program: no shell, no stdin, a declared environment; and nothing that it starts outlives the attempt.
 //!
-//! A program stays in the process group of its worker, which the engine stops as a whole. Should engine and worker both be killed at once,
-//! nobody is left to do so; therefore a **guard** waits beside the program: a process that reads a pipe which the worker alone holds open.
-//! When the worker is gone, however it went, the pipe ends and the guard kills the group.
+//! A program stays in the process group of its worker, which the engine stops as a whole; and should the engine be killed, its guard does.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,15 +10,26 @@ use std::{
     os::unix::{fs::PermissionsExt, process::ExitStatusExt},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
 };
 
-use rustix::process::{getpgrp, getpid};
+use rustix::{
+    io::Errno,
+    process::{Pid, WaitId, WaitIdOptions, waitid},
+};
+
+/// What the engine decides for every program, whatever it declares: the devices that were leased for it. They change where it runs, not what
+/// it makes.
+const ALWAYS: &str = "CUDA_VISIBLE_DEVICES";
 
 /// A program that was started.
 #[derive(Debug)]
 pub struct Program {
     child: Child,
-    _guard: Option<Guard>,
+    /// Nothing is ever said here; it closes when the program has ended.
+    ended: mpsc::Receiver<()>,
 }
 
 /// What to start.
@@ -65,8 +74,6 @@ impl Start<'_> {
         let (name, arguments) = self.argv.split_first().map_or(("", self.argv), |(name, rest)| (name.as_str(), rest));
         let path = self.find(name)?;
         let failed = |source| StartError::Io { program: name.to_owned(), source };
-        // Before the program: not for a moment may it run unguarded.
-        let guard = Guard::post().map_err(failed)?;
         let child = Command::new(path)
             .args(arguments)
             .current_dir(self.folder)
@@ -78,11 +85,13 @@ impl Start<'_> {
             .stdin(Stdio::null())
             .spawn()
             .map_err(failed)?;
-        Ok(Program { child, _guard: guard })
+        let ended = announce(&child).map_err(failed)?;
+        Ok(Program { child, ended })
     }
 
-    fn passed_on(&self) -> impl Iterator<Item = (&String, OsString)> {
-        self.env.iter().filter_map(|name| Some((name, env::var_os(name)?)))
+    fn passed_on(&self) -> impl Iterator<Item = (&str, OsString)> {
+        let names = self.env.iter().map(String::as_str).chain([ALWAYS]);
+        names.filter_map(|name| Some((name, env::var_os(name)?)))
     }
 
     /// The file of a program: as it is if that is a path, or else the first on the program's own PATH, or on ours if it has none.
@@ -106,6 +115,11 @@ impl Program {
     /// How it ended, if it has.
     pub fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
+    }
+
+    /// Waits until it has ended, but no longer than this.
+    pub fn wait(&self, longest: Duration) {
+        let _ = self.ended.recv_timeout(longest);
     }
 
     /// Ends it now.
@@ -143,43 +157,20 @@ pub fn ending(status: ExitStatus) -> String {
     }
 }
 
-/// Kills this process's group when this process is gone. Dismissed on drop.
-#[derive(Debug)]
-struct Guard(Child);
-
-impl Guard {
-    /// Posts a guard. None is needed where this process leads no group of its own: it was started by hand, and not by an engine.
-    fn post() -> io::Result<Option<Self>> {
-        let group = getpgrp();
-        if group != getpid() {
-            return Ok(None);
-        }
-        // It must outlive the signals that ask the group to end, and nothing else.
-        let script = r#"trap "" HUP INT TERM; read -r gone; kill -KILL "-$0""#;
-        let child = Command::new("/bin/sh")
-            .args(["-c", script, &group.as_raw_nonzero().to_string()])
-            .env_clear()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        Ok(Some(Self(child)))
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+/// Closes the channel when `child` has ended, and leaves it to be waited for.
+fn announce(child: &Child) -> io::Result<mpsc::Receiver<()>> {
+    let pid = Pid::from_child(child);
+    let (open, ended) = mpsc::channel();
+    thread::Builder::new().name("wait".into()).spawn(move || {
+        let _open = open;
+        while let Err(Errno::INTR) = waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {}
+    })?;
+    Ok(ended)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        fs, thread,
-        time::{Duration, Instant},
-    };
+    use std::{fs, time::Instant};
 
     use super::*;
 
@@ -196,7 +187,7 @@ mod tests {
                 break status;
             }
             assert!(began.elapsed() < Duration::from_secs(20), "the program does not end");
-            thread::sleep(Duration::from_millis(2));
+            program.wait(Duration::from_secs(1));
         };
         Ok((status, fs::read_to_string(folder.path().join("said")).unwrap_or_default()))
     }
@@ -206,7 +197,7 @@ mod tests {
         let (status, said) = run(&["sh", "-c", "/usr/bin/env > said; cat >> said"], &[], &[("A", "b c")]).unwrap();
         assert!(status.success(), "stdin is at its end");
         let mut names: Vec<&str> = said.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
-        names.retain(|name| !matches!(*name, "PWD" | "SHLVL" | "_" | "OLDPWD")); // the shell's own
+        names.retain(|name| !matches!(*name, "PWD" | "SHLVL" | "_" | "OLDPWD" | ALWAYS)); // the shell's own, and the engine's
         names.sort_unstable();
         assert_eq!(names, ["A", "LANG", "TMPDIR"]);
         let (_, said) =

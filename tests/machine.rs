@@ -1,0 +1,160 @@
+//! What a run may use of the machine: devices, memory, tries; and how little of it `--frozen` uses.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use crate::project::{Project, Ran};
+
+const TWO: &str = r#"study: two
+seed: 1
+tasks:
+  a:
+    matrix: { n: [1, 2] }
+    kind: command
+    with: { argv: [sh, -c, 'echo "{{ n }}" > "$0"', "{{out.x}}"], outputs: { x: {} } }
+    on: { gpus: 1 }
+"#;
+
+fn output(mut command: std::process::Command) -> Ran {
+    let project = command.output().expect("isoflop was built with the tests");
+    Ran::of(&project)
+}
+
+#[test]
+fn doctor_lists_the_devices_that_may_be_seen() {
+    let project = Project::new();
+    let mut command = project.command(&["doctor", "--json"]);
+    command.env("ISOFLOP_DEVICES", "fake:3").env("CUDA_VISIBLE_DEVICES", "2,0");
+    let checks = output(command).json()["checks"].clone();
+    let says = |name: &str| {
+        let check = checks.as_array().unwrap().iter().find(|check| check["check"] == name).unwrap();
+        check["says"].as_str().unwrap().to_owned()
+    };
+    let devices = says("devices");
+    assert!(
+        devices.starts_with("2, which ISOFLOP_DEVICES pretends there are; CUDA_VISIBLE_DEVICES hides 1"),
+        "{devices}"
+    );
+    assert!(
+        devices.contains("0: pretended device (fake-2)") && devices.contains("1: pretended device (fake-0)"),
+        "{devices}"
+    );
+    assert!(says("memory").contains("iB for tasks with `on: memory`"), "{}", says("memory"));
+}
+
+#[test]
+fn a_program_sees_the_device_it_was_leased() {
+    let project = Project::new();
+    project.write("study.yaml", &TWO.replace("echo \"{{ n }}\"", "echo \"$CUDA_VISIBLE_DEVICES\""));
+    let mut command = project.command(&["run", "--json"]);
+    command
+        .env("ISOFLOP_DEVICES", "fake:1")
+        .env("XDG_RUNTIME_DIR", project.path("bin"))
+        .env_remove("CUDA_VISIBLE_DEVICES");
+    let run = output(command).expect(0).json();
+    assert_eq!(run["totals"]["made"], 2);
+    let shown = project.run(&["show", "a[n=1]", "--json"]).expect(0).json();
+    let blob = shown["files"]["x"]["digest"].as_str().unwrap().to_owned();
+    let text = fs::read_to_string(project.path(&format!(".isoflop/store/blobs/{}/{blob}", &blob[..2]))).unwrap();
+    assert_eq!(text, "fake-0\n");
+
+    project.write("study.yaml", &TWO.replace("gpus: 1", "gpus: 2"));
+    let mut command = project.command(&["run", "--cache", "write"]);
+    command.env("ISOFLOP_DEVICES", "fake:1");
+    let refused = output(command).expect(8);
+    assert!(refused.err.contains("`a[n=1]` asks for 2 devices (`on: gpus`) and this run may use 1"), "{}", refused.err);
+}
+
+/// Everything below a folder: size, permissions and time of change of each.
+fn snapshot(folder: &Path) -> BTreeMap<PathBuf, (u64, u32, i64, i64)> {
+    let mut found = BTreeMap::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(path) = open.pop() {
+        let meta = fs::symlink_metadata(&path).unwrap();
+        if meta.is_dir() {
+            open.extend(fs::read_dir(&path).unwrap().flatten().map(|entry| entry.path()));
+        }
+        found.insert(path, (meta.size(), meta.mode(), meta.ctime(), meta.ctime_nsec()));
+    }
+    found
+}
+
+/// Takes away or gives back the right to write below a folder.
+fn writable(folder: &Path, writable: bool) {
+    for path in snapshot(folder).into_keys() {
+        let meta = fs::symlink_metadata(&path).unwrap();
+        if !meta.is_symlink() {
+            let mode = if writable { meta.mode() | 0o200 } else { meta.mode() & !0o222 };
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn frozen_answers_without_server_store_libtorch_or_a_single_write() {
+    let project = Project::new();
+    project.run(&["run"]).expect(0);
+    project.run(&["doctor", "--stop-server"]).expect(0);
+    let home = project.path(".isoflop");
+    fs::remove_dir_all(home.join("store")).unwrap();
+    writable(&home, false);
+    let before = snapshot(&home);
+    let frozen = || {
+        let mut command = project.command(&["run", "--frozen", "--json"]);
+        command.env("ISOFLOP_TORCH", "/nowhere").env("PATH", "/nowhere").env("ISOFLOP_POSTGRES_BIN", "/nowhere");
+        output(command)
+    };
+    let kept = frozen().expect(0).json();
+    assert_eq!((kept["totals"]["kept"].as_u64(), kept["totals"]["run"].as_u64()), (Some(22), Some(0)));
+    project.write("study.yaml", &crate::project::STUDY.replace("form: logit", "form: power"));
+    let needed = frozen().expect(5).json();
+    let tasks = needed["tasks"].as_array().unwrap();
+    let runs: Vec<&str> =
+        tasks.iter().filter(|task| task["state"] == "run").map(|task| task["name"].as_str().unwrap()).collect();
+    assert!(runs.contains(&"law") && runs.len() == 22, "the fit needs the scores, whose bytes are gone: {runs:?}");
+    assert_eq!(snapshot(&home), before, "something was written");
+    writable(&home, true);
+
+    // A running server knows what no run has noted, as of one that was killed.
+    project.write("study.yaml", crate::project::STUDY);
+    project.run(&["runs"]).expect(0);
+    fs::remove_file(home.join("kept")).unwrap();
+    assert_eq!(frozen().expect(0).json()["totals"]["kept"], 22);
+}
+
+#[test]
+fn frozen_makes_nothing_where_there_is_nothing() {
+    let project = Project::new();
+    let needed = project.run(&["run", "--frozen", "--json"]).expect(5).json();
+    assert_eq!(needed["totals"]["run"], 22);
+    assert!(!project.path(".isoflop").exists());
+}
+
+#[test]
+fn a_crash_is_tried_again_where_asked_for() {
+    let project = Project::new();
+    // The first to come makes the folder, and dies of it.
+    let first = project.path("first").display().to_string();
+    let study = format!(
+        r#"study: flaky
+seed: 1
+tasks:
+  a:
+    kind: command
+    with: {{ argv: [sh, -c, 'mkdir {first} 2> /dev/null && kill -9 $$; echo done > "$0"', "{{{{out.x}}}}"], outputs: {{ x: {{}} }} }}
+    on: {{ retries: 1 }}
+"#
+    );
+    project.write("study.yaml", &study);
+    let ran = project.run(&["run", "--json", "--progress", "plain"]).expect(0);
+    assert!(ran.err.contains("retrying") && ran.err.contains("try 2 comes soon: crashed"), "{}", ran.err);
+    let shown = project.run(&["show", "a", "--json"]).expect(0).json();
+    let outcomes: Vec<&str> =
+        shown["attempts"].as_array().unwrap().iter().map(|attempt| attempt["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes.len(), 2, "{shown}");
+    assert!(outcomes.contains(&"failed") && outcomes.contains(&"made"), "each try is a row of its own: {outcomes:?}");
+}
