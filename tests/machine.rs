@@ -15,7 +15,7 @@ tasks:
   a:
     matrix: { n: [1, 2] }
     kind: command
-    with: { argv: [sh, -c, 'echo "{{ n }}" > "$0"', "{{out.x}}"], outputs: { x: {} } }
+    with: { argv: [sh, -c, 'echo "{{ n }}" > "$0"', "{out.x}"], outputs: { x: {} } }
     on: { gpus: 1 }
 "#;
 
@@ -145,7 +145,7 @@ seed: 1
 tasks:
   a:
     kind: command
-    with: {{ argv: [sh, -c, 'mkdir {first} 2> /dev/null && kill -9 $$; echo done > "$0"', "{{{{out.x}}}}"], outputs: {{ x: {{}} }} }}
+    with: {{ argv: [sh, -c, 'mkdir {first} 2> /dev/null && kill -9 $$; echo done > "$0"', "{{out.x}}"], outputs: {{ x: {{}} }} }}
     on: {{ retries: 1 }}
 "#
     );
