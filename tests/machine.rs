@@ -49,7 +49,7 @@ fn doctor_lists_the_devices_that_may_be_seen() {
 #[test]
 fn a_program_sees_the_device_it_was_leased() {
     let project = Project::new();
-    project.write("study.yaml", &TWO.replace("echo \"{{ n }}\"", "echo \"$CUDA_VISIBLE_DEVICES\""));
+    project.write("study.yaml", &TWO.replace("echo \"{{ n }}\"", "echo \"$CUDA_VISIBLE_DEVICES\" {{ n }}"));
     let mut command = project.command(&["run", "--json"]);
     command
         .env("ISOFLOP_DEVICES", "fake:1")
@@ -60,7 +60,7 @@ fn a_program_sees_the_device_it_was_leased() {
     let shown = project.run(&["show", "a[n=1]", "--json"]).expect(0).json();
     let blob = shown["files"]["x"]["digest"].as_str().unwrap().to_owned();
     let text = fs::read_to_string(project.path(&format!(".isoflop/store/blobs/{}/{blob}", &blob[..2]))).unwrap();
-    assert_eq!(text, "fake-0\n");
+    assert_eq!(text, "fake-0 1\n");
 
     project.write("study.yaml", &TWO.replace("gpus: 1", "gpus: 2"));
     let mut command = project.command(&["run", "--cache", "write"]);
