@@ -109,6 +109,10 @@ impl Progress {
                     running.note = format!("{series} {value:.4}");
                 }
             }
+            Moment::Resumed { task, step } => {
+                self.line(Paint::Notice, "resumed", task, &format!("goes on after step {step}"));
+            }
+            Moment::PassedOver { task, why } => self.line(Paint::Notice, "warning", task, why),
             Moment::TaskEnded { task, outcome, seconds, reason } => {
                 let (paint, word) = match outcome {
                     Outcome::Made => (Paint::Good, "made"),

@@ -5,7 +5,10 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use crate::quantity::{Bytes, Seconds};
+use crate::{
+    checkpoint::Checkpointing,
+    quantity::{Bytes, Seconds},
+};
 
 /// Resources and limits of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +25,8 @@ pub struct Demand {
     /// How long it may take before it is stopped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<Seconds>,
+    /// How often it saves what it needs to go on after an interruption.
+    pub checkpoint: Checkpointing,
     /// How often it is tried again after it crashed or ran out of resources; otherwise the run's `--retries` says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retries: Option<u32>,
@@ -29,7 +34,14 @@ pub struct Demand {
 
 impl Default for Demand {
     fn default() -> Self {
-        Self { cpus: 1, gpus: Gpus::NONE, memory: None, time: None, retries: None }
+        Self {
+            cpus: 1,
+            gpus: Gpus::NONE,
+            memory: None,
+            time: None,
+            checkpoint: Checkpointing::default(),
+            retries: None,
+        }
     }
 }
 
@@ -147,7 +159,10 @@ mod tests {
         assert_eq!((demand.gpus, demand.retries), (Gpus::of(0.5).unwrap(), Some(2)));
         assert_eq!(serde_json::to_value(&demand).unwrap()["gpus"], json!(0.5));
         let whole: Demand = serde_json::from_value(json!({"gpus": 2})).unwrap();
-        assert_eq!(serde_json::to_value(&whole).unwrap(), json!({"cpus": 1, "gpus": 2}));
+        assert_eq!(
+            serde_json::to_value(&whole).unwrap(),
+            json!({"cpus": 1, "gpus": 2, "checkpoint": {"every": "10m", "keep": 2}})
+        );
         let wrong = serde_json::from_value::<Demand>(json!({"gpus": 1.5})).unwrap_err().to_string();
         assert!(wrong.contains("`1.5` is no number of devices"), "{wrong}");
     }

@@ -17,6 +17,7 @@
 //! | [`shape`], [`handle`], [`port`] | artifact types, typed references, what a task needs |
 //! | [`kind`], [`catalog`] | the sort of a task, and the list of all |
 //! | [`schema`] | what a type looks like, for editors |
+//! | [`checkpoint`] | what an interrupted task goes on from |
 //! | [`cost`], [`demand`], [`quantity`] | what a task costs and asks for, with units |
 //! | [`fed`] | the ports and files around a task's `with:` |
 //! | [`manifest`], [`outcome`] | what was made, and how an attempt ended |
@@ -25,6 +26,7 @@
 pub mod canon;
 pub mod catalog;
 pub mod cell;
+pub mod checkpoint;
 pub mod cost;
 pub mod demand;
 pub mod digest;
@@ -45,6 +47,7 @@ pub mod shape;
 
 pub use catalog::{Catalog, Entry};
 pub use cell::Cell;
+pub use checkpoint::Checkpoint;
 pub use cost::Cost;
 pub use demand::Demand;
 pub use digest::Digest;

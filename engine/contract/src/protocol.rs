@@ -9,12 +9,19 @@
 //! From hello to its last word a worker is never silent for longer than [`BEAT`]: a thread of its own says [`Notice::Beat`], whatever the
 //! body is at. One that falls silent for much longer has been stopped or hangs in the kernel, and is ended.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{environment::Environment, outcome::Failure, port::Given, seed::Seed};
+use crate::{
+    checkpoint::Checkpointing, digest::Digest, environment::Environment, key::Key, outcome::Failure, port::Given,
+    seed::Seed,
+};
 
 /// The version of these messages.
 pub const PROTOCOL: u32 = 2;
@@ -55,6 +62,40 @@ pub struct Assignment {
     pub out: PathBuf,
     /// A folder for whatever need not be kept.
     pub scratch: PathBuf,
+    /// How it checkpoints; without, it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saving: Option<Saving>,
+}
+
+/// How an attempt checkpoints.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Saving {
+    /// The task's key: its checkpoints are of no use to another.
+    pub key: Key,
+    /// The folder of this key's checkpoints. It need not be there yet.
+    pub folder: PathBuf,
+    /// How often, and how many are kept.
+    pub how: Checkpointing,
+    /// Steps at which to save instead, all of them kept.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub at: BTreeSet<u64>,
+    /// The step of the checkpoint in `folder` to go on from, which the engine has checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume: Option<u64>,
+    /// Where the worker is to kill itself, if this is a drill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub death: Option<Death>,
+}
+
+/// A death that a drill has planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Death {
+    /// The first step at which it may come.
+    pub step: u64,
+    /// Whether it waits for a checkpoint that is being written, and comes in the midst of it.
+    pub saving: bool,
 }
 
 /// One message of a worker.
@@ -87,6 +128,23 @@ pub enum Notice {
         step: u64,
         /// Its value there.
         value: f64,
+    },
+    /// The body goes on from the checkpoint it was given. Before anything is measured.
+    Resumed {
+        /// The checkpoint's step.
+        step: u64,
+    },
+    /// A checkpoint is being written, which may take a while.
+    Saving {
+        /// Its step.
+        step: u64,
+    },
+    /// A checkpoint is there.
+    Saved {
+        /// Its step.
+        step: u64,
+        /// The digest of what was saved: see [`Checkpoint::digest`](crate::Checkpoint::digest).
+        digest: Digest,
     },
     /// The body is done, and `out` holds the artifact.
     Made {

@@ -25,7 +25,8 @@ use tokio::{
 
 use crate::{
     census::{Census, Usage, proportional},
-    conversation::{Conversation, Heard, Lie, Wanted, failed, with_words},
+    checkpoints::Carried,
+    conversation::{Account, Conversation, Heard, Lie, Wanted, failed, with_words},
     guard::Guarded,
     lines::{Line, Lines},
     log::Log,
@@ -38,6 +39,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a worker has between being asked to end and being made to.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// How long it has if it is writing a checkpoint.
+const SAVING: Duration = Duration::from_mins(1);
 
 /// How often progress and metrics are passed on to whoever watches.
 const BEAT: Duration = Duration::from_millis(100);
@@ -56,6 +60,7 @@ pub(crate) enum Order {
 /// What a worker said that somebody may want to see at once.
 #[derive(Debug)]
 pub(crate) enum Sign<'a> {
+    Resumed { step: u64 },
     Progress { done: u64, total: u64 },
     Metric(&'a Metric),
 }
@@ -65,7 +70,7 @@ pub(crate) enum Sign<'a> {
 pub(crate) struct Performance {
     /// The last word that counts.
     pub(crate) notice: Notice,
-    pub(crate) metrics: Vec<Metric>,
+    pub(crate) account: Account,
     pub(crate) seconds: f64,
 }
 
@@ -95,20 +100,22 @@ pub(crate) struct Stage<'a> {
     pub(crate) census: Arc<Census>,
     pub(crate) log: &'a Path,
     pub(crate) orders: watch::Receiver<Order>,
+    /// What the worker may go on from.
+    pub(crate) carried: Option<Carried>,
 }
 
 /// Hears `process` out.
 pub(crate) async fn perform(process: Process, stage: Stage<'_>, mut show: impl FnMut(Sign<'_>)) -> Performance {
     let began = stage.began;
-    let (notice, metrics) = match Log::create(stage.log) {
+    let (notice, account) = match Log::create(stage.log) {
         Ok(log) => Attempt::new(process, stage, log).carry_on(began, &mut show).await,
         Err(error) => {
             process.group.kill();
             let message = format!("the log {} cannot be written: {error}", stage.log.display());
-            (failed(FailureClass::Resource, message), Vec::new())
+            (failed(FailureClass::Resource, message), Account::default())
         }
     };
-    Performance { notice, metrics, seconds: began.elapsed().as_secs_f64() }
+    Performance { notice, account, seconds: began.elapsed().as_secs_f64() }
 }
 
 struct Attempt<'a> {
@@ -138,12 +145,12 @@ struct Alive {
 }
 
 impl<'a> Attempt<'a> {
-    fn new(process: Process, stage: Stage<'a>, log: Log) -> Self {
+    fn new(process: Process, mut stage: Stage<'a>, log: Log) -> Self {
         let Process { child, stdin, notices, output, group, guarded } = process;
         let notices = Lines::new(notices);
         let vigil = Vigil::new(stage.patience, stage.memory, Instant::now());
         Self {
-            talk: Conversation::new(stage.wanted.clone()),
+            talk: Conversation::new(stage.wanted.clone(), stage.carried.take()),
             process: Alive { child, notices, output, output_done: false, group, _guarded: guarded },
             stage,
             log,
@@ -157,7 +164,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    async fn carry_on(mut self, began: Instant, show: &mut impl FnMut(Sign<'_>)) -> (Notice, Vec<Metric>) {
+    async fn carry_on(mut self, began: Instant, show: &mut impl FnMut(Sign<'_>)) -> (Notice, Account) {
         let mut chunk = vec![0; 16 << 10];
         let mut last_word: Option<Instant> = None;
         let pace = self.vigil.pace();
@@ -247,8 +254,13 @@ impl<'a> Attempt<'a> {
             self.process.group.kill();
         } else {
             self.process.group.ask();
-            self.kill_at = Some(Instant::now() + GRACE);
+            self.kill_at = Some(Instant::now() + self.patience());
         }
+    }
+
+    /// How long it has to end after it was asked.
+    fn patience(&self) -> Duration {
+        if self.talk.is_saving() { SAVING } else { GRACE }
     }
 
     fn line(
@@ -276,6 +288,12 @@ impl<'a> Attempt<'a> {
                 {
                     show(Sign::Metric(metric));
                 }
+            }
+            Ok(Heard::Resumed { step }) => show(Sign::Resumed { step }),
+            // Somebody who was asked to end and saves first is given the time.
+            Ok(Heard::Saving) => {
+                let until = Instant::now() + self.patience();
+                self.kill_at = self.kill_at.map(|_| until);
             }
             Ok(Heard::Last) => *last_word = Some(Instant::now()),
             // The first lie is the one that is told.
@@ -342,14 +360,14 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    fn conclude(mut self, status: io::Result<ExitStatus>) -> (Notice, Vec<Metric>) {
+    fn conclude(mut self, status: io::Result<ExitStatus>) -> (Notice, Account) {
         let words = self.log.last_words();
         let status = match status {
             Ok(status) => status,
             Err(error) => {
                 return (
                     failed(FailureClass::Crashed, format!("the worker cannot be waited for: {error}")),
-                    Vec::new(),
+                    Account::default(),
                 );
             }
         };
@@ -383,7 +401,7 @@ impl<'a> Attempt<'a> {
             ),
             _ => return self.talk.end(status, &words),
         };
-        (failed(class, message), self.talk.metrics().to_vec())
+        (failed(class, message), self.talk.account())
     }
 }
 

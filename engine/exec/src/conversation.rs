@@ -5,9 +5,12 @@ use std::{os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration}
 
 use isoflop_contract::{
     Environment, Failure, FailureClass,
+    checkpoint::remember,
     protocol::{MAX_LINE, Notice, PROTOCOL},
 };
-use isoflop_ledger::Metric;
+use isoflop_ledger::{Metric, Saved};
+
+use crate::checkpoints::Carried;
 
 /// The most metrics that one attempt may record.
 const MOST_METRICS: usize = 1_000_000;
@@ -37,6 +40,12 @@ pub(crate) enum Heard {
         total: u64,
     },
     Metric,
+    /// It goes on from a checkpoint.
+    Resumed {
+        step: u64,
+    },
+    /// A checkpoint is being written, or is there.
+    Saving,
     /// The process lives.
     Beat,
     /// It has said how it ended, and must exit now.
@@ -53,13 +62,34 @@ pub(crate) struct Conversation {
     greeted: bool,
     last: Option<Notice>,
     metrics: Vec<Metric>,
+    /// What it may go on from.
+    carried: Option<Carried>,
+    saved: Saved,
+    is_saving: bool,
     /// How often it said what nobody keeps.
     chatter: u64,
 }
 
+/// How a conversation went.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    /// What was measured, by the attempts that it goes on from too.
+    pub(crate) metrics: Vec<Metric>,
+    pub(crate) saved: Saved,
+}
+
 impl Conversation {
-    pub(crate) fn new(wanted: Wanted) -> Self {
-        Self { wanted, greeted: false, last: None, metrics: Vec::new(), chatter: 0 }
+    pub(crate) fn new(wanted: Wanted, carried: Option<Carried>) -> Self {
+        Self {
+            wanted,
+            greeted: false,
+            last: None,
+            metrics: Vec::new(),
+            carried,
+            saved: Saved::default(),
+            is_saving: false,
+            chatter: 0,
+        }
     }
 
     /// Whether what it has said so far, in a life of `elapsed`, can be borne. A worker built with our loop says about eleven things a second;
@@ -83,8 +113,18 @@ impl Conversation {
         self.last.is_some()
     }
 
+    /// Whether it is writing a checkpoint.
+    pub(crate) const fn is_saving(&self) -> bool {
+        self.is_saving
+    }
+
     pub(crate) fn metrics(&self) -> &[Metric] {
         &self.metrics
+    }
+
+    /// Everything it told but how it ended.
+    pub(crate) fn account(self) -> Account {
+        Account { metrics: self.metrics, saved: self.saved }
     }
 
     /// Takes in one line; `None` is a line longer than [`MAX_LINE`].
@@ -152,6 +192,27 @@ impl Conversation {
                 self.metrics.push(Metric { series: name, step, value });
                 Ok(Heard::Metric)
             }
+            Notice::Resumed { step } => {
+                // What it goes on from was measured by others, and comes first.
+                let untouched = self.metrics.is_empty() && self.saved.is_empty();
+                match self.carried.take().filter(|carried| untouched && carried.step == step) {
+                    Some(Carried { metrics, trail, .. }) => {
+                        self.metrics = metrics;
+                        self.saved = Saved { resumed: Some(step), trail };
+                        Ok(Heard::Resumed { step })
+                    }
+                    None => Err(Lie(format!("it says that it goes on from step {step}, which it was not offered"))),
+                }
+            }
+            Notice::Saving { .. } => {
+                self.is_saving = true;
+                Ok(Heard::Saving)
+            }
+            Notice::Saved { step, digest } => {
+                self.is_saving = false;
+                remember(&mut self.saved.trail, step, digest);
+                Ok(Heard::Saving)
+            }
             Notice::Made { ref scalars } => {
                 scalars.keys().try_for_each(|name| check_name(name))?;
                 self.last = Some(notice);
@@ -165,10 +226,10 @@ impl Conversation {
     }
 
     /// How the worker ended: what it said last, held against how its process exited. `words` are the last lines of its log.
-    pub(crate) fn end(self, status: ExitStatus, words: &str) -> (Notice, Vec<Metric>) {
+    pub(crate) fn end(mut self, status: ExitStatus, words: &str) -> (Notice, Account) {
         let crashed = |message: String| failed(FailureClass::Crashed, with_words(message, words));
         let refused = |message: String| failed(FailureClass::Refused, with_words(message, words));
-        let notice = match (self.last, status.success()) {
+        let notice = match (self.last.take(), status.success()) {
             (Some(Notice::Made { .. } | Notice::Diverged { .. }), false) => {
                 refused(format!("the worker said it was done, but {}", exit(status)))
             }
@@ -182,7 +243,7 @@ impl Conversation {
             (None, true) => refused("the worker exited without a word on how it ended".to_owned()),
             (None, false) => crashed(format!("the worker {}", exit(status))),
         };
-        (notice, self.metrics)
+        (notice, self.account())
     }
 }
 
@@ -244,7 +305,7 @@ mod tests {
 
     fn conversation() -> Conversation {
         let environment = Environment::default_for(Runtime::Torch);
-        Conversation::new(Wanted { kind: "train".into(), revision: 2, environment })
+        Conversation::new(Wanted { kind: "train".into(), revision: 2, environment }, None)
     }
 
     fn hello(protocol: u32, revision: u32, libtorch: &str) -> Vec<u8> {
@@ -265,9 +326,41 @@ mod tests {
         assert_eq!(talk.hear(Some(&hello(PROTOCOL, 2, "2.11.0+cpu"))), Ok(Heard::Hello));
         assert_eq!(talk.hear(Some(METRIC)), Ok(Heard::Metric));
         assert_eq!(talk.hear(Some(MADE)), Ok(Heard::Last));
-        let (notice, metrics) = talk.end(ExitStatus::from_raw(0), "");
+        let (notice, account) = talk.end(ExitStatus::from_raw(0), "");
         assert!(matches!(notice, Notice::Made { scalars } if scalars.len() == 1));
-        assert_eq!(metrics, [Metric { series: "loss".into(), step: 3, value: 0.5 }]);
+        assert_eq!(account.metrics, [Metric { series: "loss".into(), step: 3, value: 0.5 }]);
+        assert!(account.saved.is_empty());
+    }
+
+    #[test]
+    fn what_it_goes_on_from_comes_first_and_only_if_it_was_offered() {
+        let resumed = br#"{"notice":"resumed","step":2}"#;
+        let digest = isoflop_contract::Digest::of("saved");
+        let before = Metric { series: "loss".into(), step: 2, value: 0.75 };
+        let offered = || {
+            let mut talk = conversation();
+            talk.carried = Some(Carried { step: 2, metrics: vec![before.clone()], trail: vec![(2, digest)] });
+            talk.hear(Some(&hello(PROTOCOL, 2, "2.11.0"))).unwrap();
+            talk
+        };
+        let mut talk = offered();
+        assert_eq!(talk.hear(Some(resumed)), Ok(Heard::Resumed { step: 2 }));
+        talk.hear(Some(METRIC)).unwrap();
+        assert_eq!(talk.hear(Some(br#"{"notice":"saving","step":4}"#)), Ok(Heard::Saving));
+        assert!(talk.is_saving());
+        let saved = format!(r#"{{"notice":"saved","step":4,"digest":"{digest}"}}"#);
+        assert_eq!(talk.hear(Some(saved.as_bytes())), Ok(Heard::Saving));
+        assert!(!talk.is_saving());
+        let (_, account) = talk.end(ExitStatus::from_raw(0), "");
+        assert_eq!(account.metrics, [before.clone(), Metric { series: "loss".into(), step: 3, value: 0.5 }]);
+        assert_eq!(account.saved, Saved { resumed: Some(2), trail: vec![(2, digest), (4, digest)] });
+
+        // One that begins at the beginning has nothing to do with what others measured.
+        let mut anew = offered();
+        anew.hear(Some(METRIC)).unwrap();
+        assert_eq!(anew.metrics().len(), 1);
+        assert!(anew.hear(Some(resumed)).unwrap_err().0.contains("goes on from step 2, which it was not offered"));
+        assert!(offered().hear(Some(br#"{"notice":"resumed","step":3}"#)).is_err());
     }
 
     #[test]

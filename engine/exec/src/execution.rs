@@ -16,9 +16,9 @@ use isoflop_contract::{
     Digest, Failure, FailureClass, Manifest, Value,
     handle::Input,
     port::Given,
-    protocol::{Assignment, Notice, PROTOCOL},
+    protocol::{Assignment, Notice, PROTOCOL, Saving},
 };
-use isoflop_ledger::{AttemptId, AttemptOutcome, Ending, Lease, Ledger, LedgerError, Past, RunId};
+use isoflop_ledger::{AttemptId, AttemptOutcome, Ending, Lease, Ledger, LedgerError, Purpose, RunId};
 use isoflop_plan::{Plan, Task};
 use isoflop_store::{Committed, Store, StoreError};
 use serde_json::json;
@@ -31,7 +31,8 @@ use uuid::Uuid;
 use crate::{
     attempt::{Order, Performance, Sign, Stage, fits, perform},
     census::Census,
-    conversation::{Wanted, failed},
+    checkpoints::{self, Carried, Found},
+    conversation::{Account, Wanted, failed},
     device::Device,
     honesty,
     job::Options,
@@ -135,6 +136,16 @@ struct Prepared {
     /// The soft environment of this attempt.
     soft: Value,
     given: honesty::Given,
+    saving: Saving,
+    carried: Option<Carried>,
+}
+
+/// An attempt whose worker was started.
+struct Begun<'a> {
+    began: Instant,
+    attempt: AttemptId,
+    log: &'a Path,
+    carried: Option<Carried>,
 }
 
 impl Execution {
@@ -143,7 +154,7 @@ impl Execution {
         let execution = Arc::new(self);
         let (me, place) = (Arc::clone(&execution), Arc::clone(shared));
         let prepared = spawn_blocking(move || me.prepare(&place)).await.expect("preparing a task does not panic");
-        let Prepared { scratch, needs, files, soft, given } = match prepared {
+        let Prepared { scratch, needs, files, soft, given, saving, carried } = match prepared {
             Ok(prepared) => prepared,
             Err(unready) => {
                 shared.ledger.release(&execution.lease).await?;
@@ -162,7 +173,7 @@ impl Execution {
             }
             Err(failure) => (BTreeMap::new(), Some(Notice::Failed(failure))),
         };
-        let assignment = execution.assignment(shared, &scratch, needs, files);
+        let assignment = execution.assignment(shared, &scratch, needs, files, saving);
         // The worker starts up while the ledger writes; it gets its assignment when that is done.
         let began = Instant::now();
         let started = ledger.start_attempt(*run, &execution.lease, &task.name, &soft);
@@ -184,8 +195,11 @@ impl Execution {
         };
         let log = options.folder.join("logs").join(format!("{attempt}.log"));
         let performance = match process {
-            Ok(process) => execution.perform(shared, process, began, &assignment, attempt, &log).await,
-            Err(notice) => Performance { notice, metrics: Vec::new(), seconds: 0.0 },
+            Ok(process) => {
+                let begun = Begun { began, attempt, log: &log, carried };
+                execution.perform(shared, process, &assignment, begun).await
+            }
+            Err(notice) => Performance { notice, account: Account::default(), seconds: 0.0 },
         };
         execution.conclude(shared, (scratch, given), attempt, log, performance).await
     }
@@ -246,7 +260,8 @@ impl Execution {
         let given = self
             .note(&scratch, task, files.is_ok())
             .map_err(|error| Unready::Unfit(resource(format!("cannot look at what a task reads: {error}"))))?;
-        Ok(Prepared { scratch, needs, files, soft, given })
+        let (saving, carried) = self.saving(shared, &scratch);
+        Ok(Prepared { scratch, needs, files, soft, given, saving, carried })
     }
 
     /// Notes what the worker may read.
@@ -267,12 +282,37 @@ impl Execution {
         Ok(given)
     }
 
+    /// How it checkpoints, and what it goes on from. A witness does neither where others do: it is to find out by itself what comes out.
+    fn saving(&self, shared: &Shared, scratch: &Scratch) -> (Saving, Option<Carried>) {
+        let task = &shared.plan.tasks()[self.task];
+        let (folder, found) = if self.lease.purpose == Purpose::Witness {
+            (scratch.path().join("checkpoints"), Found::default())
+        } else {
+            let folder = checkpoints::place(&shared.options.folder, &task.key);
+            let found = checkpoints::latest(&folder, &task.key, &task.recipe.kind, task.recipe.revision);
+            (folder, found)
+        };
+        for why in found.passed {
+            let _ = shared.moments.send(Moment::PassedOver { task: task.name.clone(), why });
+        }
+        let saving = Saving {
+            key: task.key,
+            folder,
+            how: task.demand.checkpoint,
+            at: shared.options.marks.get(&task.key).cloned().unwrap_or_default(),
+            resume: found.carried.as_ref().map(|carried| carried.step),
+            death: shared.options.deaths.next(&task.key),
+        };
+        (saving, found.carried)
+    }
+
     fn assignment(
         &self,
         shared: &Shared,
         scratch: &Scratch,
         needs: BTreeMap<String, Given>,
         files: BTreeMap<String, PathBuf>,
+        saving: Saving,
     ) -> Assignment {
         let task = &shared.plan.tasks()[self.task];
         Assignment {
@@ -287,6 +327,7 @@ impl Execution {
             files,
             out: scratch.out(),
             scratch: scratch.tmp(),
+            saving: Some(saving),
         }
     }
 
@@ -319,11 +360,10 @@ impl Execution {
         &self,
         shared: &Shared,
         process: Process,
-        began: Instant,
         assignment: &Assignment,
-        attempt: AttemptId,
-        log: &Path,
+        begun: Begun<'_>,
     ) -> Performance {
+        let Begun { began, attempt, log, carried } = begun;
         let task = &shared.plan.tasks()[self.task];
         let _ = shared.moments.send(Moment::TaskStarted { task: task.name.clone(), attempt, log: log.to_owned() });
         let wanted = Wanted {
@@ -342,10 +382,12 @@ impl Execution {
             census: Arc::clone(&shared.census),
             log,
             orders: self.orders.clone(),
+            carried,
         };
         perform(process, stage, |sign| {
             let task = task.name.clone();
             let _ = shared.moments.send(match sign {
+                Sign::Resumed { step } => Moment::Resumed { task, step },
                 Sign::Progress { done, total } => Moment::TaskProgress { task, done, total },
                 Sign::Metric(metric) => {
                     Moment::TaskMetric { task, series: metric.series.clone(), step: metric.step, value: metric.value }
@@ -364,7 +406,7 @@ impl Execution {
         log: PathBuf,
         performance: Performance,
     ) -> Result<Done, LedgerError> {
-        let Performance { notice, metrics, seconds } = performance;
+        let Performance { notice, account: Account { metrics, saved }, seconds } = performance;
         let (trace, mut halt) = (self.trace, None);
         let outcome = match notice {
             Notice::Made { scalars } => {
@@ -400,23 +442,31 @@ impl Execution {
                 Failure { class: FailureClass::Interrupted, message: "the ledger is out of reach".to_owned() };
             return Ok(Done::Recorded { outcome: Recorded::Failed(failure), attempt, log, seconds, halt: None });
         }
-        let ending = Ending { outcome, metrics, seconds };
+        let ending = Ending { outcome, metrics, seconds, saved };
         let standing = match shared.ledger.finish_attempt(shared.run, &self.lease, attempt, &ending).await {
             Ok(standing) => standing,
             Err(LedgerError::LeaseLost { .. }) => return Ok(Done::LeaseLost),
             Err(error) => return Err(error),
         };
+        let settled = !matches!(ending.outcome, AttemptOutcome::Failed(_));
+        if settled && self.lease.purpose != Purpose::Witness {
+            let (folder, key) = (shared.options.folder.clone(), self.lease.key);
+            let mut removals = shared.removals.lock().expect("nobody panics with it");
+            removals.spawn_blocking(move || checkpoints::forget(&folder, &key));
+        }
+        // What stands is what consumers get, also where a witness was asked for: each task is verified by itself, on the inputs that stand.
+        let stands = standing.as_ref().and_then(|past| Some((past.digest()?, past.manifest()?.clone())));
         let outcome = match ending.outcome {
             AttemptOutcome::Made { digest, manifest, .. } => {
-                // What stands is what consumers get, except where a witness was asked for: its own bits are the point.
-                match standing.as_ref().and_then(Past::manifest).zip(standing.as_ref().and_then(Past::digest)) {
-                    Some((manifest, digest)) if !shared.options.witness => {
-                        Recorded::Made { digest, manifest: manifest.clone() }
-                    }
-                    _ => Recorded::Made { digest, manifest },
-                }
+                let (digest, manifest) = stands.unwrap_or((digest, manifest));
+                Recorded::Made { digest, manifest }
             }
-            AttemptOutcome::Diverged { reason, .. } => Recorded::Diverged(reason),
+            AttemptOutcome::Diverged { reason, .. } => match stands {
+                Some((digest, manifest)) if self.lease.purpose == Purpose::Witness => {
+                    Recorded::Made { digest, manifest }
+                }
+                _ => Recorded::Diverged(reason),
+            },
             AttemptOutcome::Failed(failure) => Recorded::Failed(failure),
         };
         Ok(Done::Recorded { outcome, attempt, log, seconds, halt })

@@ -1,8 +1,14 @@
 //! A job: all that a run needs, handed over by the caller.
 
-use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ffi::OsString,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use isoflop_contract::Value;
+use isoflop_contract::{Key, Value, protocol::Death};
 use isoflop_ledger::Ledger;
 use isoflop_plan::Plan;
 use isoflop_store::Store;
@@ -57,6 +63,10 @@ pub struct Options {
     pub adopt: bool,
     /// Whether what runs is to be compared with the standing results instead of replacing them (`verify`).
     pub witness: bool,
+    /// Steps at which tasks save, by key, instead of what their `on:` says.
+    pub marks: BTreeMap<Key, BTreeSet<u64>>,
+    /// Deaths of workers that a drill has planned: by key, one an attempt.
+    pub deaths: Deaths,
     /// The soft environment: recorded with run and attempts, never hashed.
     pub soft: Value,
     /// The caller's environment variables; workers see only a few of them.
@@ -78,9 +88,27 @@ impl Options {
             patience: PATIENCE,
             adopt: true,
             witness: false,
+            marks: BTreeMap::new(),
+            deaths: Deaths::default(),
             soft: Value::Object(serde_json::Map::new()),
             variables: Vec::new(),
         }
+    }
+}
+
+/// Deaths of workers that a drill has planned. Clones share one list: what one run has used up, the next does not repeat.
+#[derive(Debug, Clone, Default)]
+pub struct Deaths(Arc<Mutex<BTreeMap<Key, VecDeque<Death>>>>);
+
+impl Deaths {
+    /// These, at attempts of `key`.
+    pub fn of(key: Key, deaths: impl IntoIterator<Item = Death>) -> Self {
+        Self(Arc::new(Mutex::new(BTreeMap::from([(key, deaths.into_iter().collect())]))))
+    }
+
+    /// The next one of `key`.
+    pub(crate) fn next(&self, key: &Key) -> Option<Death> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(key)?.pop_front()
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod attempt;
 mod census;
+pub mod checkpoints;
 mod conversation;
 mod device;
 pub mod dispatcher;
@@ -33,9 +34,10 @@ mod vigil;
 
 pub use device::{Device, private_folder};
 pub use error::ExecError;
-pub use job::{Interrupt, Job, Options};
+pub use job::{Deaths, Interrupt, Job, Options};
 pub use moment::Moment;
 pub use reactor::run;
 pub use runtimes::{LaunchError, Program, Runtimes};
+pub use scratch::Scratch;
 pub use summary::{Outcome, Summary, TaskSummary, Totals};
 pub use survey::{Force, Scope, State, Survey, survey};

@@ -29,6 +29,20 @@ pub enum Moment {
         /// Where stdout and stderr of the worker go.
         log: PathBuf,
     },
+    /// A task goes on from a checkpoint that an earlier attempt left.
+    Resumed {
+        /// The task.
+        task: String,
+        /// Steps taken by then.
+        step: u64,
+    },
+    /// A checkpoint of a task is of no use.
+    PassedOver {
+        /// The task.
+        task: String,
+        /// Which, and why.
+        why: String,
+    },
     /// How far a task is; at most ten a second for each.
     TaskProgress {
         /// The task.

@@ -15,15 +15,16 @@ use crate::error::ExecError;
 /// A folder without a holder may be one that is just being made.
 const FRESH: Duration = Duration::from_mins(1);
 
-/// The folder of one attempt. Removed on drop.
+/// The folder of one attempt, or of anything else that should not outlive its engine. Removed on drop.
 #[derive(Debug)]
-pub(crate) struct Scratch {
+pub struct Scratch {
     path: PathBuf,
     _holder: File,
 }
 
 impl Scratch {
-    pub(crate) fn create(folder: &Path, name: &str, holder: &Holder) -> io::Result<Self> {
+    /// Makes the folder `name` among those of attempts, locked for as long as it is held.
+    pub fn create(folder: &Path, name: &str, holder: &Holder) -> io::Result<Self> {
         let path = folder.join("scratch").join(name);
         fs::create_dir_all(&path)?;
         // Locked before it has its name, so that no sweep ever sees it unlocked.
@@ -56,7 +57,8 @@ impl Scratch {
         self.path.join("tmp")
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 }

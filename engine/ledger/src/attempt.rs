@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use isoflop_contract::{Digest, Failure, Manifest};
 
-use crate::{bytes::clean, error::LedgerError};
+use crate::{bytes::clean, error::LedgerError, saved::Saved};
 
 /// How an attempt ended, and what it measured.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,8 @@ pub struct Ending {
     pub metrics: Vec<Metric>,
     /// How long the body ran.
     pub seconds: f64,
+    /// What it saved on the way, and what it went on from.
+    pub saved: Saved,
 }
 
 /// One point of a series. The chain holds the digest of all points of an attempt: one line a point in order of series and step, each ended by

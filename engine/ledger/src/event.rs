@@ -4,7 +4,7 @@
 //! To add an event, add a variant here. Variants and members are never removed or renamed: old ledgers hold them. Old programs read a new
 //! variant as [`Event::Unknown`]; its text still counts in the chain.
 
-use isoflop_contract::{Digest, Failure, Key, canon, canon::CanonError};
+use isoflop_contract::{Digest, Failure, Key, canon, canon::CanonError, checkpoint::Trail};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +71,21 @@ pub enum Event {
         fence: i64,
         /// Who had it.
         from: String,
+    },
+    /// An attempt saved checkpoints, or went on from one. Just before the event of its end.
+    Checkpointed {
+        /// The attempt.
+        attempt: AttemptId,
+        /// The task's name.
+        task: String,
+        /// Its key.
+        key: Key,
+        /// The step it went on from.
+        #[serde(default)]
+        resumed: Option<u64>,
+        /// What was saved on the way to its end, by the attempts it goes on from too.
+        #[serde(default)]
+        trail: Trail,
     },
     /// An attempt made an artifact.
     Made {

@@ -17,6 +17,7 @@ use crate::{
     ledger::Ledger,
     past::{Past, PastOutcome},
     recall,
+    saved::Saved,
 };
 
 impl Purpose {
@@ -258,7 +259,7 @@ impl Ledger {
                     return Err(bad_row(format!("attempt {attempt} of run {run} is not there")));
                 }
             };
-            let key = lease.key;
+            let (key, named) = (lease.key, task.clone());
             let points = attempt::points(&ending.metrics)?;
             let (metrics, seconds) = (Some(attempt::digest(&points)), Some(ending.seconds));
             let event = match &ending.outcome {
@@ -291,7 +292,8 @@ impl Ledger {
             record_metrics(&mut tx, attempt, &points).await?;
             close(&mut tx, at, lease, attempt, &Row::of(&ending.outcome), ending.seconds).await?;
             let past = recall::standing(&mut tx, &key).await?;
-            chain::append(&mut tx, run, at, vec![event]).await?;
+            let saved = checkpointed(attempt, named, key, &ending.saved);
+            chain::append(&mut tx, run, at, saved.into_iter().chain([event]).collect()).await?;
             tx.commit().await?;
             Ok(past)
         })
@@ -340,6 +342,12 @@ impl Ledger {
         })
         .await
     }
+}
+
+/// What is said of an attempt's checkpoints, if it had any.
+fn checkpointed(attempt: AttemptId, task: String, key: Key, saved: &Saved) -> Option<Event> {
+    let Saved { resumed, trail } = saved.clone();
+    (!saved.is_empty()).then_some(Event::Checkpointed { attempt, task, key, resumed, trail })
 }
 
 /// The artifact that the run has kept for a task so far, if it has.

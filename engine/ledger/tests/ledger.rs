@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, time::Instant};
 
 use isoflop_contract::{Digest, Failure, FailureClass, Key, Need};
 use isoflop_ledger::{
-    AttemptOutcome, Before, Claim, Ending, Event, Ledger, LedgerError, PastOutcome, Place, PlanTask, Purpose, RunHead,
-    RunId, RunState, TaskOutcome,
+    AttemptOutcome, Before, Bits, Claim, Ending, Event, Ledger, LedgerError, PastOutcome, Place, PlanTask, Purpose,
+    RunHead, RunId, RunState, TaskOutcome,
 };
 use serde_json::json;
 use support::*;
@@ -266,7 +266,12 @@ fn a_failure_leaves_no_result_and_a_divergence_does() {
         let ledger = ledger().await;
         let (run, key) = begun(&ledger, "failing").await;
         let failure = Failure { class: FailureClass::TimedOut, message: "took \0 too long".into() };
-        let failed = Ending { outcome: AttemptOutcome::Failed(failure), metrics: vec![], seconds: 1.0 };
+        let failed = Ending {
+            outcome: AttemptOutcome::Failed(failure),
+            metrics: vec![],
+            seconds: 1.0,
+            saved: isoflop_ledger::Saved::default(),
+        };
         carry_out(&ledger, run, key, "train", &failed).await;
         assert!(ledger.result(&key).await.unwrap().is_none());
         let attempt = ledger.attempts(&key).await.unwrap().remove(0);
@@ -277,7 +282,14 @@ fn a_failure_leaves_no_result_and_a_divergence_does() {
 
         let trace = Digest::of("trace of divergence");
         let outcome = AttemptOutcome::Diverged { reason: "loss is NaN at 7".into(), trace };
-        carry_out(&ledger, run, key, "train", &Ending { outcome, metrics: vec![], seconds: 1.0 }).await;
+        carry_out(
+            &ledger,
+            run,
+            key,
+            "train",
+            &Ending { outcome, metrics: vec![], seconds: 1.0, saved: isoflop_ledger::Saved::default() },
+        )
+        .await;
         let past = ledger.result(&key).await.unwrap().unwrap();
         assert_eq!(past.outcome, PastOutcome::Diverged { reason: "loss is NaN at 7".into() });
         assert!(ledger.by_trace(trace).await.unwrap().is_some());
@@ -297,6 +309,9 @@ fn the_first_result_stands_until_it_must_be_made_again() {
         let attempt = ledger.start_attempt(run, &lease, "train", &json!({})).await.unwrap();
         let stands = ledger.finish_attempt(run, &lease, attempt, &made("other bits")).await.unwrap();
         assert_eq!(stands, Some(first.clone()), "a witness changes nothing");
+        let bits = async || ledger.bits(&[key]).await.unwrap().remove(&key).unwrap_or_default().to_string();
+        assert_eq!(bits().await, "differs");
+        assert!(ledger.saved(&key).await.unwrap().is_empty());
 
         let lease = granted(ledger.claim(run, key, Purpose::Remake).await.unwrap());
         let attempt = ledger.start_attempt(run, &lease, "train", &json!({})).await.unwrap();
@@ -305,6 +320,20 @@ fn the_first_result_stands_until_it_must_be_made_again() {
         let events = ledger.events(run).await.unwrap();
         let Event::Made { replaces, stands, .. } = &events.last().unwrap().event else { panic!("{events:?}") };
         assert_eq!((*replaces, *stands), (first.digest(), true));
+
+        let (run, key) = begun(&ledger, "witnessed").await;
+        carry_out(&ledger, run, key, "train", &made("once")).await;
+        assert!(ledger.bits(&[key]).await.unwrap().is_empty());
+        assert_eq!(Bits::default().to_string(), "unverified");
+        for _ in 0..2 {
+            let lease = granted(ledger.claim(run, key, Purpose::Witness).await.unwrap());
+            let attempt = ledger.start_attempt(run, &lease, "train", &json!({})).await.unwrap();
+            let saved = isoflop_ledger::Saved { resumed: None, trail: vec![(5, Digest::of("five"))] };
+            let ending = Ending { saved: saved.clone(), ..made("once") };
+            ledger.finish_attempt(run, &lease, attempt, &ending).await.unwrap();
+            assert_eq!(ledger.saved(&key).await.unwrap()[&attempt], saved);
+        }
+        assert_eq!(ledger.bits(&[key]).await.unwrap()[&key].to_string(), "verified 2x");
     });
 }
 
@@ -374,7 +403,12 @@ fn why_finds_the_recipes_that_tasks_had_before() {
         let (run, lease) = (runs[2], granted(ledger.claim(runs[2], new.key, Purpose::Make).await.unwrap()));
         let attempt = ledger.start_attempt(run, &lease, "train", &json!({})).await.unwrap();
         let failure = Failure { class: FailureClass::Rejected, message: "no".into() };
-        let ending = Ending { outcome: AttemptOutcome::Failed(failure), metrics: vec![], seconds: 0.5 };
+        let ending = Ending {
+            outcome: AttemptOutcome::Failed(failure),
+            metrics: vec![],
+            seconds: 0.5,
+            saved: isoflop_ledger::Saved::default(),
+        };
         ledger.finish_attempt(run, &lease, attempt, &ending).await.unwrap();
         let failed = &ledger.earlier("earlier", &["train"], Before::Now).await.unwrap()[0];
         assert_eq!((failed.outcome, failed.reason.as_deref()), (Some(TaskOutcome::Failed), Some("no")));

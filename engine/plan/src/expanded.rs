@@ -118,7 +118,8 @@ impl<'p> Expanded<'p> {
     /// A value whose members are noted as defaults where they are, and as `written` where not.
     fn against(&self, value: &Value, default: &Value, written: &str) -> Document {
         Document::noted(value, "", &|path| {
-            let is_default = value.get(path) == default.get(path);
+            let at = |of: &Value| path.split('.').try_fold(of.clone(), |of, name| of.get(name).cloned());
+            let is_default = at(value) == at(default);
             self.note(|| if is_default { "default".to_owned() } else { written.to_owned() })
         })
     }

@@ -5,7 +5,9 @@ use std::{collections::BTreeSet, sync::Arc};
 use isoflop_contract::{
     Demand, Entry, Environment, Runtime, Value,
     catalog::{self, Reading, SpecError},
+    checkpoint::{Checkpointing, Every},
     environment::Torch,
+    quantity::Seconds,
 };
 
 use crate::{
@@ -251,12 +253,19 @@ fn sensible(demand: Demand) -> Result<Demand, SpecError> {
     if demand.cpus == 0 {
         return Err(out_of_range("cpus", "must be at least 1"));
     }
-    Ok(demand)
+    match demand.checkpoint {
+        Checkpointing { every: Every::Steps(0), .. } => Err(out_of_range("checkpoint.every", "must be at least 1")),
+        Checkpointing { every: Every::Time(Seconds(0)), .. } => {
+            Err(out_of_range("checkpoint.every", "must be longer than nothing"))
+        }
+        Checkpointing { keep: 0, .. } => Err(out_of_range("checkpoint.keep", "must be at least 1")),
+        _ => Ok(demand),
+    }
 }
 
 fn out_of_range(field: &str, problem: &str) -> SpecError {
     SpecError {
-        path: vec![catalog::Segment::Field(field.to_owned())],
+        path: field.split('.').map(|field| catalog::Segment::Field(field.to_owned())).collect(),
         fault: catalog::Fault::Invalid(problem.to_owned()),
     }
 }

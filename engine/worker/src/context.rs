@@ -2,18 +2,21 @@
 
 use std::{
     collections::BTreeMap,
+    fs, io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use isoflop_contract::{
     Environment, Seed,
+    checkpoint::LASTING,
     protocol::{Assignment, Notice},
 };
 
 use crate::{
-    halt::{Halt, NotFinite},
+    halt::{Halt, Interrupted, NotFinite},
     mouth::Mouth,
+    saver::{Resume, Saver},
     stop::Stop,
 };
 
@@ -33,6 +36,7 @@ pub struct Context {
     mouth: Mouth,
     stop: Stop,
     told: Option<Instant>,
+    saver: Option<Saver>,
 }
 
 impl Context {
@@ -48,6 +52,7 @@ impl Context {
             mouth,
             stop,
             told: None,
+            saver: assignment.saving.clone().map(|saving| Saver::new(saving, assignment)),
         }
     }
 
@@ -94,12 +99,53 @@ impl Context {
         if !value.is_finite() {
             return Err(NotFinite { what: format!("the metric `{series}` at step {step}"), value });
         }
+        if let Some(saver) = &self.saver {
+            saver.carry(series, step, value);
+        }
         self.mouth.say(&Notice::Metric { name: series.to_owned(), step, value });
         Ok(())
     }
 
+    /// The checkpoint to go on from, if there is one: asked for once, before anything is measured. A body that asks must go on from it.
+    pub fn resume(&mut self) -> Option<Resume> {
+        let resume = self.saver.as_mut()?.resume()?;
+        self.mouth.say(&Notice::Resumed { step: resume.step });
+        Some(resume)
+    }
+
+    /// Offers a checkpoint after `step` steps; cheap to call after each. If one is due, `write` writes what the body needs to go on from
+    /// here into the folder it is given. If the body should stop, one is written first, and the answer is
+    /// [`Interrupted`](crate::Interrupted).
+    pub fn checkpoint(&mut self, step: u64, write: impl FnOnce(&Path) -> Result<(), Halt>) -> Result<(), Halt> {
+        let stopping = self.should_stop();
+        if let Some(saver) = &mut self.saver
+            && saver.is_due(step, stopping)
+        {
+            self.stop.set_saving(true);
+            self.mouth.say(&Notice::Saving { step });
+            let digest = saver.save(step, write)?;
+            self.mouth.say(&Notice::Saved { step, digest });
+            self.stop.set_saving(false);
+        }
+        if stopping { Err(Interrupted.into()) } else { Ok(()) }
+    }
+
+    /// A folder that outlives this attempt: the next one at the same key finds in it what this one left, until the task is made. What is in it
+    /// is not checked and may be half-written. Without checkpoints, a folder like any other.
+    pub fn lasting(&self) -> io::Result<PathBuf> {
+        let folder = match &self.saver {
+            Some(saver) => saver.lasting(),
+            None => self.scratch.join(LASTING),
+        };
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
     /// Tells how far the body is; cheap to call often, since at most ten a second are passed on, and the last.
     pub fn progress(&mut self, done: u64, total: u64) {
+        if let Some(saver) = &self.saver {
+            saver.die_at(done);
+        }
         let now = Instant::now();
         if done < total && self.told.is_some_and(|told| now - told < BEAT) {
             return;

@@ -27,6 +27,31 @@
 //! }
 //! ```
 //!
+//! A body that takes long offers a checkpoint after each of its steps, and begins by asking for one. It says what it needs to go on; when one is
+//! due, how it gets to disk whole, how many are kept and which one is good is not its business:
+//!
+//! ```no_run
+//! # use isoflop_worker::{Context, Halt};
+//! fn count(context: &mut Context) -> Result<u64, Halt> {
+//!     let (mut done, mut sum) = (0_u64, 0);
+//!     if let Some(resume) = context.resume() {
+//!         done = resume.step;
+//!         sum = std::fs::read_to_string(resume.file("sum"))?.parse()?;
+//!     }
+//!     while done < 1_000_000 {
+//!         sum += done;
+//!         done += 1;
+//!         context.progress(done, 1_000_000);
+//!         // Returns with `Interrupted`, saved, where the body should stop.
+//!         context.checkpoint(done, |folder| Ok(std::fs::write(folder.join("sum"), sum.to_string())?))?;
+//!     }
+//!     Ok(sum)
+//! }
+//! ```
+//!
+//! What was measured before the checkpoint is carried along by itself; a body measures only what it does. Everything else that the result
+//! depends on must be in the checkpoint, or follow from spec, seed, inputs and step: `isoflop drill` finds out.
+//!
 //! Any error ends a body with `?`. [`Diverged`], [`Interrupted`] and [`Failing`] are errors too, and say how it ended; a full disk is told
 //! from other errors by itself; a panic is caught. Notices go out on a descriptor of their own, so a native library may print what it likes.
 
@@ -35,6 +60,7 @@ mod context;
 mod halt;
 mod made;
 mod mouth;
+mod saver;
 mod serve;
 mod stop;
 
@@ -42,4 +68,5 @@ pub use body::Body;
 pub use context::Context;
 pub use halt::{Diverged, Failing, Halt, Interrupted, NotFinite};
 pub use made::Made;
+pub use saver::Resume;
 pub use serve::serve;

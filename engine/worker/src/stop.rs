@@ -1,5 +1,6 @@
 //! Stopping: the engine closes stdin (or dies, which closes it too) and sends SIGTERM. A body that looks at
-//! [`Context::should_stop`](crate::Context::should_stop) then has [`GRACE`] to end by itself; the process of any other ends at once.
+//! [`Context::should_stop`](crate::Context::should_stop) then has [`GRACE`] to end by itself, and a checkpoint that is being written [`SAVING`]
+//! more; the process of any other ends at once.
 
 use std::{
     io::{self, BufRead, Read},
@@ -9,7 +10,7 @@ use std::{
         mpsc,
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Signal, getpid, kill_process, set_parent_process_death_signal};
@@ -17,11 +18,15 @@ use rustix::process::{Signal, getpid, kill_process, set_parent_process_death_sig
 /// How long a body that looks has.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
+/// How long a checkpoint may take that is being written when the body should stop.
+pub(crate) const SAVING: Duration = Duration::from_mins(1);
+
 /// Whether to stop, shared by the body and the thread that watches.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stop {
     asked: Arc<AtomicBool>,
     looked: Arc<AtomicBool>,
+    saving: Arc<AtomicBool>,
 }
 
 impl Stop {
@@ -29,6 +34,11 @@ impl Stop {
     pub(crate) fn look(&self) -> bool {
         self.looked.store(true, Ordering::Relaxed);
         self.asked.load(Ordering::Relaxed)
+    }
+
+    /// Says whether a checkpoint is being written.
+    pub(crate) fn set_saving(&self, saving: bool) {
+        self.saving.store(saving, Ordering::Relaxed);
     }
 
     /// Watches stdin and SIGTERM from now on.
@@ -54,6 +64,10 @@ impl Stop {
             stop.asked.store(true, Ordering::Relaxed);
             if stop.looked.load(Ordering::Relaxed) {
                 thread::sleep(GRACE);
+                let began = Instant::now();
+                while stop.saving.load(Ordering::Relaxed) && began.elapsed() < SAVING {
+                    thread::sleep(Duration::from_millis(50));
+                }
             }
             // Not `exit`: destructors of native libraries must not run under a body that still computes.
             let _ = kill_process(getpid(), Signal::KILL);

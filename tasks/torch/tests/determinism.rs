@@ -33,6 +33,12 @@ fn input(folder: &Path, shape: &str) -> Value {
 
 /// Runs one task in the worker and returns what it said last.
 fn work(kind: &str, spec: &Value, needs: &Value, seed: Option<u64>, out: &Path) -> Value {
+    let said = converse(kind, spec, needs, seed, out, &Value::Null);
+    said.last().expect("a worker says how it ended").clone()
+}
+
+/// Runs one task in the worker and returns all that it said.
+fn converse(kind: &str, spec: &Value, needs: &Value, seed: Option<u64>, out: &Path, saving: &Value) -> Vec<Value> {
     std::fs::create_dir_all(out).unwrap();
     let environment = Environment::default_for(Runtime::Torch);
     let (reader, writer) = std::io::pipe().unwrap();
@@ -49,14 +55,14 @@ fn work(kind: &str, spec: &Value, needs: &Value, seed: Option<u64>, out: &Path) 
         .unwrap();
     let assignment = json!({
         "protocol": PROTOCOL, "task": kind, "kind": kind, "revision": 1, "spec": spec, "seed": seed, "environment": environment,
-        "needs": needs, "out": out, "scratch": out,
+        "needs": needs, "out": out, "scratch": out, "saving": saving,
     });
     let mut stdin = child.stdin.take().unwrap();
     writeln!(stdin, "{assignment}").unwrap();
     let lines: Vec<String> = BufReader::new(reader).lines().map(Result::unwrap).collect();
     drop(stdin);
     child.wait().unwrap();
-    serde_json::from_str(lines.last().expect("a worker says how it ended")).unwrap()
+    lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 fn spec(rate: f64) -> Value {
@@ -119,4 +125,38 @@ fn divergence_is_a_result_and_a_misfit_is_named() {
     small["text"]["tokens"] = 2.into();
     let said = work("train-denoiser", &small, &needs, Some(7), &at("small"));
     assert_eq!(said["message"], "captions of `data` have up to 3 words and `text.tokens` is 2");
+}
+
+#[test]
+fn a_training_that_was_killed_ends_with_the_same_bits() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    write_scenes(&at("data"), 1);
+    write_scenes(&at("heldout"), 2);
+    let needs = json!({"data": input(&at("data"), "scenes"), "heldout": input(&at("heldout"), "scenes")});
+    let spec = spec(1e-3);
+    let saving = |resume: Option<u64>, death: &Value| {
+        let how = json!({"every": 2, "keep": 2});
+        let mut saving = json!({"key": "00".repeat(32), "folder": at("checkpoints"), "how": how, "death": death});
+        saving["resume"] = json!(resume);
+        saving
+    };
+    let train = |name: &str, saving: &Value| converse("train-denoiser", &spec, &needs, Some(7), &at(name), saving);
+    let whole = train("whole", &Value::Null);
+    // Killed after step 5, then while it saves after step 8.
+    train("first", &saving(None, &json!({"step": 5, "saving": false})));
+    let second = train("second", &saving(Some(4), &json!({"step": 7, "saving": true})));
+    assert!(second.contains(&json!({"notice": "resumed", "step": 4})), "{second:?}");
+    assert!(second.contains(&json!({"notice": "saving", "step": 8})), "{second:?}");
+    assert_ne!(second.last().unwrap()["notice"], "made");
+    let third = train("third", &saving(Some(6), &Value::Null));
+    assert_eq!(third.last(), whole.last());
+    for file in ["model.safetensors", "config.json", "history.csv"] {
+        let bytes = |name: &str| std::fs::read(at(name).join(file)).unwrap();
+        assert!(bytes("third") == bytes("whole"), "{file} differs");
+    }
+    // What the last attempt measured is the end of what the whole one did.
+    let metrics =
+        |said: &[Value]| -> Vec<Value> { said.iter().filter(|notice| notice["notice"] == "metric").cloned().collect() };
+    assert!(metrics(&whole).ends_with(&metrics(&third)) && metrics(&third).len() < metrics(&whole).len());
 }

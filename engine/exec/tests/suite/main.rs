@@ -1,6 +1,7 @@
 //! Whole runs: real plans, a real store, a real private Postgres and real worker processes. The workers are this very binary, executed again
 //! as `suite worker` (an honest one) or `suite liar HOW`.
 
+mod checkpoints;
 mod edits;
 mod liar;
 mod runs;
@@ -23,8 +24,8 @@ fn main() -> ExitCode {
         _ => {}
     }
     let wanted: Vec<&String> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
-    let tests =
-        runs::TESTS.iter().filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|w| name.contains(w.as_str())));
+    let tests = runs::TESTS.iter().chain(checkpoints::TESTS);
+    let tests = tests.filter(|(name, _)| wanted.is_empty() || wanted.iter().any(|w| name.contains(w.as_str())));
     if args.iter().any(|arg| arg == "--list") {
         tests.for_each(|(name, _)| println!("{name}: test"));
         return ExitCode::SUCCESS;

@@ -12,11 +12,13 @@ use crate::{
     world::{Server, Told, World},
 };
 
-type Test = fn(&Server);
+pub type Test = fn(&Server);
 
 macro_rules! tests {
-    ($($name:ident),* $(,)?) => { pub const TESTS: &[(&str, Test)] = &[$((stringify!($name), $name)),*]; };
+    ($($name:ident),* $(,)?) => { pub const TESTS: &[(&str, $crate::runs::Test)] = &[$((stringify!($name), $name)),*]; };
 }
+
+pub(crate) use tests;
 
 tests!(
     a_study_runs_and_a_second_time_starts_nothing,

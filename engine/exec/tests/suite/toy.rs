@@ -94,12 +94,33 @@ impl Kind for Shout {
     type Makes = Text;
 }
 
+/// Adds up numbers, one a step, and measures on the way. Can go on where it was interrupted.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Count {
+    marks: String,
+    steps: u64,
+    #[serde(default)]
+    millis: u64,
+}
+
+impl Kind for Count {
+    const NAME: &'static str = "count";
+    const REVISION: u32 = 1;
+    const RUNTIME: Runtime = Runtime::Native;
+    const SEEDED: bool = false;
+    const ABOUT: &'static str = "Adds up numbers.";
+    const EXAMPLE: &'static str = "marks: /tmp\nsteps: 3";
+    type Needs = NoNeeds;
+    type Makes = Text;
+}
+
 pub fn catalog() -> Catalog {
-    Catalog::new([Entry::of::<Say>(), Entry::of::<Join>(), Entry::of::<Shout>()])
+    Catalog::new([Entry::of::<Say>(), Entry::of::<Join>(), Entry::of::<Shout>(), Entry::of::<Count>()])
 }
 
 pub fn work() -> ExitCode {
-    serve(&[Body::of(say), Body::of(join), Body::of(shout)], &[])
+    serve(&[Body::of(say), Body::of(join), Body::of(shout), Body::of(count)], &[])
 }
 
 fn mark(marks: &str, context: &Context) -> Result<(), Halt> {
@@ -221,4 +242,25 @@ fn shout(spec: Shout, needs: ShoutNeeds, context: &mut Context) -> Result<Made, 
         return Err(Diverged("nothing to shout".into()).into());
     }
     Ok(write(context, &text.to_uppercase())?.inherit(&needs.from))
+}
+
+fn count(spec: Count, _: NoNeeds, context: &mut Context) -> Result<Made, Halt> {
+    mark(&spec.marks, context)?;
+    let (mut done, mut sum) = (0, 0.0);
+    if let Some(resume) = context.resume() {
+        done = resume.step;
+        sum = serde_json::from_slice(&fs::read(resume.file("sum"))?)?;
+    }
+    while done < spec.steps {
+        thread::sleep(Duration::from_millis(spec.millis));
+        done += 1;
+        sum += 1.0 / done as f64;
+        context.metric("sum", done, sum)?;
+        if done % 3 == 0 {
+            context.metric("thirds", done, sum * 3.0)?;
+        }
+        context.progress(done, spec.steps);
+        context.checkpoint(done, |folder| Ok(fs::write(folder.join("sum"), serde_json::to_vec(&sum)?)?))?;
+    }
+    write(context, &format!("{sum:?}"))
 }

@@ -185,7 +185,11 @@ fn tell<'a>(books: &Books, rows: &'a [TaskRow], chain: &'a Chain, run: RunId, fi
                     end(task, Expected { outcome: Some("blocked"), reason, ..Expected::default() });
                 }
             }
-            Event::RunBegan { .. } | Event::TakenOver { .. } | Event::RunEnded { .. } | Event::Unknown => {}
+            Event::RunBegan { .. }
+            | Event::TakenOver { .. }
+            | Event::Checkpointed { .. }
+            | Event::RunEnded { .. }
+            | Event::Unknown => {}
         }
     }
     told

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{run_on_threads, support::*};
 use isoflop_contract::{Digest, Failure, FailureClass, Key, Need, Recipe};
 use isoflop_ledger::{
-    AttemptOutcome, Ending, Ledger, Metric, Place, PlanTask, Purpose, RunId, RunState,
+    AttemptOutcome, Ending, Ledger, Metric, Place, PlanTask, Purpose, RunId, RunState, Saved,
     audit::{Audit, FindingKind, Reach, Subject},
 };
 use serde_json::json;
@@ -50,7 +50,8 @@ impl Engine {
         let attempt = self.ledger.start_attempt(run, &lease, &planned.task.name, &soft).await.unwrap();
         let point = |step, value| Metric { series: "loss".into(), step, value };
         let metrics = vec![point(1, 2.5), point(2, 1.25), point(3, f64::NAN)];
-        let ending = Ending { outcome, metrics, seconds: 0.125 };
+        let saved = Saved { resumed: Some(1), trail: vec![(1, Digest::of("one")), (2, Digest::of("two"))] };
+        let ending = Ending { outcome, metrics, seconds: 0.125, saved };
         self.ledger.finish_attempt(run, &lease, attempt, &ending).await.unwrap();
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use isoflop_contract::{Digest, Environment, Key, Manifest, Need, Recipe, manifest::File, recipe::FORMAT};
 use isoflop_ledger::{
-    AttemptOutcome, Claim, Ending, Lease, Ledger, Metric, Place, PlanTask, Purpose, RunHead, RunId,
+    AttemptOutcome, Claim, Ending, Lease, Ledger, Metric, Place, PlanTask, Purpose, RunHead, RunId, Saved,
     server::PrivateServer,
 };
 use serde_json::json;
@@ -102,6 +102,7 @@ pub fn made(what: &str) -> Ending {
         outcome: AttemptOutcome::Made { digest, manifest, trace: Digest::of(format!("trace of {what}")) },
         metrics: vec![point(0, 2.0), point(1, f64::NAN), point(1, 1.5)],
         seconds: 0.25,
+        saved: Saved::default(),
     }
 }
 

@@ -29,6 +29,8 @@ pub(super) fn check(command: &Command) -> Result<(), Complaint> {
         Complaint::unless(is_inside(metrics), "metrics", PATH)?;
         let taken = ["in", "files", "params.json"].iter().any(|own| lies_in(metrics, own) || lies_in(own, metrics));
         Complaint::unless(!taken, "metrics", "must not lie where inputs do (`in`, `files`, `params.json`)")?;
+        let kept = command.uses().contains(&Use::Checkpoint) && lies_in(metrics, "checkpoint");
+        Complaint::unless(!kept, "metrics", "must not lie in the folder of the checkpoint: they are kept as it is")?;
     }
     Complaint::unless(
         is_shape(&command.makes),

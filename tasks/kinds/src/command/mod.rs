@@ -5,6 +5,10 @@
 //! `code:` and `files:`, the artifacts at its ports, `param`, `outputs`, the names under `env`, and what `image` and `lock` say. What does
 //! not: the program itself, its interpreter and libraries, and the values of variables that `env` lets through. Which file the program was,
 //! is recorded with each attempt; to have its version count, name it in `lock` or `image`, or put it under `code`.
+//!
+//! `{checkpoint}` is a folder that outlives an attempt: the next one at the same key finds in it what this one left, whole or half-written,
+//! until the task is made. What is in it counts for nothing, so the program must make the same whether it found something or not
+//! (`isoflop drill` tries). Of what was measured, nothing is lost: of two values of a series at one step, the later counts.
 
 mod fit;
 #[cfg(test)]

@@ -41,6 +41,8 @@ pub enum Use {
     Metrics,
     /// `{seed}`: the task's seed.
     Seed,
+    /// `{checkpoint}`: a folder that the next attempt at the same key finds as this one left it.
+    Checkpoint,
 }
 
 impl Word {
@@ -84,6 +86,7 @@ fn placeholder(name: &str) -> Result<Use, String> {
     let found = match name.split_once('.') {
         None => match name {
             "seed" => Some(Use::Seed),
+            "checkpoint" => Some(Use::Checkpoint),
             "metrics" => Some(Use::Metrics),
             "params" => Some(Use::Params),
             "code" => Some(Use::File("code".to_owned())),
@@ -101,7 +104,7 @@ fn placeholder(name: &str) -> Result<Use, String> {
     found.ok_or_else(|| {
         format!(
             "`{{{name}}}` is no placeholder; there are `{{in.PORT}}`, `{{in.PORT.json}}`, `{{out.NAME}}`, `{{param.NAME}}`, \
-             `{{params}}`, `{{file.NAME}}`, `{{code}}`, `{{metrics}}`, `{{seed}}`, and `{{brace}}` for a `{{`"
+             `{{params}}`, `{{file.NAME}}`, `{{code}}`, `{{metrics}}`, `{{checkpoint}}`, `{{seed}}`, and `{{brace}}` for a `{{`"
         )
     })
 }
@@ -118,6 +121,7 @@ impl fmt::Display for Use {
             Self::File(name) => write!(f, "{{file.{name}}}"),
             Self::Metrics => f.write_str("{metrics}"),
             Self::Seed => f.write_str("{seed}"),
+            Self::Checkpoint => f.write_str("{checkpoint}"),
         }
     }
 }
@@ -205,9 +209,18 @@ mod tests {
 
     #[test]
     fn a_placeholder_is_shown_as_it_is_written() {
-        for word in
-            ["{in.a}", "{in.a.json}", "{out.a}", "{param.a}", "{params}", "{file.a}", "{code}", "{metrics}", "{seed}"]
-        {
+        for word in [
+            "{in.a}",
+            "{in.a.json}",
+            "{out.a}",
+            "{param.a}",
+            "{params}",
+            "{file.a}",
+            "{code}",
+            "{metrics}",
+            "{checkpoint}",
+            "{seed}",
+        ] {
             let pieces = pieces(word).unwrap();
             let [Piece::Use(one)] = &pieces[..] else { panic!("{word}") };
             assert_eq!(one.to_string(), word);

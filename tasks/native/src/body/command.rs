@@ -6,10 +6,11 @@ use std::{
 };
 
 use isoflop_contract::{Failure, FailureClass, port::Open};
-use isoflop_kinds::command::Command;
+use isoflop_kinds::command::{Command, Use};
 use isoflop_worker::{Context, Diverged, Failing, Halt, Interrupted, Made};
 
 use crate::command::{
+    earlier::{Earlier, share},
     folder::Folder,
     metrics::{Metrics, MetricsError, Point},
     outputs,
@@ -28,11 +29,23 @@ const GRACE: Duration = Duration::from_secs(3);
 
 #[expect(clippy::needless_pass_by_value, reason = "every body has this signature")]
 pub fn run(spec: Command, Open(needs): Open, context: &mut Context) -> Result<Made, Halt> {
-    let seed = if spec.uses().contains(&isoflop_kinds::command::Use::Seed) { Some(context.seed()?) } else { None };
+    let seed = if spec.uses().contains(&Use::Seed) { Some(context.seed()?) } else { None };
     let words = Words::of(&spec, seed)?;
     let folder = Folder::create(context.scratch().join("work"), &spec, &needs, context.all_files())?;
     let tmp = context.scratch().join("tmp");
     fs::create_dir(&tmp)?;
+    let mut earlier = Earlier::default();
+    if spec.uses().contains(&Use::Checkpoint) {
+        let kept = context.lasting()?;
+        folder.keep(&kept.join("program"))?;
+        if let Some(name) = &spec.metrics {
+            let number;
+            (earlier, number) = Earlier::read(&kept)?;
+            share(&kept, number, &folder.path().join(name))?;
+        }
+    }
+    // What it goes on from was measured by others, and comes first.
+    record(std::mem::take(&mut earlier.points), context)?;
     let mut metrics = spec.metrics.as_ref().map(|name| Metrics::new(folder.path(), name));
     let start = Start { argv: &words.argv, set: &words.set, env: &spec.env, folder: folder.path(), tmp: &tmp };
     let mut program = start.start()?;
@@ -49,7 +62,7 @@ pub fn run(spec: Command, Open(needs): Open, context: &mut Context) -> Result<Ma
     if let Some(metrics) = metrics {
         let (points, scalars) = metrics.finish().map_err(halt)?;
         record(points, context)?;
-        for (name, value) in scalars {
+        for (name, value) in earlier.scalars.into_iter().chain(scalars) {
             made = made.scalar(name, value)?;
         }
     }

@@ -5,6 +5,7 @@
 //! in/PORT.json     what is there: cell, shape, digest and final numbers of each
 //! files/NAME       files of the study; files/code is the code
 //! params.json      the parameters
+//! checkpoint/      what the program keeps from attempt to attempt, if it uses that
 //! out/             where outputs go
 //! ```
 //!
@@ -20,6 +21,9 @@ use std::{
 use isoflop_contract::{Digest, Input, Value, port::Given};
 use isoflop_kinds::command::{Command, Sort};
 use serde_json::json;
+
+/// Where what the program keeps is, if it keeps something.
+pub(super) const CHECKPOINT: &str = "checkpoint";
 
 /// The working folder of one attempt.
 #[derive(Debug)]
@@ -70,6 +74,12 @@ impl Folder {
             made.map_or(Ok(()), fs::create_dir_all)?;
         }
         Ok(Self(path))
+    }
+
+    /// Links in the folder `kept`, which outlives the attempt.
+    pub fn keep(&self, kept: &Path) -> io::Result<()> {
+        fs::create_dir_all(kept)?;
+        symlink(kept, self.0.join(CHECKPOINT))
     }
 
     /// Where it is.

@@ -118,6 +118,22 @@ impl Metrics {
         Ok(points)
     }
 
+    /// What whole lines say up to the first that cannot be read: points, and final numbers.
+    pub fn so_far(&mut self) -> (Vec<Point>, BTreeMap<String, f64>) {
+        let mut points = Vec::new();
+        if self.grow().is_ok() {
+            while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.rest.drain(..=end).collect();
+                if self.take(&line[..end], &mut points).is_err() {
+                    break;
+                }
+            }
+        }
+        let mut scalars = self.last.clone();
+        scalars.extend(self.finals.clone());
+        (points, scalars)
+    }
+
     /// Reads the rest, a last line without its end included. The file must be there now.
     pub fn finish(mut self) -> Result<(Vec<Point>, BTreeMap<String, f64>), MetricsError> {
         if !self.path.exists() {

@@ -4,9 +4,11 @@
 //!   program makes of its words, differs from attempt to attempt.
 //! - [`words`]: placeholders become those paths.
 //! - [`process`]: no shell, no stdin, no environment but what was declared; nothing that it starts outlives the attempt.
+//! - [`earlier`]: what attempts before it measured, where the program goes on from a checkpoint of its own.
 //! - [`metrics`]: JSON lines, read while they are written.
 //! - [`outputs`]: what was declared is taken, and has to be there.
 
+pub mod earlier;
 pub mod folder;
 pub mod metrics;
 pub mod outputs;

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use isoflop_contract::Seed;
 use isoflop_kinds::command::{Command, Piece, Use, Word};
 
+use super::folder::CHECKPOINT;
+
 /// The words of one attempt.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Words {
@@ -45,6 +47,7 @@ fn filled(piece: &Piece, command: &Command, seed: Option<Seed>) -> Result<String
         Use::Params => Some("params.json".to_owned()),
         Use::File(name) => Some(format!("files/{name}")),
         Use::Metrics => command.metrics.clone(),
+        Use::Checkpoint => Some(CHECKPOINT.to_owned()),
         Use::Seed => seed.map(|seed| seed.get().to_string()),
     };
     found.ok_or_else(|| format!("`{one}` stands for nothing"))

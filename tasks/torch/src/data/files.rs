@@ -12,27 +12,48 @@ use tch::{Kind, Tensor};
 
 use crate::error::TorchError;
 
+/// Names and texts beside tensors.
+pub type Metadata = BTreeMap<String, String>;
+
 /// All tensors of a file.
 pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, TorchError> {
+    Ok(read_tensors_with(path)?.0)
+}
+
+/// All tensors of a file, and its metadata.
+pub fn read_tensors_with(path: &Path) -> Result<(BTreeMap<String, Tensor>, Metadata), TorchError> {
     let bytes = fs::read(path).map_err(TorchError::file("read", path))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|source| TorchError::Tensors { path: path.into(), source })?;
-    file.iter()
-        .map(|(name, view)| {
-            let kind = match view.dtype() {
-                Dtype::F32 => Kind::Float,
-                Dtype::I32 => Kind::Int,
-                Dtype::I64 => Kind::Int64,
-                Dtype::U8 => Kind::Uint8,
-                _ => return Err(TorchError::Format(name.to_owned())),
-            };
-            let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
-            Ok((name.to_owned(), Tensor::from_data_size(view.data(), &shape, kind)))
-        })
-        .collect()
+    let wrong = |source| TorchError::Tensors { path: path.into(), source };
+    let (_, head) = SafeTensors::read_metadata(&bytes).map_err(wrong)?;
+    let metadata = head.metadata().iter().flatten().map(|(name, text)| (name.clone(), text.clone())).collect();
+    let file = SafeTensors::deserialize(&bytes).map_err(wrong)?;
+    let tensors = file.iter().map(|(name, view)| {
+        let kind = match view.dtype() {
+            Dtype::F32 => Kind::Float,
+            Dtype::I32 => Kind::Int,
+            Dtype::I64 => Kind::Int64,
+            Dtype::U8 => Kind::Uint8,
+            _ => return Err(TorchError::Format(name.to_owned())),
+        };
+        let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
+        Ok((name.to_owned(), Tensor::from_data_size(view.data(), &shape, kind)))
+    });
+    Ok((tensors.collect::<Result<_, _>>()?, metadata))
 }
 
 /// Writes tensors in the order of their names.
 pub fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<(), TorchError> {
+    // What PyTorch's own tools look for.
+    write_tensors_with(path, tensors, &[("format", "pt")])
+}
+
+/// Writes tensors in the order of their names, and one text beside them at most: of several, a map's order would reach the file.
+pub fn write_tensors_with(
+    path: &Path,
+    tensors: &BTreeMap<String, Tensor>,
+    metadata: &[(&str, &str)],
+) -> Result<(), TorchError> {
+    debug_assert!(metadata.len() <= 1);
     let mut raw = Vec::with_capacity(tensors.len());
     for (name, tensor) in tensors {
         let (dtype, width) = match tensor.kind() {
@@ -51,8 +72,8 @@ pub fn write_tensors(path: &Path, tensors: &BTreeMap<String, Tensor>) -> Result<
         .map(|(name, dtype, shape, bytes)| Ok((name.as_str(), TensorView::new(*dtype, shape.clone(), bytes)?)))
         .collect::<Result<Vec<_>, _>>()
         .map_err(wrong)?;
-    // One entry, so that no map's order can reach the file.
-    let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+    let metadata: HashMap<String, String> =
+        metadata.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
     let bytes = safetensors::serialize(views, Some(metadata)).map_err(wrong)?;
     write_bytes(path, &bytes)
 }

@@ -5,7 +5,9 @@ mod order;
 mod picture;
 mod scenes;
 
-pub use files::{read_json, read_tensors, write_bytes, write_json, write_tensors};
+pub use files::{
+    Metadata, read_json, read_tensors, read_tensors_with, write_bytes, write_json, write_tensors, write_tensors_with,
+};
 pub use order::{Order, permute};
 pub use picture::write_preview;
 pub use scenes::{Questions, Scenes, pixels, unit};

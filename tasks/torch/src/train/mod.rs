@@ -3,6 +3,7 @@
 mod evaluate;
 mod optimizer;
 mod rate;
+mod state;
 mod trainer;
 
 pub use evaluate::{Heldout, normal};

@@ -34,6 +34,25 @@ impl AdamW {
         Self { settings, packed, first, second, steps: 0 }
     }
 
+    /// Both moments, end to end as the parameters are.
+    pub fn moments(&self) -> (&Tensor, &Tensor) {
+        (&self.first, &self.second)
+    }
+
+    /// Steps taken.
+    pub fn steps(&self) -> i32 {
+        self.steps
+    }
+
+    /// Goes back to these moments and this number of steps. The parameters are the caller's to put back.
+    pub fn restore(&mut self, first: &Tensor, second: &Tensor, steps: i32) {
+        no_grad(|| {
+            self.first.copy_(first);
+            self.second.copy_(second);
+        });
+        self.steps = steps;
+    }
+
     /// One step down the gradient of `loss` at this learning rate. Returns the gradient's norm before it was held to the clip.
     pub fn step(&mut self, loss: &Tensor, rate: f64) -> f64 {
         let gradients = Tensor::run_backward(&[loss], &self.packed.views, false, false);

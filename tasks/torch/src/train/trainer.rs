@@ -1,10 +1,13 @@
-//! The training loop: set the rate, step, log, evaluate.
+//! The training loop: set the rate, step, log, evaluate, save.
 
 use isoflop_kinds::train::Decay;
-use isoflop_worker::{Context, Diverged, Halt, Interrupted};
+use isoflop_worker::{Context, Diverged, Halt};
 use tch::Tensor;
 
-use super::{AdamW, Settings, rate};
+use super::{
+    AdamW, Settings, rate,
+    state::{FILE, Progress},
+};
 use crate::nn::Params;
 
 /// What is trained: a loss for every step, and a measure on held-out data.
@@ -34,7 +37,8 @@ pub struct Recipe {
 }
 
 /// One point of the curve: a held-out measure, beside the mean training loss since the last.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Curve {
     /// Steps taken.
     pub step: u64,
@@ -66,7 +70,7 @@ impl Outcome {
 /// Losses are recorded as means over so many steps.
 const WINDOW: u64 = 10;
 
-/// Trains `params` on `objective`.
+/// Trains `params` on `objective`, from the beginning or from where an earlier attempt had come to.
 pub fn train(
     params: &Params,
     recipe: &Recipe,
@@ -75,49 +79,47 @@ pub fn train(
 ) -> Result<Outcome, Halt> {
     let steps = recipe.steps;
     let mut optimizer = AdamW::new(params.pack(), recipe.optimizer);
-    let mut window = Mean::default();
-    let mut since = Mean::default();
-    let mut last = Mean::default();
-    let mut history = Vec::new();
+    let mut now = match context.resume() {
+        Some(resume) => Progress::load(&resume.file(FILE), params, &mut optimizer)?,
+        None => Progress::default(),
+    };
 
-    for step in 0..steps {
-        if context.should_stop() {
-            return Err(Interrupted.into());
-        }
+    for step in now.done..steps {
         let loss = objective.loss(step);
         let value = loss.double_value(&[]);
         if !value.is_finite() {
-            return Err(diverged("the training loss", value, step, &history));
+            return Err(diverged("the training loss", value, step, &now.history));
         }
         let rate = recipe.learning_rate * rate(step, steps, recipe.warmup, recipe.schedule);
         let norm = optimizer.step(&loss, rate);
         if !norm.is_finite() {
-            return Err(diverged("the gradient's norm", norm, step, &history));
+            return Err(diverged("the gradient's norm", norm, step, &now.history));
         }
 
-        window.add(value);
-        since.add(value);
+        now.window.add(value);
+        now.since.add(value);
         if step >= steps - steps.div_ceil(10) {
-            last.add(value);
+            now.last.add(value);
         }
-        let done = step + 1;
-        if done % WINDOW == 0 || done == steps {
-            context.metric("loss", done, window.take())?;
-            context.metric("gradient_norm", done, norm)?;
+        now.done = step + 1;
+        if now.done % WINDOW == 0 || now.done == steps {
+            context.metric("loss", now.done, now.window.take())?;
+            context.metric("gradient_norm", now.done, norm)?;
         }
-        if done % recipe.evaluate_every == 0 || done == steps {
+        if now.done % recipe.evaluate_every == 0 || now.done == steps {
             let (series, heldout) = tch::no_grad(|| objective.evaluate());
             if !heldout.is_finite() {
-                return Err(diverged("the held-out measure", heldout, step, &history));
+                return Err(diverged("the held-out measure", heldout, step, &now.history));
             }
-            context.metric(series, done, heldout)?;
-            history.push(Curve { step: done, loss: since.take(), heldout });
+            context.metric(series, now.done, heldout)?;
+            now.history.push(Curve { step: now.done, loss: now.since.take(), heldout });
         }
-        context.progress(done, steps);
+        context.progress(now.done, steps);
+        context.checkpoint(now.done, |folder| Ok(now.save(&folder.join(FILE), params, &optimizer)?))?;
     }
 
-    let heldout = history.last().expect("the last step is evaluated").heldout;
-    Ok(Outcome { heldout, loss: last.take(), history })
+    let heldout = now.history.last().expect("the last step is evaluated").heldout;
+    Ok(Outcome { heldout, loss: now.last.take(), history: now.history })
 }
 
 /// The evidence that training diverged.
@@ -129,25 +131,4 @@ fn diverged(what: &str, value: f64, step: u64, history: &[Curve]) -> Halt {
         )
     });
     Diverged(format!("{what} is {value} at step {}{before}", step + 1)).into()
-}
-
-/// A mean under way.
-#[derive(Default)]
-struct Mean {
-    sum: f64,
-    count: u64,
-}
-
-impl Mean {
-    fn add(&mut self, value: f64) {
-        self.sum += value;
-        self.count += 1;
-    }
-
-    /// The mean so far, and a fresh start.
-    fn take(&mut self) -> f64 {
-        let mean = self.sum / self.count.max(1) as f64;
-        *self = Self::default();
-        mean
-    }
 }
