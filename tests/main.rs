@@ -1,5 +1,6 @@
 //! The product as its users meet it: the built programs, run as processes, on real files, a real Postgres and (in `smoke`) real libtorch.
 
+mod again;
 mod architecture;
 mod author;
 mod bits;

@@ -58,6 +58,10 @@ enum Act {
     Waver,
     /// Write the same artifact whatever the spec says.
     Same,
+    /// Write other weights each time, from half of the steps on.
+    Drift,
+    /// Go on from a checkpoint as if nothing had been in it.
+    Forget,
 }
 
 /// Carries out what `behaviour.json` says of this task.
@@ -71,7 +75,7 @@ fn behave(context: &mut Context) -> Result<Act, Halt> {
     let behaviour = all.get(context.task()).or_else(|| all.get("*")).cloned().unwrap_or_default();
     let until = Instant::now() + Duration::from_millis(behaviour.milliseconds);
     match behaviour.act {
-        Act::Work | Act::Waver | Act::Same => {}
+        Act::Work | Act::Waver | Act::Same | Act::Drift | Act::Forget => {}
         Act::Crash => process::abort(),
         Act::Refuse => return Err("the toy was told to refuse this".into()),
         Act::Diverge => return Err(isoflop_worker::Diverged("the toy was told to diverge".to_owned()).into()),
@@ -93,6 +97,10 @@ fn behave(context: &mut Context) -> Result<Act, Halt> {
 /// Writes the artifact: a text that names everything it follows from.
 fn write<K: Kind>(spec: &K, inputs: &[Digest], context: &mut Context) -> Result<f64, Halt> {
     let act = behave(context)?;
+    text(act, spec, inputs, context)
+}
+
+fn text<K: Kind>(act: Act, spec: &K, inputs: &[Digest], context: &Context) -> Result<f64, Halt> {
     let spec = if act == Act::Same { String::new() } else { serde_json::to_string(spec)? };
     let mut text = format!("{}\n{spec}\n{inputs:?}\n", K::NAME);
     if let Ok(seed) = context.seed() {
@@ -111,19 +119,47 @@ fn input<A: Artifact>(handle: &Handle<A>) -> Digest {
 }
 
 fn train_denoiser(spec: TrainDenoiser, needs: train::Needs, context: &mut Context) -> Result<Made, Halt> {
-    let noise = write(&spec, &[input(&needs.data), input(&needs.heldout)], context)?;
+    let act = behave(context)?;
+    let noise = text(act, &spec, &[input(&needs.data), input(&needs.heldout)], context)?;
     let cost = spec.cost();
     let loss = 0.02 + 3.0 * cost.flops.powf(-0.12) * (1.0 + 0.01 * noise);
-    for step in [1, spec.steps / 2, spec.steps] {
-        context.metric("loss", step, loss * (2.0 - step as f64 / spec.steps as f64))?;
-        context.progress(step, spec.steps);
+    let (mut done, mut weight) = (0, 0.0_f64);
+    if let Some(resume) = context.resume() {
+        done = resume.step;
+        if act != Act::Forget {
+            weight = fs::read_to_string(resume.file("weight"))?.parse()?;
+        }
     }
+    let drift = if act == Act::Drift { f64::from(process::id()) } else { 0.0 };
+    while done < spec.steps {
+        done += 1;
+        let drift = if done > spec.steps / 2 { drift } else { 0.0 };
+        weight += 1.0 / done as f64 + drift;
+        if [1, spec.steps / 2, spec.steps].contains(&done) {
+            context.metric("loss", done, loss * (2.0 - done as f64 / spec.steps as f64) + drift)?;
+        }
+        context.progress(done, spec.steps);
+        context.checkpoint(done, |folder| Ok(fs::write(folder.join("weight"), format!("{weight:?}"))?))?;
+    }
+    fs::write(context.out("model.safetensors"), tensors(weight as f32))?;
     let count = |n: Option<u64>| n.unwrap_or(0) as f64;
     Ok(Made::new()
         .scalar("loss", loss)?
         .scalar("params", count(cost.params))?
         .scalar("macs", count(cost.macs))?
         .scalar("compute", cost.flops)?)
+}
+
+/// A file of two tensors, with `weight` as the last element but one.
+fn tensors(weight: f32) -> Vec<u8> {
+    let head = concat!(
+        r#"{"bias":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"#,
+        r#""weight":{"dtype":"F32","shape":[2,2],"data_offsets":[8,24]}}"#
+    );
+    let mut bytes = (head.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(head.as_bytes());
+    bytes.extend([0.5, 0.25, 1.0, 2.0, weight, 4.0].into_iter().flat_map(f32::to_le_bytes));
+    bytes
 }
 
 fn sample_images(spec: SampleImages, needs: sample::Needs, context: &mut Context) -> Result<Made, Halt> {

@@ -1,5 +1,6 @@
 //! What a person types, as typed: nothing here looks at files or the environment.
 
+mod bits;
 mod explain;
 mod present;
 mod records;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use isoflop_contract::quantity::Bytes;
 use serde::{Deserialize, Serialize};
 
+pub use self::bits::{DrillArgs, VerifyArgs};
 pub use self::explain::{ExpandArgs, NarrowArgs, PlanArgs, WhyArgs};
 pub use present::{LogsArgs, StatusArgs};
 pub use records::{AuditArgs, DiffArgs, GcArgs, PinArgs, RunsArgs, TraceArgs, Way};
@@ -135,6 +137,10 @@ pub enum Verb {
     Diff(DiffArgs),
     /// Check a run's events, keys, bytes and provenance against each other
     Audit(AuditArgs),
+    /// Make tasks again on the inputs that stand, and compare the bits: equal ones are a witness
+    Verify(VerifyArgs),
+    /// Make a task in a scratch home, uninterrupted and with `kill -9` at random steps, and compare the bits
+    Drill(DrillArgs),
     /// Keep runs and tasks whatever `gc` takes away
     Pin(PinArgs),
     /// Take artifacts out of the store that no root holds; their records stay, and they are made again when needed

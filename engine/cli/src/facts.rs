@@ -52,7 +52,11 @@ pub async fn gather(plan: &Plan, settings: &Settings, ledger: Option<&Ledger>, d
     let past = ledger.past(&keys).await.map_err(infrastructure)?;
     let store = if depth == Depth::Everything && !past.is_empty() { Some(home::store(settings)?) } else { None };
 
+    let mut bits = ledger.bits(&keys).await.map_err(infrastructure)?;
     for (task, facts_of) in plan.tasks().iter().zip(&mut facts.tasks) {
+        if past.contains_key(&task.key) {
+            facts_of.bits = Some(bits.remove(&task.key).unwrap_or_default().to_string());
+        }
         let view = latest.get(&task.name).filter(|view| view.key == task.key);
         match past.get(&task.key) {
             Some(past) => settled(facts_of, past, view, run.as_ref()),

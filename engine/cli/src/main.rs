@@ -2,6 +2,7 @@
 
 mod aligned;
 mod args;
+mod bits;
 mod completion;
 mod devices;
 mod difference;
@@ -24,11 +25,14 @@ mod selection;
 mod settings;
 mod snippet;
 mod soft;
+mod steps;
 mod stop;
 mod table;
 mod telling;
+mod tensors;
 mod tree;
 mod verbs;
+mod work;
 mod workers;
 
 use std::{env, future::Future, process::ExitCode};
@@ -87,6 +91,8 @@ fn carry_out(verb: &Verb, settings: &Settings, out: &mut Output) -> Result<(), S
         Verb::Trace(args) => wait(verbs::trace::trace(args, settings, out)),
         Verb::Diff(args) => wait(verbs::diff::diff(args, settings, out)),
         Verb::Audit(args) => wait(verbs::audit::audit(args, &catalog, settings, out)),
+        Verb::Verify(args) => wait(verbs::verify::verify(args, &catalog, settings, out)),
+        Verb::Drill(args) => wait(verbs::drill::drill(args, &catalog, settings, out)),
         Verb::Pin(args) => wait(verbs::pin::pin(args, settings, out)),
         Verb::Gc(args) => wait(verbs::gc::gc(args, settings, out)),
         Verb::Report(args) => wait(verbs::report::report(args, &catalog, settings, out)),

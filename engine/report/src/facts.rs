@@ -121,6 +121,9 @@ pub struct TaskFacts {
     /// Metrics by name, each as (step, value) in order.
     #[serde(default)]
     pub series: BTreeMap<String, Vec<(u64, f64)>>,
+    /// What witnesses say of its bits: `verified 2x`, `unverified`, `differs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bits: Option<String>,
 }
 
 /// How a task ended.
@@ -269,6 +272,7 @@ impl TaskFacts {
             cost: Cost::default(),
             origin: String::new(),
             series: BTreeMap::new(),
+            bits: None,
         }
     }
 }

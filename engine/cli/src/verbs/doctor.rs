@@ -43,6 +43,7 @@ pub async fn doctor(args: &DoctorArgs, settings: &Settings, out: &mut Output) ->
         ("postgres", postgres(settings)),
         ("ledger", ledger(settings).await),
         ("store", store(settings)),
+        ("checkpoints", checkpoints(settings)),
     ];
     if out.json {
         let checks: Vec<_> = checks
@@ -212,4 +213,23 @@ fn store(settings: &Settings) -> Verdict {
         bad.len(),
         lines.join("\n")
     ))
+}
+
+/// What interrupted tasks would go on from. One that is bad is passed over by itself, and costs no more than time.
+fn checkpoints(settings: &Settings) -> Verdict {
+    let shelves = match isoflop_exec::checkpoints::inventory(&settings.home) {
+        Ok(shelves) => shelves,
+        Err(error) => return Verdict::Missing(format!("they cannot be listed: {error}")),
+    };
+    let bad: Vec<String> = shelves.iter().flat_map(isoflop_exec::checkpoints::Shelf::verify).collect();
+    let bytes = Bytes(shelves.iter().map(|shelf| shelf.bytes).sum());
+    let there = match shelves.len() {
+        0 => "none: no interrupted task has anything to go on from".to_owned(),
+        1 => format!("one task has something to go on from, {bytes}"),
+        tasks => format!("{tasks} tasks have something to go on from, {bytes}"),
+    };
+    if bad.is_empty() {
+        return Verdict::Well(there);
+    }
+    Verdict::Well(format!("{there}; these are bad and will be passed over:\n{}", bad.join("\n")))
 }

@@ -9,9 +9,10 @@ use std::{
 };
 
 use isoflop_contract::{
-    Digest, Manifest,
+    Digest, Key, Manifest,
     quantity::{Bytes, Seconds},
 };
+use isoflop_exec::checkpoints::{self, Shelf};
 use isoflop_ledger::{
     Ledger, Maker,
     roots::{Pulse, Root, Roots},
@@ -52,6 +53,9 @@ struct Outlook {
     makers: BTreeMap<Digest, Maker>,
     grace: Duration,
     cutoff: SystemTime,
+    /// Checkpoints that go, and how many stay.
+    shelves: Vec<Shelf>,
+    resumable: usize,
 }
 
 /// Works out what goes, and takes it out unless this is a dry run.
@@ -65,8 +69,8 @@ pub async fn gc(args: &GcArgs, settings: &Settings, out: &mut Output) -> Result<
     }
     let ledger = named::ledger(settings).await?;
     let store = home::store(settings)?;
-    let mut seen = outlook(args, &ledger, &store).await?;
-    let mut freed = if args.dry_run { seen.garbage.bytes() } else { 0 };
+    let mut seen = outlook(args, settings, &ledger, &store).await?;
+    let mut freed = if args.dry_run { seen.garbage.bytes() + weight(&seen.shelves) } else { 0 };
     for attempt in 0.. {
         if args.dry_run {
             break;
@@ -81,12 +85,12 @@ pub async fn gc(args: &GcArgs, settings: &Settings, out: &mut Output) -> Result<
         if attempt == TRIES {
             return Err(Stop::Conflict("runs keep beginning while garbage is taken out; try again later".to_owned()));
         }
-        seen = outlook(args, &ledger, &store).await?;
+        seen = outlook(args, settings, &ledger, &store).await?;
     }
     if out.json { out.data(&as_json(args, &seen, freed)) } else { print(args, &seen, freed, out) }
 }
 
-async fn outlook(args: &GcArgs, ledger: &Ledger, store: &Store) -> Result<Outlook, Stop> {
+async fn outlook(args: &GcArgs, settings: &Settings, ledger: &Ledger, store: &Store) -> Result<Outlook, Stop> {
     let pulse = ledger.pulse().await.map_err(infrastructure)?;
     let roots = ledger.roots(args.keep_runs).await.map_err(infrastructure)?;
     let inventory = store.inventory().map_err(infrastructure)?;
@@ -101,7 +105,26 @@ async fn outlook(args: &GcArgs, ledger: &Ledger, store: &Store) -> Result<Outloo
     let garbage = garbage(&inventory, &terms, &|digest| store.peek(digest));
     let gone = garbage.manifests.iter().map(|(digest, _)| *digest).collect();
     let makers = ledger.makers(&gone).await.map_err(infrastructure)?;
-    Ok(Outlook { pulse, roots, garbage, known, makers, grace, cutoff })
+    let (shelves, resumable) = shelves(settings, ledger, cutoff).await?;
+    Ok(Outlook { pulse, roots, garbage, known, makers, grace, cutoff, shelves, resumable })
+}
+
+/// Checkpoints that are of no use: of keys that have a result, but not those that were written just now, and of keys that nobody has tried for
+/// as long as the grace period. And how many keys have some that stay.
+async fn shelves(settings: &Settings, ledger: &Ledger, cutoff: SystemTime) -> Result<(Vec<Shelf>, usize), Stop> {
+    let all = checkpoints::inventory(&settings.home)
+        .map_err(|error| infrastructure(anyhow::Error::new(error).context("the checkpoints cannot be listed")))?;
+    let keys: Vec<Key> = all.iter().map(|shelf| shelf.key).collect();
+    let past = ledger.past(&keys).await.map_err(infrastructure)?;
+    // An engine that makes a key again may be writing there.
+    let busy = SystemTime::now().checked_sub(SAFE).unwrap_or(SystemTime::UNIX_EPOCH);
+    let goes = |shelf: &Shelf| shelf.modified < cutoff || (past.contains_key(&shelf.key) && shelf.modified < busy);
+    let (go, stay): (Vec<Shelf>, Vec<Shelf>) = all.into_iter().partition(goes);
+    Ok((go, stay.len()))
+}
+
+fn weight(shelves: &[Shelf]) -> u64 {
+    shelves.iter().map(|shelf| shelf.bytes).sum()
 }
 
 /// Takes files out by the handful. Answers with the bytes that went, and whether it came to the end.
@@ -113,6 +136,12 @@ async fn take_out(seen: &Outlook, ledger: &Ledger, store: &Store) -> Result<(u64
             return Ok((freed, false));
         }
         freed += store.take_out(handful, seen.cutoff, &guard).map_err(infrastructure)?;
+    }
+    for shelf in &seen.shelves {
+        shelf.remove().map_err(|error| {
+            infrastructure(anyhow::Error::new(error).context(format!("cannot remove {}", shelf.path.display())))
+        })?;
+        freed += shelf.bytes;
     }
     Ok((freed, true))
 }
@@ -166,6 +195,7 @@ fn as_json(args: &GcArgs, seen: &Outlook, freed: u64) -> Value {
         "version": 1, "dry_run": args.dry_run, "grace": seen.grace.as_secs(), "keep_runs": args.keep_runs,
         "running": seen.roots.running, "evicted": evicted,
         "blobs": {"count": garbage.blobs.len(), "orphans": garbage.orphans},
+        "checkpoints": {"evicted": seen.shelves.len(), "kept": seen.resumable},
         "temporary": garbage.remains.len(), "quarantined": garbage.quarantine.len(),
         "freed": freed, "stays": stays, "kept": garbage.kept,
     })
@@ -195,6 +225,7 @@ fn print(args: &GcArgs, seen: &Outlook, freed: u64, out: &mut Output) -> Result<
         (garbage.orphans, "blobs that nothing names"),
         (garbage.remains.len(), "temporary files of dead processes"),
         (garbage.quarantine.len(), "files in quarantine"),
+        (seen.shelves.len(), "tasks' checkpoints"),
     ] {
         if number > 0 {
             let what = format!("{number} {what}");
@@ -214,7 +245,11 @@ fn print(args: &GcArgs, seen: &Outlook, freed: u64, out: &mut Output) -> Result<
         out.line(&out.paint(Paint::Dim, "an engine is at work, so nothing younger than 1h00m goes"))?;
     }
     let artifacts = count(garbage.manifests.len(), "artifact", "artifacts");
-    match (garbage.is_empty(), args.dry_run) {
+    if seen.resumable > 0 {
+        let tasks = count(seen.resumable, "task", "tasks");
+        out.line(&out.paint(Paint::Dim, &format!("checkpoints of {tasks} stay, to go on from")))?;
+    }
+    match (garbage.is_empty() && seen.shelves.is_empty(), args.dry_run) {
         (true, _) => out.line("nothing to take out"),
         (false, true) => {
             out.line(&format!("{artifacts} would be evicted and {} freed; nothing was done", Bytes(freed)))

@@ -171,7 +171,7 @@ async fn execute(
 }
 
 /// The first signal asks the run to stop, the second ends it at once.
-async fn listen(interrupt: watch::Sender<Interrupt>) {
+pub async fn listen(interrupt: watch::Sender<Interrupt>) {
     let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
         return;
     };
@@ -186,7 +186,8 @@ async fn listen(interrupt: watch::Sender<Interrupt>) {
     }
 }
 
-fn torch(settings: &Settings) -> Result<Program, LaunchError> {
+/// The worker of kinds that need libtorch.
+pub fn torch(settings: &Settings) -> Result<Program, LaunchError> {
     workers::torch(settings).map(|path| Program::new(path, Vec::<String>::new())).ok_or_else(|| LaunchError::NoWorker {
         runtime: isoflop_contract::Runtime::Torch,
         looked_in: workers::torch_places(settings),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use isoflop_contract::{Key, Recipe, recipe::Need};
-use isoflop_ledger::{Ledger, PastOutcome, view::AttemptView};
+use isoflop_ledger::{AttemptId, Ledger, Past, PastOutcome, Saved, view::AttemptView};
 use serde_json::{Value, json};
 
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
     output::{Output, Paint},
     settings::Settings,
     stop::{Stop, infrastructure},
+    verbs::verify,
 };
 
 /// Finds the task in the ledger and prints what is known of it.
@@ -87,6 +88,13 @@ async fn gather(ledger: &Ledger, task: String, key: Key, study: String) -> Resul
     if let Some(attempt) = past.as_ref().and_then(|past| past.attempt) {
         metrics = ledger.metrics(attempt).await.map_err(infrastructure)?;
     }
+    let saved = ledger.saved(&key).await.map_err(infrastructure)?;
+    let bits = ledger.bits(&[key]).await.map_err(infrastructure)?.remove(&key).unwrap_or_default();
+    let witnesses: Vec<Value> = attempts
+        .iter()
+        .filter(|attempt| attempt.purpose == "witness" && past.as_ref().is_some_and(|past| agrees(past, attempt)))
+        .map(verify::witness)
+        .collect();
     let (outcome, reason) = match past.as_ref().map(|past| &past.outcome) {
         Some(PastOutcome::Made { .. }) => (Some("made"), None),
         Some(PastOutcome::Diverged { reason }) => (Some("diverged"), Some(reason.clone())),
@@ -111,10 +119,29 @@ async fn gather(ledger: &Ledger, task: String, key: Key, study: String) -> Resul
             "hard": recipe.as_ref().map(|recipe| &recipe.environment),
             "soft": maker.map(|attempt| &attempt.soft),
         },
-        "attempts": attempts,
+        "attempts": attempts.iter().map(|attempt| with_saved(attempt, &saved)).collect::<Vec<_>>(),
         "metrics": metrics,
-        "witnesses": [],
+        "bits": past.as_ref().map(|_| bits.to_string()),
+        "witnesses": witnesses,
     }))
+}
+
+/// An attempt, with what it saved on the way and what it went on from.
+fn with_saved(attempt: &AttemptView, saved: &BTreeMap<AttemptId, Saved>) -> Value {
+    let mut value = json!(attempt);
+    if let Some(saved) = saved.get(&attempt.id) {
+        value["resumed"] = json!(saved.resumed);
+        value["checkpoints"] = json!(saved.trail);
+    }
+    value
+}
+
+/// Whether a witness came to what stands.
+fn agrees(past: &Past, attempt: &AttemptView) -> bool {
+    match past.digest() {
+        Some(digest) => attempt.artifact == Some(digest),
+        None => attempt.outcome.as_deref() == Some("diverged"),
+    }
 }
 
 fn keys_of(need: &Need) -> Vec<Key> {
@@ -131,7 +158,9 @@ fn print(shown: &Value, out: &mut Output) -> Result<(), Stop> {
         out.line(&title)
     };
     head(out, &text(&shown["task"]))?;
-    for (label, field) in [("study", "study"), ("key", "key"), ("digest", "digest"), ("outcome", "outcome")] {
+    for (label, field) in
+        [("study", "study"), ("key", "key"), ("digest", "digest"), ("outcome", "outcome"), ("bits", "bits")]
+    {
         if !shown[field].is_null() {
             out.line(&format!("  {label:<9}{}", text(&shown[field])))?;
         }
@@ -182,7 +211,10 @@ fn print(shown: &Value, out: &mut Output) -> Result<(), Stop> {
             let outcome = attempt["outcome"].as_str().unwrap_or("running");
             let seconds = attempt["seconds"].as_f64().map_or(String::new(), |s| format!(" in {s:.1} s"));
             let reason = attempt["reason"].as_str().map_or(String::new(), |reason| format!(": {reason}"));
-            out.line(&format!("  {} {outcome}{seconds}{reason}", text(&attempt["began"])))?;
+            let witness = if attempt["purpose"] == "witness" { " as a witness" } else { "" };
+            let resumed =
+                attempt["resumed"].as_u64().map_or(String::new(), |step| format!(", went on after step {step}"));
+            out.line(&format!("  {} {outcome}{witness}{seconds}{resumed}{reason}", text(&attempt["began"])))?;
         }
     }
     if let Some(metrics) = shown["metrics"].as_object().filter(|metrics| !metrics.is_empty()) {

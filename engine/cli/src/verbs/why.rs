@@ -27,7 +27,7 @@ pub async fn why(args: &WhyArgs, catalog: &Catalog, settings: &Settings, out: &m
     if let Some(run) = &args.run {
         return why_run::why(run, &args.tasks, args.all, settings, ledger.as_ref(), out).await;
     }
-    let (study, set, tasks) = study(args, ledger.as_ref()).await?;
+    let (study, set, tasks) = study(args.study.as_ref(), &args.set, &args.tasks, ledger.as_ref()).await?;
     let plan = project::plan_at(&study, &set, catalog)?;
     let wanted = args.narrow.selection(tasks);
     let chosen = selection::tasks(&plan, &wanted, settings, ledger.as_ref()).await?;
@@ -97,28 +97,33 @@ fn more(state: &State) -> Value {
 
 /// The study that is meant, how it is set, and the tasks: the study here, or else that of the latest run, set as it was then. A first name
 /// that is a place where a study is, is the study.
-async fn study<'a>(args: &'a WhyArgs, ledger: Option<&Ledger>) -> Result<(PathBuf, SetArgs, &'a [String]), Stop> {
-    if let Some(study) = &args.study {
-        return Ok((study.clone(), args.set.clone(), &args.tasks));
+pub async fn study<'a>(
+    named: Option<&PathBuf>,
+    set: &SetArgs,
+    tasks: &'a [String],
+    ledger: Option<&Ledger>,
+) -> Result<(PathBuf, SetArgs, &'a [String]), Stop> {
+    if let Some(study) = named {
+        return Ok((study.clone(), set.clone(), tasks));
     }
-    if let [first, rest @ ..] = args.tasks.as_slice()
+    if let [first, rest @ ..] = tasks
         && is_study(first)
     {
-        return Ok((first.into(), args.set.clone(), rest));
+        return Ok((first.into(), set.clone(), rest));
     }
     match ledger {
         Some(ledger) if !Path::new("study.yaml").exists() => {
             let Some(run) = ledger.runs(1).await.map_err(infrastructure)?.into_iter().next() else {
                 return Err(Stop::Usage("nothing was run yet; name a study with --study".to_owned()));
             };
-            let set = if args.set.profile.is_none() && args.set.params.is_empty() {
+            let set = if set.profile.is_none() && set.params.is_empty() {
                 serde_json::from_value(run.soft["set"].clone()).unwrap_or_default()
             } else {
-                args.set.clone()
+                set.clone()
             };
-            Ok((run.file.into(), set, &args.tasks))
+            Ok((run.file.into(), set, tasks))
         }
-        _ => Ok((".".into(), args.set.clone(), &args.tasks)),
+        _ => Ok((".".into(), set.clone(), tasks)),
     }
 }
 

@@ -130,6 +130,7 @@ fn record(page: &Page<'_>, i: usize, task: &TaskFacts) -> String {
     ];
     let mut add = |name: &str, value: Option<String>| rows.extend(value.map(|value| (name.to_owned(), value)));
     add("digest", task.digest.map(|digest| format!("<code>{digest}</code>")));
+    add("bits", task.bits.as_deref().map(escape));
     add("seed", task.seed.map(|seed| seed.to_string()));
     add("message", task.message.as_deref().map(escape));
     add("made at", task.made_at.as_deref().map(escape));

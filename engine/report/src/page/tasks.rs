@@ -60,7 +60,9 @@ fn row(page: &Page<'_>, task: &TaskFacts, columns: &[&str]) -> String {
     if let Some(message) = task.message.as_ref().filter(|_| !task.state.has_artifact()) {
         put!(out, "<div class=\"small soft\">{}</div>", escape(message));
     }
-    put!(out, "</td><td>{}</td>", badge(task.state));
+    let bits =
+        task.bits.as_ref().map_or_else(String::new, |bits| format!("<div class=\"small soft\">{}</div>", escape(bits)));
+    put!(out, "</td><td>{}{bits}</td>", badge(task.state));
     for column in columns {
         match task.scalars.get(*column) {
             Some(value) => put!(out, "<td class=\"n\" title=\"{value}\">{}</td>", cell(*value)),

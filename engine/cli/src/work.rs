@@ -1,0 +1,87 @@
+//! Work: a survey carried out by this program, for verbs that make tasks for another end than to have them.
+
+use std::{env, path::Path, sync::Arc};
+
+use isoflop_exec::{Interrupt, Job, Moment, Options, Runtimes, Summary, Survey};
+use isoflop_ledger::Ledger;
+use isoflop_plan::Plan;
+use isoflop_store::Store;
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+
+use crate::{
+    args::{self, SetArgs},
+    devices, machine,
+    progress::Progress,
+    settings::Settings,
+    soft,
+    stop::{Stop, infrastructure},
+    verbs::run::{listen, torch},
+};
+
+/// What is to be carried out, and with what.
+pub struct Work<'a> {
+    /// The plan.
+    pub plan: &'a Arc<Plan>,
+    /// Which of it runs.
+    pub survey: Survey,
+    /// Where artifacts are, and go.
+    pub store: Arc<Store>,
+    /// Where facts go.
+    pub ledger: &'a Ledger,
+    /// How; environment and variables are filled in here.
+    pub options: Options,
+    /// Of this invocation.
+    pub settings: &'a Settings,
+}
+
+/// Carries it out. Signals stop it; `interrupt`, where it is given, does too. Whoever watches through `see` gets each moment.
+pub async fn carry_out(
+    work: Work<'_>,
+    place: &Path,
+    set: &SetArgs,
+    shown: args::Progress,
+    interrupt: Option<&watch::Sender<Interrupt>>,
+    mut see: impl FnMut(&Moment),
+) -> Result<Summary, Stop> {
+    let Work { plan, survey, store, ledger, options, settings } = work;
+    let mut progress = Progress::new(shown, settings, plan, &survey);
+    let sender = interrupt.cloned().unwrap_or_else(|| watch::channel(Interrupt::No).0);
+    let receiver = sender.subscribe();
+    let signals = tokio::spawn(listen(sender));
+    let engine = env::current_exe()
+        .map_err(|error| Stop::Internal(anyhow::Error::new(error).context("this program cannot find itself")))?;
+    let torch = torch(settings);
+    let mut about = soft::gather(place, set);
+    about["workers"] = json!({
+        "isoflop": soft::program(&engine),
+        "isoflop-torch": torch.as_ref().ok().and_then(|torch| soft::program(&torch.path)),
+    });
+    let (observer, mut moments) = mpsc::unbounded_channel();
+    let job = Job {
+        plan: Arc::clone(plan),
+        survey,
+        store,
+        ledger: ledger.clone(),
+        runtimes: Runtimes::new(&engine, torch),
+        options: Options {
+            memory: machine::memory().map_or(u64::MAX, |memory| memory.0),
+            devices: devices::found(settings).devices,
+            runtime: settings.runtime.clone(),
+            soft: about,
+            variables: env::vars_os().collect(),
+            ..options
+        },
+        interrupt: receiver,
+    };
+    let watching = async {
+        while let Some(moment) = moments.recv().await {
+            progress.show(&moment);
+            see(&moment);
+        }
+        progress.close();
+    };
+    let (result, ()) = tokio::join!(isoflop_exec::run(job, observer), watching);
+    signals.abort();
+    result.map_err(infrastructure)
+}
