@@ -1,5 +1,10 @@
 //! `make bench`: how long the built program takes, as whole processes, on studies made for the purpose. Medians; these are figures to read, not
-//! tests to pass. `isoflop-bench --against OTHER/isoflop` runs another build beside this one, by turns, and prints the ratio.
+//! tests to pass. `isoflop-bench check kept cold hash` names the cases, all unless some are named; `--against OTHER/isoflop` runs another build
+//! beside this one where that makes sense, by turns, and prints the ratio; `--tasks N` makes `cold` shorter; `--b3sum PROGRAM` is what `hash`
+//! compares with.
+
+mod cold;
+mod hash;
 
 use std::{
     env,
@@ -7,6 +12,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -28,25 +34,49 @@ fn main() -> ExitCode {
 
 fn bench() -> Outcome<()> {
     let mut programs = vec![env::current_exe()?.with_file_name("isoflop")];
+    let (mut cases, mut tasks, mut b3sum) = (Vec::new(), 5000, PathBuf::from("b3sum"));
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or_else(|| format!("{argument} takes a value"));
         match argument.as_str() {
-            "--against" => programs.push(arguments.next().ok_or("--against takes a program")?.into()),
-            other => return Err(format!("unknown argument {other}; there is --against PROGRAM").into()),
+            "--against" => programs.push(value()?.into()),
+            "--tasks" => tasks = value()?.parse()?,
+            "--b3sum" => b3sum = value()?.into(),
+            "check" | "kept" | "cold" | "hash" => cases.push(argument),
+            other => {
+                return Err(format!(
+                    "unknown argument {other}; there are --against, --tasks, --b3sum, check, kept, cold, hash"
+                )
+                .into());
+            }
         }
     }
-    println!(
-        "{:<44} {:>10} {:>10} {:>10} {:>10}",
-        format!("median of {ROUNDS}"),
-        "seconds",
-        "least",
-        "most",
-        "peak MiB"
-    );
-    check(&programs, "check, 10,000 cells in 4 groups", &ladder(25, 100))?;
-    check(&programs, "check, 100,000 cells of one group", &scenes(1000, 100))?;
-    check(&programs, "check, 99,602 cells in 4 groups", &ladder(249, 100))?;
-    kept(&programs)
+    let wanted = |case: &str| cases.is_empty() || cases.iter().any(|wanted| wanted == case);
+    if wanted("check") || wanted("kept") {
+        println!(
+            "{:<44} {:>10} {:>10} {:>10} {:>10}",
+            format!("median of {ROUNDS}"),
+            "seconds",
+            "least",
+            "most",
+            "peak MiB"
+        );
+    }
+    if wanted("check") {
+        check(&programs, "check, 10,000 cells in 4 groups", &ladder(25, 100))?;
+        check(&programs, "check, 100,000 cells of one group", &scenes(1000, 100))?;
+        check(&programs, "check, 99,602 cells in 4 groups", &ladder(249, 100))?;
+    }
+    if wanted("kept") {
+        kept(&programs)?;
+    }
+    if wanted("cold") {
+        cold::cold(&programs[0], tasks)?;
+    }
+    if wanted("hash") {
+        hash::hash(2 << 30, &b3sum)?;
+    }
+    Ok(())
 }
 
 /// One group of `rows` times `columns` cells.
@@ -192,7 +222,9 @@ struct Folder {
 
 impl Folder {
     fn new() -> Outcome<Self> {
-        let path = env::temp_dir().join(format!("isoflop-bench-{}", std::process::id()));
+        static SERIAL: AtomicU32 = AtomicU32::new(0);
+        let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
+        let path = env::temp_dir().join(format!("isoflop-bench-{}-{serial}", std::process::id()));
         fs::create_dir_all(&path)?;
         Ok(Self { path })
     }

@@ -12,6 +12,7 @@ use isoflop_contract::{Digest, Manifest, manifest};
 use crate::{
     disk::{self, unreadable},
     error::StoreError,
+    hash,
     store::Store,
 };
 
@@ -53,7 +54,7 @@ fn copy(path: &Path, file: &manifest::File, temporary: &Path) -> Result<(), Stor
     }
     disk::copy(&mut from, file.size, temporary)?;
     let copied = File::open(temporary).map_err(|e| unreadable(temporary, "open", e))?;
-    let (digest, size) = Digest::of_reader(copied).map_err(|e| unreadable(temporary, "read", e))?;
+    let (digest, size) = hash::digest(&copied).map_err(|e| unreadable(temporary, "read", e))?;
     if digest == file.digest && is_same(size) { Ok(()) } else { Err(changed(path, "its bytes are others")) }
 }
 

@@ -18,6 +18,7 @@ use rustix::fs::OFlags;
 use crate::{
     disk::{self, refused, unreadable},
     error::StoreError,
+    hash::digest,
     name,
     store::Store,
 };
@@ -159,7 +160,7 @@ fn open(path: &Path) -> Result<File, StoreError> {
 fn hash(name: &str, path: &Path) -> Result<manifest::File, StoreError> {
     let file = open(path)?;
     let before = file.metadata().map_err(|e| unreadable(path, "look at", e))?;
-    let (digest, size) = Digest::of_reader(&file).map_err(|e| unreadable(path, "read", e))?;
+    let (digest, size) = digest(&file).map_err(|e| unreadable(path, "read", e))?;
     if size != before.len() {
         return Err(StoreError::BadOutput { file: name.to_owned(), why: "changed while it was read".to_owned() });
     }

@@ -14,7 +14,7 @@ use isoflop_contract::{Digest, Manifest, manifest};
 use crate::{
     disk::{self, refused},
     error::{Corruption, StoreError},
-    name,
+    hash, name,
     store::Store,
 };
 
@@ -43,7 +43,7 @@ impl Store {
             }
             _ => disk::unreadable(&path, "open", e),
         })?;
-        let (found, _) = Digest::of_reader(reader).map_err(|e| disk::unreadable(&path, "read", e))?;
+        let (found, _) = hash::digest(&reader).map_err(|e| disk::unreadable(&path, "read", e))?;
         if found == blob.digest {
             return Ok(());
         }

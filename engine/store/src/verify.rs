@@ -8,7 +8,7 @@ use std::{
 
 use isoflop_contract::{Digest, Manifest};
 
-use crate::{disk::unreadable, error::StoreError, store::Store};
+use crate::{disk::unreadable, error::StoreError, hash, store::Store};
 
 /// Something in the store that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +108,7 @@ fn named(place: impl Fn(&Digest) -> PathBuf, path: &Path, findings: &mut Vec<Fin
 
 fn verify_blob(store: &Store, path: &Path, findings: &mut Vec<Finding>) {
     let Some(digest) = named(|d| store.blob_path(d), path, findings) else { return };
-    let (kind, found) = match File::open(path).and_then(Digest::of_reader) {
+    let (kind, found) = match File::open(path).and_then(|file| hash::digest(&file)) {
         Ok((found, _)) if found == digest => return,
         Ok((found, size)) => (FindingKind::CorruptBlob, format!("{found} ({size} bytes)")),
         Err(e) => (FindingKind::Unreadable, e.to_string()),
