@@ -77,7 +77,7 @@ pub struct Saving {
     pub folder: PathBuf,
     /// How often, and how many are kept.
     pub how: Checkpointing,
-    /// Steps at which to save instead, all of them kept.
+    /// Steps at which to save instead.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub at: BTreeSet<u64>,
     /// The step of the checkpoint in `folder` to go on from, which the engine has checked.

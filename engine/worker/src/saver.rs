@@ -148,9 +148,7 @@ impl Saver {
         remove(&place)?;
         fs::rename(&new, &place)?;
         flush(home)?;
-        if self.saving.at.is_empty() {
-            self.prune(step)?;
-        }
+        self.prune(step)?;
         self.last = Instant::now();
         Ok(digest)
     }
