@@ -57,7 +57,7 @@ fn macs_of(account: &Account, given: &[Value], named: &Named) -> Result<Value, S
 fn flops_of(account: &Account, given: &[Value], named: &Named) -> Result<Value, String> {
     let arguments = Arguments::bind("flops_of", &["model", "steps", "batch"], &SETTING, given, named)?;
     let (steps, batch) = (arguments.count("steps")?, arguments.count("batch")?);
-    let Count { params, macs } = count(account, &arguments)?;
+    let Count { params, macs, .. } = count(account, &arguments)?;
     Ok(Cost::training(params, macs, batch, steps).flops.into())
 }
 
@@ -68,7 +68,7 @@ fn steps_for(account: &Account, given: &[Value], named: &Named) -> Result<Value,
     const LIMIT: f64 = 9_007_199_254_740_992.0;
     let arguments = Arguments::bind("steps_for", &["budget", "model", "batch"], &SETTING, given, named)?;
     let (budget, batch) = (arguments.number("budget")?, arguments.count("batch")?);
-    let Count { params, macs } = count(account, &arguments)?;
+    let Count { params, macs, .. } = count(account, &arguments)?;
     let step = Cost::training(params, macs, batch, 1).flops;
     if budget < step {
         return Err(format!(
@@ -225,7 +225,7 @@ mod tests {
             vast["backbone"][name] = value;
         }
         vast["resolution"] = json!(16384);
-        let family = json!({"family": "dit", "width": 3});
+        let family = json!({"family": "mlp", "width": 3});
         for (name, given, needle) in [
             ("params_of", json!(["sdxl-td44"]), "there is no preset `sdxl-td44`; did you mean `sdxl-td4`?"),
             ("params_of", json!([3]), "a model is the name of a preset"),
@@ -233,7 +233,7 @@ mod tests {
             ("params_of", json!([misspelt]), "`backbone` of this model has no field `chanels`"),
             ("params_of", json!([impossible]), "`backbone.head_dim` of this model: 24 does not divide"),
             ("params_of", json!([vast]), "more multiply-accumulates than can be counted"),
-            ("params_of", json!([family]), "unknown variant `dit`"),
+            ("params_of", json!([family]), "unknown variant `mlp`"),
             ("params_of", json!([]), "params_of needs `model`"),
             ("params_of", json!(["sd2.1", 3]), "params_of takes 1 argument in order"),
             ("flops_of", json!(["sd2.1", 0, 1]), "`steps` of flops_of must be a whole number of at least 1"),

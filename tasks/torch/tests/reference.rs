@@ -4,7 +4,7 @@ use isoflop_contract::Seed;
 use isoflop_kinds::{model, train::Noise};
 use isoflop_torch::{
     diffusion::{Schedule, levels, step},
-    models::Unet,
+    models::{Told, Unet},
     nn::{Init, Params},
     train::{AdamW, Settings},
 };
@@ -59,8 +59,7 @@ fn unet(reference: &Value, config: Value) {
 
     fill(&params);
     let (x, text) = (wave(&[2, 3, 8, 8], 0.11, 0.0, 1.0), wave(&[2, 5, 24], 0.23, 1.0, 1.0));
-    let out =
-        no_grad(|| unet.forward(&x, &Tensor::from_slice(&[3_i64, 721]), &text, &text.mean_dim(1, false, Kind::Float)));
+    let out = no_grad(|| unet.forward(&x, &Tensor::from_slice(&[3_i64, 721]), &Told::tokens(text)));
     let every_seventh = out.reshape([-1]).slice(0, 0, None, 7);
     close(&every_seventh, &numbers(&reference["out"]), 2e-5);
 }

@@ -88,7 +88,7 @@ fn set(mut with: Value, setting: &[(&str, &Value)]) -> Result<Count, String> {
     complete(members, setting)?;
     let cost = Entry::of::<TrainDenoiser>().read(&with).map_err(|error| sentence(&error))?.cost;
     match (cost.params, cost.macs) {
-        (Some(params), Some(macs)) => Ok(Count { params, macs }),
+        (Some(params), Some(macs)) => Ok(Count { params, macs, ..Count::default() }),
         _ => Err("this model has no count".to_owned()),
     }
 }

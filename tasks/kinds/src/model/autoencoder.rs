@@ -142,7 +142,9 @@ fn residual(from: u64, to: u64, size: u64) -> Count {
 
 /// Two residual blocks with one head of self-attention between them.
 fn middle(part: &str, width: u64, size: u64, blocks: &mut Vec<Block>) {
-    let attention = Count::norm(width) + Count::linear(width, width, size * size) * 4;
+    let pixels = size * size;
+    let attention =
+        Count::norm(width) + Count::linear(width, width, pixels) * 4 + Count::attention(pixels, pixels, width);
     blocks.push(residual(width, width, size).at(format!("{part}.mid_block.resnets.0")));
     blocks.push(attention.at(format!("{part}.mid_block.attentions.0")));
     blocks.push(residual(width, width, size).at(format!("{part}.mid_block.resnets.1")));

@@ -100,6 +100,7 @@ impl Tower {
     fn layer(&self, tokens: u64) -> Count {
         Count::norm(self.width) * 2
             + Count::linear(self.width, self.width, tokens) * 4
+            + Count::attention(tokens, tokens, self.width)
             + Count::linear(self.width, self.mlp, tokens)
             + Count::linear(self.mlp, self.width, tokens)
     }

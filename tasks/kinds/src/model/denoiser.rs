@@ -6,8 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     count::{Block, Count},
+    dit::Dit,
+    pixart::Pixart,
     text::Text,
     unet::Unet,
+    unet_if::IfUnet,
+    uvit::Uvit,
 };
 
 /// A denoising network, by family.
@@ -16,6 +20,14 @@ use super::{
 pub enum Backbone {
     /// A UNet with cross-attending transformers.
     Unet(Unet),
+    /// The UNet of DeepFloyd IF.
+    IfUnet(IfUnet),
+    /// PixArt-α's transformer, cross-attending to the text.
+    Pixart(Pixart),
+    /// A transformer modulated by class or caption.
+    Dit(Dit),
+    /// A transformer over noise level, text and image tokens, with long skips.
+    Uvit(Uvit),
 }
 
 impl Backbone {
@@ -23,6 +35,10 @@ impl Backbone {
     pub fn family(&self) -> &'static str {
         match self {
             Self::Unet(_) => "unet",
+            Self::IfUnet(_) => "if-unet",
+            Self::Pixart(_) => "pixart",
+            Self::Dit(_) => "dit",
+            Self::Uvit(_) => "uvit",
         }
     }
 
@@ -30,20 +46,40 @@ impl Backbone {
     pub fn in_channels(&self) -> u64 {
         match self {
             Self::Unet(unet) => unet.in_channels,
+            Self::IfUnet(unet) => unet.in_channels,
+            Self::Pixart(pixart) => pixart.in_channels,
+            Self::Dit(dit) => dit.in_channels,
+            Self::Uvit(uvit) => uvit.in_channels,
         }
     }
 
-    /// Channels of what is predicted.
+    /// Channels of what comes out: as many, or twice as many with a variance behind the prediction.
     pub fn out_channels(&self) -> u64 {
         match self {
             Self::Unet(unet) => unet.out_channels,
+            Self::IfUnet(unet) => unet.out_channels(),
+            Self::Pixart(pixart) => pixart.out_channels(),
+            Self::Dit(dit) => dit.out_channels(),
+            Self::Uvit(uvit) => uvit.in_channels,
         }
     }
 
-    /// Width of the text tokens it reads.
-    pub fn text_width(&self) -> u64 {
+    /// Width of the text tokens it reads; a network told of classes reads none.
+    pub fn text_width(&self) -> Option<u64> {
         match self {
-            Self::Unet(unet) => unet.cross_attention_dim,
+            Self::Unet(unet) => Some(unet.cross_attention_dim),
+            Self::IfUnet(unet) => Some(unet.text_width()),
+            Self::Pixart(pixart) => Some(pixart.context),
+            Self::Dit(dit) => dit.text_width(),
+            Self::Uvit(uvit) => Some(uvit.context),
+        }
+    }
+
+    /// The only number of text tokens it reads, if there is one.
+    pub fn text_tokens(&self) -> Option<u64> {
+        match self {
+            Self::Uvit(uvit) => Some(uvit.tokens),
+            _ => None,
         }
     }
 
@@ -51,6 +87,10 @@ impl Backbone {
     pub fn check(&self, size: u64, at: &str) -> Result<(), Complaint> {
         match self {
             Self::Unet(unet) => unet.check(size, at),
+            Self::IfUnet(unet) => unet.check(size, at),
+            Self::Pixart(pixart) => pixart.check(size, at),
+            Self::Dit(dit) => dit.check(size, at),
+            Self::Uvit(uvit) => uvit.check(size, at),
         }
     }
 
@@ -58,6 +98,10 @@ impl Backbone {
     pub fn blocks(&self, size: u64, tokens: u64) -> Vec<Block> {
         match self {
             Self::Unet(unet) => unet.blocks(size, tokens),
+            Self::IfUnet(unet) => unet.blocks(size, tokens),
+            Self::Pixart(pixart) => pixart.blocks(size, tokens),
+            Self::Dit(dit) => dit.blocks(size),
+            Self::Uvit(uvit) => uvit.blocks(), // its table of positions says both
         }
     }
 
@@ -65,6 +109,10 @@ impl Backbone {
     pub fn params(&self) -> u64 {
         match self {
             Self::Unet(unet) => unet.params(),
+            Self::IfUnet(unet) => unet.params(),
+            Self::Pixart(pixart) => pixart.params(),
+            Self::Dit(dit) => dit.params(),
+            Self::Uvit(uvit) => uvit.params(),
         }
     }
 
@@ -98,8 +146,30 @@ impl Denoiser {
             return Err(Complaint::new("patch", format!("must divide the resolution, which is {}", self.resolution)));
         }
         self.backbone.check(self.size(), "backbone")?;
-        self.text.check(self.backbone.text_width(), "text")?;
+        self.check_text()?;
         Complaint::unless(self.count().is_sane(), "backbone", "has more multiply-accumulates than can be counted")
+    }
+
+    /// Refuses a text encoder that this backbone cannot read.
+    fn check_text(&self) -> Result<(), Complaint> {
+        let Some(width) = self.backbone.text_width() else {
+            return Err(Complaint::new("backbone.condition", "reads classes, and scenes have captions: use `text`"));
+        };
+        self.text.check(width, "text")?;
+        let (there, read) = (self.text.tokens, self.backbone.text_tokens().unwrap_or(self.text.tokens));
+        Complaint::unless(there == read, "text.tokens", &format!("is {there} and the backbone reads {read}"))?;
+        match &self.backbone {
+            Backbone::Unet(Unet { text_time: Some(text_time), .. }) => {
+                let problem = format!("is {} and the mean of the text tokens is {width} wide", text_time.pooled);
+                Complaint::unless(text_time.pooled == width, "backbone.text_time.pooled", &problem)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Width of the text tokens.
+    pub fn text_width(&self) -> u64 {
+        self.backbone.text_width().unwrap_or(0) // refused by `check`
     }
 
     /// Height and width of what the backbone sees.
@@ -113,7 +183,7 @@ impl Denoiser {
             let prefix = prefix.to_owned();
             blocks.into_iter().map(move |block| Block { path: format!("{prefix}.{}", block.path), ..block })
         };
-        let text = under("text", self.text.blocks(self.backbone.text_width()));
+        let text = under("text", self.text.blocks(self.text_width()));
         let backbone = under(self.backbone.family(), self.backbone.blocks(self.size(), self.text.tokens));
         text.chain(backbone).collect()
     }

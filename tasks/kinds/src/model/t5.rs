@@ -91,7 +91,9 @@ impl T5Encoder {
     pub fn blocks(&self) -> Vec<Block> {
         let (width, inner, tokens) = (self.width, self.inner(), self.tokens);
         let norm = Count::table(1, width); // a scale and no shift
-        let attention = Count::unbiased(width, inner, tokens) * 3 + Count::unbiased(inner, width, tokens);
+        let attention = Count::unbiased(width, inner, tokens) * 3
+            + Count::attention(tokens, tokens, inner)
+            + Count::unbiased(inner, width, tokens);
         let feed_forward = Count::unbiased(width, self.mlp, tokens) * 2 + Count::unbiased(self.mlp, width, tokens);
         let layer = norm * 2 + attention + feed_forward;
         // The first layer holds the table of distances that all layers share.

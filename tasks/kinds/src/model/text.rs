@@ -75,7 +75,9 @@ impl Text {
     /// Every part in the order of the forward pass.
     pub fn blocks(&self, width: u64) -> Vec<Block> {
         let tokens = self.tokens;
-        let attention = Count::unbiased(width, width, tokens) * 3 + Count::linear(width, width, tokens);
+        let attention = Count::unbiased(width, width, tokens) * 3
+            + Count::linear(width, width, tokens)
+            + Count::attention(tokens, tokens, width);
         let feed_forward = Count::linear(width, 4 * width, tokens) + Count::linear(4 * width, width, tokens);
         let layer = Count::norm(width) * 2 + attention + feed_forward;
         let tables = [

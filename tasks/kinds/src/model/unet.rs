@@ -3,12 +3,17 @@
 //! One config covers the SD2 and SDXL families and everything between (Rombach et al. 2022, arXiv 2112.10752; Podell et al. 2023, arXiv
 //! 2307.01952; the ablations of Li et al. 2024, arXiv 2404.02883, Table 1). Layout and parameter names are those of diffusers'
 //! `UNet2DConditionModel`, so that weights load by name. A level's transformer depth is 0 where it has no attention.
+//!
+//! What is seldom written (`heads`, `cross_attention`, `middle_cross_attention`, `text_time`) is left out of the canonical text where it has
+//! its default, so that a config that does without says the same as before there was such a field.
 
 use isoflop_contract::Complaint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::count::{Block, Count};
+use super::number;
+
+mod blocks;
 
 /// What decides a UNet's layers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -26,8 +31,17 @@ pub struct Unet {
     pub transformer_depth: Vec<u64>,
     /// Transformer blocks in the middle; as many as the last level has, where nothing is said.
     pub middle_depth: u64,
+    /// Whether the transformers of each level read the text; where not, they have self-attention and the feed-forward alone.
+    #[serde(skip_serializing_if = "everywhere")]
+    pub cross_attention: Vec<bool>,
+    /// Whether the middle's transformer reads the text.
+    #[serde(skip_serializing_if = "is_true")]
+    pub middle_cross_attention: bool,
     /// Width of one attention head, so that the number of heads grows with the level's width.
     pub head_dim: u64,
+    /// So many heads at every level instead, whatever its width: Stable Diffusion 1 has 8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heads: Option<u64>,
     /// Width of the text tokens that cross-attention reads.
     pub cross_attention_dim: u64,
     /// Groups of each group normalization.
@@ -36,6 +50,31 @@ pub struct Unet {
     pub linear_projection: bool,
     /// Whether the mean of the text tokens is added to the time embedding too, as SDXL does with its pooled text.
     pub pooled_text: bool,
+    /// SDXL's conditioning on a text as a whole and on sizes and places of the crop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_time: Option<TextTime>,
+}
+
+/// SDXL's added conditioning: a text vector beside the sinusoids of [six numbers](Self::NUMBERS), through two layers into the time embedding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TextTime {
+    /// Width of the text vector.
+    #[schemars(range(min = 1, max = 65_536))]
+    pub pooled: u64,
+    /// Width of each number's sinusoid.
+    #[schemars(range(min = 2, max = 65_536), extend("multipleOf" = 2))]
+    pub width: u64,
+}
+
+impl TextTime {
+    /// Height and width before cropping, top and left of the crop, height and width after it.
+    pub const NUMBERS: u64 = 6;
+
+    /// Width of all that goes in.
+    pub fn joined(self) -> u64 {
+        self.pooled + Self::NUMBERS * self.width
+    }
 }
 
 /// A UNet as people write it, with defaults that depend on other fields. What editors show of each is what stands here.
@@ -61,10 +100,20 @@ struct Written {
     transformer_depth: Vec<u64>,
     /// Transformer blocks in the middle; as many as the last level has, where nothing is said.
     middle_depth: Option<u64>,
+    /// Whether the transformers of each level read the text, everywhere where nothing is said; where not, they have self-attention and the
+    /// feed-forward alone.
+    #[schemars(length(min = 1, max = 8))]
+    cross_attention: Option<Vec<bool>>,
+    /// Whether the middle's transformer reads the text.
+    #[serde(default = "yes")]
+    middle_cross_attention: bool,
     /// Width of one attention head, so that the number of heads grows with the level's width.
     #[serde(default = "sixty_four")]
     #[schemars(range(min = 1, max = 65_536))]
     head_dim: u64,
+    /// So many heads at every level instead, whatever its width: Stable Diffusion 1 has 8.
+    #[schemars(range(min = 1, max = 65_536))]
+    heads: Option<u64>,
     /// Width of the text tokens that cross-attention reads.
     #[schemars(range(min = 1, max = 65_536))]
     cross_attention_dim: u64,
@@ -78,6 +127,17 @@ struct Written {
     /// Whether the mean of the text tokens is added to the time embedding too, as SDXL does with its pooled text.
     #[serde(default)]
     pooled_text: bool,
+    /// SDXL's conditioning on a text as a whole and on sizes and places of the crop.
+    text_time: Option<TextTime>,
+}
+
+fn everywhere(places: &[bool]) -> bool {
+    places.iter().all(|&there| there)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_true(flag: &bool) -> bool {
+    *flag
 }
 
 fn rgb() -> u64 {
@@ -106,14 +166,18 @@ impl From<Written> for Unet {
             in_channels: written.in_channels,
             out_channels: written.out_channels.unwrap_or(written.in_channels),
             middle_depth: written.middle_depth.or(written.transformer_depth.last().copied()).unwrap_or(0),
+            cross_attention: written.cross_attention.unwrap_or_else(|| vec![true; written.channels.len()]),
+            middle_cross_attention: written.middle_cross_attention,
             channels: written.channels,
             layers_per_block: written.layers_per_block,
             transformer_depth: written.transformer_depth,
             head_dim: written.head_dim,
+            heads: written.heads,
             cross_attention_dim: written.cross_attention_dim,
             norm_groups: written.norm_groups,
             linear_projection: written.linear_projection,
             pooled_text: written.pooled_text,
+            text_time: written.text_time,
         }
     }
 }
@@ -129,158 +193,71 @@ impl Unet {
         self.channels.len()
     }
 
+    /// Attention heads at a level of this `width`.
+    pub fn heads_at(&self, width: u64) -> u64 {
+        self.heads.unwrap_or(width / self.head_dim)
+    }
+
     /// Refuses what cannot be built, at an image size of `size`; `at` is the config's own place in the spec.
     pub fn check(&self, size: u64, at: &str) -> Result<(), Complaint> {
         let complain = |field: &str, problem: String| Err(Complaint::new(format!("{at}.{field}"), problem));
-        let sane = |n: u64| (1..=1 << 16).contains(&n);
         if self.channels.is_empty() || self.channels.len() > 8 {
             return complain("channels", "must name 1 to 8 levels".into());
         }
-        if self.transformer_depth.len() != self.channels.len() {
-            let (depths, levels) = (self.transformer_depth.len(), self.channels.len());
-            return complain("transformer_depth", format!("has {depths} entries and there are {levels} levels"));
-        }
-        let numbers = [
-            ("in_channels", self.in_channels),
-            ("out_channels", self.out_channels),
-            ("layers_per_block", self.layers_per_block),
-            ("head_dim", self.head_dim),
-            ("cross_attention_dim", self.cross_attention_dim),
-            ("norm_groups", self.norm_groups),
-        ];
-        if let Some((field, n)) = numbers.into_iter().find(|(_, n)| !sane(*n)) {
-            return complain(field, format!("is {n}; must be between 1 and 65536"));
-        }
-        for (&width, &depth) in self.channels.iter().zip(&self.transformer_depth) {
-            if !sane(width) || width % self.norm_groups != 0 {
-                let groups = self.norm_groups;
-                return complain("channels", format!("{width} is no multiple of the {groups} groups of `norm_groups`"));
+        let levels = self.levels();
+        for (field, entries) in
+            [("transformer_depth", self.transformer_depth.len()), ("cross_attention", self.cross_attention.len())]
+        {
+            if entries != levels {
+                return complain(field, format!("has {entries} entries and there are {levels} levels"));
             }
+        }
+        number::sane(
+            at,
+            &[
+                ("in_channels", self.in_channels),
+                ("out_channels", self.out_channels),
+                ("layers_per_block", self.layers_per_block),
+                ("head_dim", self.head_dim),
+                ("heads", self.heads.unwrap_or(1)),
+                ("cross_attention_dim", self.cross_attention_dim),
+                ("norm_groups", self.norm_groups),
+            ],
+        )?;
+        for &width in &self.channels {
+            number::groups(&format!("{at}.channels"), width, self.norm_groups)?;
+        }
+        let last = *self.channels.last().expect("at least one level, seen above");
+        let depths = self.transformer_depth.iter().zip(&self.channels).map(|(&depth, &width)| (depth, width));
+        for (field, depth, width) in depths.map(|(depth, width)| ("transformer_depth", depth, width)).chain([(
+            "middle_depth",
+            self.middle_depth,
+            last,
+        )]) {
             if depth > 1000 {
-                return complain("transformer_depth", format!("{depth} blocks are too many"));
+                return complain(field, format!("{depth} blocks are too many"));
             }
-            if depth > 0 && width % self.head_dim != 0 {
-                let head = self.head_dim;
-                return complain(
-                    "head_dim",
-                    format!("{head} does not divide the width {width} of a level with attention"),
-                );
+            match self.heads {
+                Some(heads) if depth > 0 && !width.is_multiple_of(heads) => {
+                    return complain("heads", format!("{heads} do not divide the width {width} of an attention"));
+                }
+                None if depth > 0 && !width.is_multiple_of(self.head_dim) => {
+                    let head = self.head_dim;
+                    return complain("head_dim", format!("{head} does not divide the width {width} of an attention"));
+                }
+                _ => {}
             }
         }
         if !self.channels[0].is_multiple_of(2) {
             return complain("channels", "the first must be even: half sines, half cosines of the noise level".into());
         }
-        let last = *self.channels.last().expect("at least one level, seen above");
-        if self.middle_depth > 0 && !last.is_multiple_of(self.head_dim) {
-            return complain("head_dim", format!("{} does not divide the middle's width {last}", self.head_dim));
+        if let Some(text_time) = self.text_time {
+            let at = format!("{at}.text_time");
+            number::sane(&at, &[("pooled", text_time.pooled), ("width", text_time.width)])?;
+            Complaint::unless(text_time.width.is_multiple_of(2), &format!("{at}.width"), "must be even")?;
+            Complaint::unless(!self.pooled_text, &at, "and `pooled_text` stand for the same layers: leave one out")?;
         }
-        let halvings = self.levels() as u32 - 1;
-        if size == 0 || !size.is_multiple_of(1 << halvings) {
-            return complain("channels", format!("images of {size}×{size} cannot be halved {halvings} times"));
-        }
-        Ok(())
-    }
-
-    /// Every part in the order of the forward pass, for `size × size` inputs and `tokens` text tokens.
-    pub fn blocks(&self, size: u64, tokens: u64) -> Vec<Block> {
-        let mut blocks = Vec::new();
-        let time = self.time_width();
-        let first = self.channels[0];
-        let last = self.levels() - 1;
-        blocks.push((Count::linear(first, time, 1) + Count::linear(time, time, 1)).at("time_embedding"));
-        if self.pooled_text {
-            let text = self.cross_attention_dim;
-            blocks.push((Count::norm(text) + Count::linear(text, time, 1)).at("add_embedding"));
-        }
-        blocks.push(Count::conv(self.in_channels, first, 3, size * size).at("conv_in"));
-
-        // Down. What leaves each residual block, and each halving, is kept for the way up.
-        let mut kept = vec![first];
-        let mut width = first;
-        let mut size = size;
-        for (level, &channels) in self.channels.iter().enumerate() {
-            for layer in 0..self.layers_per_block {
-                blocks.push(self.residual(width, channels, size).at(format!("down_blocks.{level}.resnets.{layer}")));
-                width = channels;
-                let depth = self.transformer_depth[level];
-                if depth > 0 {
-                    let path = format!("down_blocks.{level}.attentions.{layer}");
-                    blocks.push(self.transformer(width, depth, size, tokens).at(path));
-                }
-                kept.push(width);
-            }
-            if level < last {
-                size /= 2;
-                let path = format!("down_blocks.{level}.downsamplers.0");
-                blocks.push(Count::conv(width, width, 3, size * size).at(path));
-                kept.push(width);
-            }
-        }
-
-        blocks.push(self.residual(width, width, size).at("mid_block.resnets.0"));
-        if self.middle_depth > 0 {
-            blocks.push(self.transformer(width, self.middle_depth, size, tokens).at("mid_block.attentions.0"));
-        }
-        blocks.push(self.residual(width, width, size).at("mid_block.resnets.1"));
-
-        // Up, mirrored; every residual block takes one kept tensor beside its input.
-        for (block, level) in (0..self.levels()).rev().enumerate() {
-            let channels = self.channels[level];
-            for layer in 0..=self.layers_per_block {
-                let skip = kept.pop().expect("as many are kept as are taken");
-                blocks
-                    .push(self.residual(width + skip, channels, size).at(format!("up_blocks.{block}.resnets.{layer}")));
-                width = channels;
-                let depth = self.transformer_depth[level];
-                if depth > 0 {
-                    let path = format!("up_blocks.{block}.attentions.{layer}");
-                    blocks.push(self.transformer(width, depth, size, tokens).at(path));
-                }
-            }
-            if level > 0 {
-                size *= 2;
-                blocks.push(Count::conv(width, width, 3, size * size).at(format!("up_blocks.{block}.upsamplers.0")));
-            }
-        }
-
-        blocks.push(Count::norm(width).at("conv_norm_out"));
-        blocks.push(Count::conv(width, self.out_channels, 3, size * size).at("conv_out"));
-        blocks
-    }
-
-    /// Parameters in all.
-    pub fn params(&self) -> u64 {
-        let size = 1 << (self.levels() - 1);
-        Count::of(&self.blocks(size, 1)).params
-    }
-
-    /// Multiply-accumulates of one forward pass.
-    pub fn macs(&self, size: u64, tokens: u64) -> u64 {
-        Count::of(&self.blocks(size, tokens)).macs
-    }
-
-    /// A residual block: two normalized convolutions with the time embedding added between, and a 1×1 shortcut where widths differ.
-    fn residual(&self, from: u64, to: u64, size: u64) -> Count {
-        let pixels = size * size;
-        let shortcut = if from == to { Count::default() } else { Count::conv(from, to, 1, pixels) };
-        Count::norm(from)
-            + Count::conv(from, to, 3, pixels)
-            + Count::linear(self.time_width(), to, 1)
-            + Count::norm(to)
-            + Count::conv(to, to, 3, pixels)
-            + shortcut
-    }
-
-    /// A transformer over a level's pixels: in, `depth` blocks of self-attention, cross-attention and gated feed-forward, out.
-    fn transformer(&self, width: u64, depth: u64, size: u64, tokens: u64) -> Count {
-        let pixels = size * size;
-        let around = Count::norm(width) + Count::linear(width, width, pixels) * 2;
-        let self_attention = Count::unbiased(width, width, pixels) * 3 + Count::linear(width, width, pixels);
-        let cross_attention = Count::unbiased(width, width, pixels)
-            + Count::unbiased(self.cross_attention_dim, width, tokens) * 2
-            + Count::linear(width, width, pixels);
-        let feed_forward = Count::linear(width, 8 * width, pixels) + Count::linear(4 * width, width, pixels);
-        around + (Count::norm(width) * 3 + self_attention + cross_attention + feed_forward) * depth
+        number::halvings(&format!("{at}.channels"), size, levels as u32 - 1)
     }
 }
 
@@ -325,6 +302,10 @@ mod tests {
         };
         assert_eq!(small().check(16, "backbone"), Ok(()));
         assert_eq!(refused(|u| u.channels[1] = 36, 16).field, "backbone.channels");
+        assert_eq!(refused(|u| u.heads = Some(3), 16).field, "backbone.heads");
+        assert_eq!(refused(|u| u.cross_attention.clear(), 16).field, "backbone.cross_attention");
+        let text_time = |u: &mut Unet| u.text_time = Some(TextTime { pooled: 8, width: 3 });
+        assert_eq!(refused(text_time, 16).field, "backbone.text_time.width");
         assert_eq!(refused(|u| u.head_dim = 24, 16).field, "backbone.head_dim");
         assert_eq!(refused(|u| u.norm_groups = 0, 16).field, "backbone.norm_groups");
         let odd = refused(|u| u.transformer_depth.push(1), 16);

@@ -1,59 +1,49 @@
 //! A denoiser: a backbone and the text encoder that is trained with it.
 
-use isoflop_kinds::model::{self, Backbone};
+use isoflop_kinds::model;
 use tch::{Kind, Tensor};
 
-use super::{TextEncoder, Unet};
+use super::{Backbone, TextEncoder, Told};
 use crate::nn::Params;
 
-/// A denoiser over parameters `text.…` and `unet.…`.
+/// A denoiser over parameters `text.…` and those of the backbone under its family's name.
 #[derive(Debug)]
 pub struct Denoiser {
     text: TextEncoder,
-    network: Network,
-}
-
-/// Captions as the backbone reads them.
-#[derive(Debug)]
-pub struct Read {
-    /// `[B, T, context]`.
-    pub tokens: Tensor,
-    /// `[B, context]`.
-    pub pooled: Tensor,
-}
-
-/// The backbone, by family.
-#[derive(Debug)]
-enum Network {
-    Unet(Unet),
+    backbone: Backbone,
+    resolution: i64,
+    channels: i64,
 }
 
 impl Denoiser {
     /// A denoiser of this config, which has been checked.
     pub fn new(params: &Params, config: &model::Denoiser) -> Self {
         let root = params.root();
-        let text = TextEncoder::new(&(&root / "text"), &config.text, config.backbone.text_width() as i64);
-        let path = &root / config.backbone.family();
-        let network = match &config.backbone {
-            Backbone::Unet(unet) => Network::Unet(Unet::new(&path, unet)),
-        };
-        Self { text, network }
+        Self {
+            text: TextEncoder::new(&(&root / "text"), &config.text, config.text_width() as i64),
+            backbone: Backbone::new(&(&root / config.backbone.family()), &config.backbone),
+            resolution: config.resolution as i64,
+            channels: config.backbone.in_channels() as i64,
+        }
     }
 
     /// Word numbers `[B, T]` to text tokens `[B, T, context]` and their mean over the words that are there, `[B, context]`: zero for the empty
-    /// caption.
-    pub fn read(&self, captions: &Tensor) -> Read {
+    /// caption. Images are whole: as large before cropping as after it.
+    pub fn read(&self, captions: &Tensor) -> Told {
         let tokens = self.text.forward(captions);
         let there = captions.not_equal(0).to_kind(Kind::Float).unsqueeze(2);
         let sum = (&tokens * &there).sum_dim_intlist(1_i64, false, None::<Kind>);
         let count = there.sum_dim_intlist(1_i64, false, None::<Kind>).clamp_min(1.0);
-        Read { tokens, pooled: sum / count }
+        let side = self.resolution;
+        let sizes = Tensor::from_slice(&[side, side, 0, 0, side, side]).to_device(captions.device());
+        let sizes = sizes.unsqueeze(0).expand([captions.size()[0], 6], false);
+        Told { pooled: Some(sum / count), sizes: Some(sizes), ..Told::tokens(tokens) }
     }
 
-    /// Noisy images `[B, C, S, S]`, their levels `[B]` and their captions to what the network puts out.
-    pub fn denoise(&self, noisy: &Tensor, level: &Tensor, text: &Read) -> Tensor {
-        match &self.network {
-            Network::Unet(unet) => unet.forward(noisy, level, &text.tokens, &text.pooled),
-        }
+    /// Noisy images `[B, C, S, S]`, their levels `[B]` and their captions to what the network puts out, `[B, C, S, S]`: a variance behind it is
+    /// left alone, and not trained.
+    pub fn denoise(&self, noisy: &Tensor, level: &Tensor, text: &Told) -> Tensor {
+        let out = self.backbone.forward(noisy, level, text);
+        if out.size()[1] == self.channels { out } else { out.narrow(1, 0, self.channels) }
     }
 }

@@ -2,13 +2,23 @@
 
 use tch::{Kind, Tensor};
 
-use crate::nn::{Linear, Path};
+use crate::nn::{Init, Linear, Path};
 
-/// Cosines then sines of the level at geometrically spaced frequencies from 1 to 1/10000: `[B]` to `[B, width]`.
+/// Cosines then sines of the level at geometrically spaced frequencies from 1 down to just before 1/10000: `[B]` to `[B, width]`.
 pub fn sinusoid(level: &Tensor, width: i64) -> Tensor {
-    let half = width / 2;
-    let frequencies: Vec<f32> = (0..half).map(|i| (-(10_000_f64.ln()) * i as f64 / half as f64).exp() as f32).collect();
-    let angles = level.to_kind(Kind::Float).unsqueeze(1) * Tensor::from_slice(&frequencies).unsqueeze(0);
+    waves(level, width, width / 2)
+}
+
+/// The same at frequencies from 1 to 1/10000, both ends there.
+pub fn closed_sinusoid(level: &Tensor, width: i64) -> Tensor {
+    waves(level, width, width / 2 - 1)
+}
+
+fn waves(level: &Tensor, width: i64, steps: i64) -> Tensor {
+    let frequency = |i: i64| (-(10_000_f64.ln()) * i as f64 / steps as f64).exp() as f32;
+    let frequencies: Vec<f32> = (0..width / 2).map(frequency).collect();
+    let frequencies = Tensor::from_slice(&frequencies).unsqueeze(0).to_device(level.device());
+    let angles = level.to_kind(Kind::Float).unsqueeze(1) * frequencies;
     Tensor::cat(&[angles.cos(), angles.sin()], 1)
 }
 
@@ -28,8 +38,20 @@ impl TimeEmbedding {
         Self { linear_1, linear_2, from }
     }
 
+    /// The same as transformers start it: normal weights of deviation 0.02, no bias at first.
+    pub fn normal(path: &Path, from: i64, to: i64) -> Self {
+        let linear =
+            |name: &str, from: i64| Linear::with(&(path / name), from, to, Init::Normal(0.02), Some(Init::Zeros));
+        Self { linear_1: linear("linear_1", from), linear_2: linear("linear_2", to), from }
+    }
+
+    /// What the layers make of vectors `[B, from]`: `[B, to]`.
+    pub fn embed(&self, vectors: &Tensor) -> Tensor {
+        self.linear_2.forward(&self.linear_1.forward(vectors).silu())
+    }
+
     /// Levels `[B]` to `[B, to]`.
     pub fn forward(&self, level: &Tensor) -> Tensor {
-        self.linear_2.forward(&self.linear_1.forward(&sinusoid(level, self.from)).silu())
+        self.embed(&sinusoid(level, self.from))
     }
 }

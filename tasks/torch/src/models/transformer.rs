@@ -5,26 +5,28 @@ use tch::Tensor;
 use super::Attention;
 use crate::nn::{Conv2d, GroupNorm, LayerNorm, Linear, Path};
 
-/// Self-attention, cross-attention and a gated feed-forward, each behind a normalization and beside an identity.
+/// Self-attention, cross-attention where the text is read, and a gated feed-forward, each behind a normalization and beside an identity.
 #[derive(Debug)]
 pub struct TransformerBlock {
     norm1: LayerNorm,
     attn1: Attention,
-    norm2: LayerNorm,
-    attn2: Attention,
+    cross: Option<(LayerNorm, Attention)>,
     norm3: LayerNorm,
     ff_in: Linear,
     ff_out: Linear,
 }
 
 impl TransformerBlock {
-    /// Over sequences of `width`, reading contexts of `context`.
-    pub fn new(path: &Path, width: i64, context: i64, heads: i64) -> Self {
+    /// Over sequences of `width`, reading contexts of `context`, if any.
+    pub fn new(path: &Path, width: i64, context: Option<i64>, heads: i64) -> Self {
+        let cross = |context| {
+            let attention = Attention::new(&(path / "attn2"), width, context, heads);
+            (LayerNorm::new(&(path / "norm2"), width), attention)
+        };
         Self {
             norm1: LayerNorm::new(&(path / "norm1"), width),
             attn1: Attention::new(&(path / "attn1"), width, width, heads),
-            norm2: LayerNorm::new(&(path / "norm2"), width),
-            attn2: Attention::new(&(path / "attn2"), width, context, heads),
+            cross: context.map(cross),
             norm3: LayerNorm::new(&(path / "norm3"), width),
             ff_in: Linear::new(&(path / "ff.net.0.proj"), width, 8 * width),
             ff_out: Linear::new(&(path / "ff.net.2"), 4 * width, width),
@@ -34,8 +36,10 @@ impl TransformerBlock {
     /// `x: [B, N, width]`, `context: [B, M, context]` to `[B, N, width]`.
     pub fn forward(&self, x: &Tensor, context: &Tensor) -> Tensor {
         let normed = self.norm1.forward(x);
-        let x = x + self.attn1.forward(&normed, &normed);
-        let x = &x + self.attn2.forward(&self.norm2.forward(&x), context);
+        let mut x = x + self.attn1.forward(&normed, &normed);
+        if let Some((norm, attention)) = &self.cross {
+            x = &x + attention.forward(&norm.forward(&x), context);
+        }
         let halves = self.ff_in.forward(&self.norm3.forward(&x)).chunk(2, -1); // GEGLU, arXiv 2002.05202
         let gated = &halves[0] * halves[1].gelu("none");
         &x + self.ff_out.forward(&gated)
@@ -67,8 +71,8 @@ pub struct Shape {
     pub depth: u64,
     /// Attention heads.
     pub heads: i64,
-    /// Width of the text tokens.
-    pub context: i64,
+    /// Width of the text tokens, if they are read.
+    pub context: Option<i64>,
     /// Groups of the normalization.
     pub groups: i64,
     /// Linear layers rather than 1×1 convolutions around the blocks.

@@ -6,20 +6,29 @@
 use isoflop_kinds::model;
 use tch::Tensor;
 
-use super::{Resnet, Shape, TimeEmbedding, Transformer};
+use super::{Resnet, Shape, TimeEmbedding, Told, Transformer, sinusoid};
 use crate::nn::{Conv2d, GroupNorm, LayerNorm, Linear, Path};
 
 /// A text-conditioned UNet.
 #[derive(Debug)]
 pub struct Unet {
     time_embedding: TimeEmbedding,
-    add_embedding: Option<(LayerNorm, Linear)>,
+    add_embedding: Option<Added>,
     conv_in: Conv2d,
     down: Vec<Level>,
     middle: (Resnet, Option<Transformer>, Resnet),
     up: Vec<Level>,
     conv_norm_out: GroupNorm,
     conv_out: Conv2d,
+}
+
+/// What is added to the time embedding.
+#[derive(Debug)]
+enum Added {
+    /// The text as a whole, normalized, through one layer.
+    Pooled(LayerNorm, Linear),
+    /// The text as a whole and sinusoids of six numbers, this wide, through two layers.
+    TextTime(TimeEmbedding, i64),
 }
 
 /// One level on the way down or up: residual blocks, each with its transformer where the level has attention, then a change of size.
@@ -36,18 +45,26 @@ impl Unet {
         let channels: Vec<i64> = config.channels.iter().map(|&c| c as i64).collect();
         let layers = config.layers_per_block;
         let (first, levels) = (channels[0], channels.len());
-        let transformer = |path: Path, width: i64, depth: u64| {
-            let (heads, context) = (width / config.head_dim as i64, config.cross_attention_dim as i64);
+        let transformer = |path: Path, width: i64, depth: u64, reads: bool| {
+            let heads = config.heads_at(width as u64) as i64;
+            let context = reads.then_some(config.cross_attention_dim as i64);
             let shape = Shape { width, depth, heads, context, groups, linear: config.linear_projection };
             (depth > 0).then(|| Transformer::new(&path, shape))
         };
         let resnet = |path: Path, from: i64, to: i64| Resnet::new(&path, from, to, time, groups);
 
         let time_embedding = TimeEmbedding::new(&(path / "time_embedding"), first, time);
-        let add_embedding = config.pooled_text.then(|| {
-            let (path, width) = (path / "add_embedding", config.cross_attention_dim as i64);
-            (LayerNorm::new(&(&path / "norm"), width), Linear::new(&(&path / "linear"), width, time))
-        });
+        let added = path / "add_embedding";
+        let add_embedding = match config.text_time {
+            Some(text_time) => {
+                let layers = TimeEmbedding::new(&added, text_time.joined() as i64, time);
+                Some(Added::TextTime(layers, text_time.width as i64))
+            }
+            None => config.pooled_text.then(|| {
+                let width = config.cross_attention_dim as i64;
+                Added::Pooled(LayerNorm::new(&(&added / "norm"), width), Linear::new(&(&added / "linear"), width, time))
+            }),
+        };
         let conv_in = Conv2d::new(&(path / "conv_in"), config.in_channels as i64, first, 3);
 
         let mut kept = vec![first];
@@ -57,7 +74,8 @@ impl Unet {
             let path = path / "down_blocks" / level;
             let mut pairs = Vec::new();
             for layer in 0..layers {
-                let attention = transformer(&path / "attentions" / layer, to, config.transformer_depth[level]);
+                let (depth, reads) = (config.transformer_depth[level], config.cross_attention[level]);
+                let attention = transformer(&path / "attentions" / layer, to, depth, reads);
                 pairs.push((resnet(&path / "resnets" / layer, width, to), attention));
                 width = to;
                 kept.push(width);
@@ -72,7 +90,7 @@ impl Unet {
         let mid = path / "mid_block";
         let middle = (
             resnet(&mid / "resnets" / 0, width, width),
-            transformer(&mid / "attentions" / 0, width, config.middle_depth),
+            transformer(&mid / "attentions" / 0, width, config.middle_depth, config.middle_cross_attention),
             resnet(&mid / "resnets" / 1, width, width),
         );
 
@@ -83,7 +101,8 @@ impl Unet {
             let mut pairs = Vec::new();
             for layer in 0..=layers {
                 let skip = kept.pop().expect("as many are kept as are taken");
-                let attention = transformer(&path / "attentions" / layer, to, config.transformer_depth[level]);
+                let (depth, reads) = (config.transformer_depth[level], config.cross_attention[level]);
+                let attention = transformer(&path / "attentions" / layer, to, depth, reads);
                 pairs.push((resnet(&path / "resnets" / layer, width + skip, to), attention));
                 width = to;
             }
@@ -96,12 +115,19 @@ impl Unet {
         Self { time_embedding, add_embedding, conv_in, down, middle, up, conv_norm_out, conv_out }
     }
 
-    /// `x: [B, in, S, S]`, `level: [B]`, `text: [B, T, context]`, `pooled: [B, context]` to `[B, out, S, S]`.
-    pub fn forward(&self, x: &Tensor, level: &Tensor, text: &Tensor, pooled: &Tensor) -> Tensor {
+    /// `x: [B, in, S, S]`, `level: [B]` to `[B, out, S, S]`.
+    pub fn forward(&self, x: &Tensor, level: &Tensor, told: &Told) -> Tensor {
+        let text = &told.tokens;
         // 1. The noise level, with the caption as a whole where the config says so, activated once for all residual blocks.
         let mut time = self.time_embedding.forward(level);
-        if let Some((norm, linear)) = &self.add_embedding {
-            time += linear.forward(&norm.forward(pooled));
+        match &self.add_embedding {
+            Some(Added::Pooled(norm, linear)) => time += linear.forward(&norm.forward(told.pooled())),
+            Some(Added::TextTime(layers, width)) => {
+                let sizes = told.sizes();
+                let waves = sinusoid(&sizes.reshape([-1]), *width).view([sizes.size()[0], sizes.size()[1] * width]);
+                time += layers.embed(&Tensor::cat(&[told.pooled(), &waves], 1));
+            }
+            None => {}
         }
         let time = time.silu();
         let layer = |(resnet, transformer): &(Resnet, Option<Transformer>), h: &Tensor| {

@@ -29,7 +29,13 @@ impl Linear {
         Self::with(path, from, to, Init::Zeros, Some(Init::Zeros))
     }
 
-    fn with(path: &Path, from: i64, to: i64, weight: Init, bias: Option<Init>) -> Self {
+    /// A biased layer as transformers start it: Glorot's uniform weights, no bias at first.
+    pub fn xavier(path: &Path, from: i64, to: i64) -> Self {
+        Self::with(path, from, to, Init::xavier(from, to), Some(Init::Zeros))
+    }
+
+    /// A layer whose weights start like this, and its bias, if it has one, like that.
+    pub fn with(path: &Path, from: i64, to: i64, weight: Init, bias: Option<Init>) -> Self {
         Self {
             name: path.name().to_owned(),
             weight: path.param("weight", &[to, from], weight),
@@ -40,7 +46,7 @@ impl Linear {
     /// `[…, from]` to `[…, to]`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
         let y = x.linear(&self.weight, self.bias.as_ref());
-        tally::add(&self.name, || x.numel() as u64 * self.weight.size()[0] as u64);
+        tally::macs(&self.name, || tally::sample(x) * self.weight.size()[0] as u64);
         y
     }
 }

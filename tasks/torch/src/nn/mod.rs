@@ -1,17 +1,22 @@
 //! Layers: the few that the models are made of, with parameters by name.
 //!
 //! A layer is a struct of tensors made by `new(path, …)` and used by `forward`. Its parameters live in [`Params`] under the path's name, with
-//! PyTorch's initial distributions. Convolutions and linear layers report their multiply-accumulates to [`tally`] from the shapes they see.
+//! PyTorch's initial distributions, or those of a model's paper. Convolutions, linear layers and attention report their multiply-accumulates to
+//! [`tally`] from the shapes they see.
 
+mod attend;
 mod conv;
 mod embedding;
 mod linear;
 mod norm;
 mod params;
+mod patch;
 pub mod tally;
 
+pub use attend::attend;
 pub use conv::Conv2d;
 pub use embedding::Embedding;
 pub use linear::Linear;
 pub use norm::{GroupNorm, LayerNorm};
 pub use params::{Init, Packed, Params, Path};
+pub use patch::{Patches, unpatch};

@@ -27,21 +27,29 @@ impl GroupNorm {
     }
 }
 
-/// Normalizes each vector, then scales and shifts each entry.
+/// Normalizes each vector, then, unless it is plain, scales and shifts each entry.
 #[derive(Debug)]
 pub struct LayerNorm {
-    weight: Tensor,
-    bias: Tensor,
+    width: i64,
+    scale: Option<(Tensor, Tensor)>,
+    epsilon: f64,
 }
 
 impl LayerNorm {
     /// Over vectors of `width`.
     pub fn new(path: &Path, width: i64) -> Self {
-        Self { weight: path.param("weight", &[width], Init::Ones), bias: path.param("bias", &[width], Init::Zeros) }
+        let scale = (path.param("weight", &[width], Init::Ones), path.param("bias", &[width], Init::Zeros));
+        Self { width, scale: Some(scale), epsilon: 1e-5 }
+    }
+
+    /// Over vectors of `width`, with nothing learned: somebody else modulates what comes out.
+    pub fn plain(width: i64, epsilon: f64) -> Self {
+        Self { width, scale: None, epsilon }
     }
 
     /// `[…, width]` to the same.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        x.layer_norm(self.weight.size().as_slice(), Some(&self.weight), Some(&self.bias), 1e-5, false)
+        let (weight, bias) = self.scale.as_ref().map_or((None, None), |(weight, bias)| (Some(weight), Some(bias)));
+        x.layer_norm([self.width], weight, bias, self.epsilon, false)
     }
 }

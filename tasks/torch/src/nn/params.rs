@@ -29,13 +29,22 @@ impl Init {
     pub fn fan_in(fan_in: i64) -> Self {
         Self::Uniform(1.0 / (fan_in as f64).sqrt())
     }
+
+    /// Glorot & Bengio's uniform distribution (2010) between `from` inputs and `to` outputs.
+    pub fn xavier(from: i64, to: i64) -> Self {
+        Self::Uniform((6.0 / (from + to) as f64).sqrt())
+    }
 }
+
+/// What parameters are made of.
+const FLOATS: (Kind, Device) = (Kind::Float, Device::Cpu);
 
 /// All parameters of a model.
 #[derive(Debug)]
 pub struct Params {
-    seed: Seed,
+    seed: Option<Seed>,
     tensors: RefCell<BTreeMap<String, Tensor>>,
+    hollow: RefCell<Tensor>,
 }
 
 /// A place in the tree of parameters' names.
@@ -57,7 +66,23 @@ pub struct Packed {
 impl Params {
     /// No parameters yet; those to come start from `seed`.
     pub fn new(seed: Seed) -> Self {
-        Self { seed, tensors: RefCell::default() }
+        Self { seed: Some(seed), ..Self::hollow() }
+    }
+
+    /// No parameters yet; those to come have names and shapes and share memory that nobody writes or reads. A model of any size can be built
+    /// over them and counted, and run on a batch of nothing, but neither trained nor loaded.
+    pub fn hollow() -> Self {
+        Self { seed: None, tensors: RefCell::default(), hollow: RefCell::new(Tensor::empty([0], FLOATS)) }
+    }
+
+    /// A hollow tensor of this shape.
+    fn hollow_tensor(&self, shape: &[i64]) -> Tensor {
+        let count: i64 = shape.iter().product();
+        let mut room = self.hollow.borrow_mut();
+        if room.numel() < count as usize {
+            *room = Tensor::empty([count], FLOATS); // pages that are never touched take no memory
+        }
+        room.narrow(0, 0, count).view(shape)
     }
 
     /// The tree's root.
@@ -116,18 +141,18 @@ impl Path<'_> {
     /// The parameter `name` here. Two of one name are a mistake in the program.
     pub fn param(&self, name: &str, shape: &[i64], init: Init) -> Tensor {
         let name = (self / name).name;
-        let options = (Kind::Float, Device::Cpu);
-        let seeded = || tch::manual_seed(self.params.seed.stream(&name, 0).get() as i64);
-        let tensor = match init {
-            Init::Zeros => Tensor::zeros(shape, options),
-            Init::Ones => Tensor::ones(shape, options),
-            Init::Uniform(bound) => {
-                seeded();
-                Tensor::empty(shape, options).uniform_(-bound, bound)
+        let seeded = |seed: Seed| tch::manual_seed(seed.stream(&name, 0).get() as i64);
+        let tensor = match (init, self.params.seed) {
+            (_, None) => self.params.hollow_tensor(shape),
+            (Init::Zeros, _) => Tensor::zeros(shape, FLOATS),
+            (Init::Ones, _) => Tensor::ones(shape, FLOATS),
+            (Init::Uniform(bound), Some(seed)) => {
+                seeded(seed);
+                Tensor::empty(shape, FLOATS).uniform_(-bound, bound)
             }
-            Init::Normal(deviation) => {
-                seeded();
-                Tensor::empty(shape, options).normal_(0.0, deviation)
+            (Init::Normal(deviation), Some(seed)) => {
+                seeded(seed);
+                Tensor::empty(shape, FLOATS).normal_(0.0, deviation)
             }
         };
         let before = self.params.tensors.borrow_mut().insert(name.clone(), tensor.shallow_clone());
@@ -177,6 +202,15 @@ mod tests {
         assert_eq!(start(1, false), start(1, true));
         assert_ne!(start(1, false), start(2, false));
         assert!(start(1, false).abs().max().double_value(&[]) <= 1.0 / 3_f64.sqrt());
+    }
+
+    #[test]
+    fn hollow_parameters_share_their_memory() {
+        let params = Params::hollow();
+        let held = (params.root() / "layer").param("weight", &[1 << 14, 1 << 14], Init::fan_in(3));
+        let other = (params.root() / "other").param("weight", &[1 << 10, 7], Init::Zeros);
+        assert_eq!((held.size(), params.count()), (vec![1 << 14, 1 << 14], (1 << 28) + (7 << 10)));
+        assert_eq!(held.data_ptr(), other.data_ptr());
     }
 
     #[test]

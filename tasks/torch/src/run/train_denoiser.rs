@@ -83,8 +83,12 @@ fn fit(config: &model::Denoiser, scenes: &Scenes, name: &str) -> Result<(), Torc
     let wrong = |problem: String| Err(TorchError::Mismatch(problem));
     let (channels, side) = (config.backbone.in_channels(), scenes.resolution());
     let there = 3 * config.patch * config.patch;
-    if channels != there || config.backbone.out_channels() != there {
+    if channels != there {
         return wrong(format!("patched images have {there} channels and the backbone's `in_channels` is {channels}"));
+    }
+    let out = config.backbone.out_channels(); // with a variance behind the prediction or without
+    if out != there && out != 2 * there {
+        return wrong(format!("patched images have {there} channels and {out} come out of the backbone"));
     }
     if side != config.resolution {
         return wrong(format!("the images of `{name}` are {side}×{side} and `resolution` is {}", config.resolution));

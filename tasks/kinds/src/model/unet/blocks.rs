@@ -1,0 +1,120 @@
+//! What a UNet is made of, counted.
+
+use super::Unet;
+use crate::model::count::{Block, Count};
+
+impl Unet {
+    /// Every part in the order of the forward pass, for `size × size` inputs and `tokens` text tokens.
+    pub fn blocks(&self, size: u64, tokens: u64) -> Vec<Block> {
+        let mut blocks = Vec::new();
+        let time = self.time_width();
+        let first = self.channels[0];
+        let last = self.levels() - 1;
+        let read = |reads: bool| reads.then_some(tokens);
+        blocks.push((Count::linear(first, time, 1) + Count::linear(time, time, 1)).at("time_embedding"));
+        if self.pooled_text {
+            let text = self.cross_attention_dim;
+            blocks.push((Count::norm(text) + Count::linear(text, time, 1)).at("add_embedding"));
+        }
+        if let Some(text_time) = self.text_time {
+            let through = Count::linear(text_time.joined(), time, 1) + Count::linear(time, time, 1);
+            blocks.push(through.at("add_embedding"));
+        }
+        blocks.push(Count::conv(self.in_channels, first, 3, size * size).at("conv_in"));
+
+        // Down. What leaves each residual block, and each halving, is kept for the way up.
+        let mut kept = vec![first];
+        let mut width = first;
+        let mut size = size;
+        for (level, &channels) in self.channels.iter().enumerate() {
+            for layer in 0..self.layers_per_block {
+                blocks.push(self.residual(width, channels, size).at(format!("down_blocks.{level}.resnets.{layer}")));
+                width = channels;
+                let (depth, tokens) = (self.transformer_depth[level], read(self.cross_attention[level]));
+                if depth > 0 {
+                    let path = format!("down_blocks.{level}.attentions.{layer}");
+                    blocks.push(self.transformer(width, depth, size, tokens).at(path));
+                }
+                kept.push(width);
+            }
+            if level < last {
+                size /= 2;
+                let path = format!("down_blocks.{level}.downsamplers.0");
+                blocks.push(Count::conv(width, width, 3, size * size).at(path));
+                kept.push(width);
+            }
+        }
+
+        blocks.push(self.residual(width, width, size).at("mid_block.resnets.0"));
+        if self.middle_depth > 0 {
+            let tokens = read(self.middle_cross_attention);
+            blocks.push(self.transformer(width, self.middle_depth, size, tokens).at("mid_block.attentions.0"));
+        }
+        blocks.push(self.residual(width, width, size).at("mid_block.resnets.1"));
+
+        // Up, mirrored; every residual block takes one kept tensor beside its input.
+        for (block, level) in (0..self.levels()).rev().enumerate() {
+            let channels = self.channels[level];
+            for layer in 0..=self.layers_per_block {
+                let skip = kept.pop().expect("as many are kept as are taken");
+                blocks
+                    .push(self.residual(width + skip, channels, size).at(format!("up_blocks.{block}.resnets.{layer}")));
+                width = channels;
+                let (depth, tokens) = (self.transformer_depth[level], read(self.cross_attention[level]));
+                if depth > 0 {
+                    let path = format!("up_blocks.{block}.attentions.{layer}");
+                    blocks.push(self.transformer(width, depth, size, tokens).at(path));
+                }
+            }
+            if level > 0 {
+                size *= 2;
+                blocks.push(Count::conv(width, width, 3, size * size).at(format!("up_blocks.{block}.upsamplers.0")));
+            }
+        }
+
+        blocks.push(Count::norm(width).at("conv_norm_out"));
+        blocks.push(Count::conv(width, self.out_channels, 3, size * size).at("conv_out"));
+        blocks
+    }
+
+    /// Parameters in all.
+    pub fn params(&self) -> u64 {
+        let size = 1 << (self.levels() - 1);
+        Count::of(&self.blocks(size, 1)).params
+    }
+
+    /// Multiply-accumulates of one forward pass.
+    pub fn macs(&self, size: u64, tokens: u64) -> u64 {
+        Count::of(&self.blocks(size, tokens)).macs
+    }
+
+    /// A residual block: two normalized convolutions with the time embedding added between, and a 1×1 shortcut where widths differ.
+    fn residual(&self, from: u64, to: u64, size: u64) -> Count {
+        let pixels = size * size;
+        let shortcut = if from == to { Count::default() } else { Count::conv(from, to, 1, pixels) };
+        Count::norm(from)
+            + Count::conv(from, to, 3, pixels)
+            + Count::linear(self.time_width(), to, 1)
+            + Count::norm(to)
+            + Count::conv(to, to, 3, pixels)
+            + shortcut
+    }
+
+    /// A transformer over a level's pixels: in, `depth` blocks of self-attention, cross-attention to the `tokens` if it reads any, and gated
+    /// feed-forward, out.
+    fn transformer(&self, width: u64, depth: u64, size: u64, tokens: Option<u64>) -> Count {
+        let pixels = size * size;
+        let around = Count::norm(width) + Count::linear(width, width, pixels) * 2;
+        let attention = |context: u64, tokens: u64| {
+            Count::norm(width)
+                + Count::unbiased(width, width, pixels)
+                + Count::unbiased(context, width, tokens) * 2
+                + Count::attention(pixels, tokens, width)
+                + Count::linear(width, width, pixels)
+        };
+        let read = tokens.map(|tokens| attention(self.cross_attention_dim, tokens)).unwrap_or_default();
+        let feed_forward =
+            Count::norm(width) + Count::linear(width, 8 * width, pixels) + Count::linear(4 * width, width, pixels);
+        around + (attention(width, pixels) + read + feed_forward) * depth
+    }
+}

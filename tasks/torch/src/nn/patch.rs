@@ -1,0 +1,56 @@
+//! Images as sequences of patches, with fixed positions (Dosovitskiy et al. 2020, arXiv 2010.11929; Peebles & Xie 2023, arXiv 2212.09748).
+
+use tch::{Device, Kind, Tensor};
+
+use super::{Conv2d, Init, Path};
+
+/// The way in: each `patch × patch` square becomes a vector, and its place is added to it.
+#[derive(Debug)]
+pub struct Patches {
+    proj: Conv2d,
+    width: i64,
+    patch: i64,
+    span: Option<(i64, f64)>,
+}
+
+impl Patches {
+    /// From `channels` to vectors of `width`. Positions are whole numbers from 0 or, where a `span` of places and a divisor are given, that
+    /// many places' worth whatever the size, divided by it.
+    pub fn new(path: &Path, [channels, width, patch]: [i64; 3], span: Option<(i64, f64)>) -> Self {
+        let start = Init::xavier(channels * patch * patch, width);
+        Self { proj: Conv2d::patches(&(path / "proj"), channels, width, patch, start), width, patch, span }
+    }
+
+    /// `[B, C, H, W]` to `[B, H / patch · W / patch, width]`.
+    pub fn forward(&self, x: &Tensor) -> Tensor {
+        let (_, _, high, wide) = x.size4().expect("images have four dimensions");
+        let tokens = self.proj.forward(x).flatten(2, 3).transpose(1, 2);
+        tokens + self.places(high / self.patch, wide / self.patch).to_device(x.device())
+    }
+
+    /// Sines and cosines of the column in the first half of each vector, of the row in the second: `[rows · columns, width]`.
+    fn places(&self, rows: i64, columns: i64) -> Tensor {
+        let options = (Kind::Double, Device::Cpu);
+        let half = self.width / 2;
+        let powers = Tensor::arange(half / 2, options) / (half as f64 / 2.0);
+        let frequencies = (powers * -(10_000_f64.ln())).exp();
+        let waves = |places: i64| {
+            let (span, divisor) = self.span.unwrap_or((places, 1.0));
+            let at = Tensor::arange(places, options) / (places as f64 / span as f64) / divisor;
+            let angles = at.unsqueeze(1) * &frequencies;
+            Tensor::cat(&[angles.sin(), angles.cos()], 1) // [places, half]
+        };
+        let column = waves(columns).unsqueeze(0).expand([rows, columns, half], false);
+        let row = waves(rows).unsqueeze(1).expand([rows, columns, half], false);
+        Tensor::cat(&[column, row], 2).view([rows * columns, self.width]).to_kind(Kind::Float)
+    }
+}
+
+/// The way back: `[B, rows · columns, patch · patch · C]`, a patch's pixels row by row with their channels innermost, to
+/// `[B, C, rows · patch, columns · patch]`.
+pub fn unpatch(tokens: &Tensor, [rows, columns]: [i64; 2], patch: i64) -> Tensor {
+    let (batch, _, width) = tokens.size3().expect("sequences have three dimensions");
+    let channels = width / (patch * patch);
+    let squares = tokens.reshape([batch, rows, columns, patch, patch, channels]);
+    squares.permute([0, 5, 1, 3, 2, 4]).reshape([batch, channels, rows * patch, columns * patch])
+}
