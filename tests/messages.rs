@@ -94,6 +94,39 @@ fn fit_and_model_answer_without_a_study() {
     assert_eq!(model["params"], 865_910_724);
     let blocks = model["blocks"].as_array().unwrap();
     assert_eq!(blocks.iter().map(|block| block["params"].as_u64().unwrap()).sum::<u64>(), 865_910_724);
+    assert_eq!(
+        (model["macs"].as_u64(), model["size"].as_u64(), model["tokens"].as_u64()),
+        (Some(86_265_651_200), Some(32), Some(77))
+    );
+    assert!(model["attention_products"].as_u64() > Some(4_000_000_000));
+    let larger = project.run(&["model", "sd2.1", "--size", "64", "--tokens", "120", "--json"]).expect(0).json();
+    assert!(larger["macs"].as_u64() > Some(4 * 80_000_000_000) && larger["params"] == model["params"]);
+    let two = project.run(&["model", "--compare", "sdxl-c320", "sdxl-td4_4", "--json"]).expect(0).json();
+    assert!((two["ratio"]["params"].as_f64().unwrap() - 0.5527).abs() < 1e-4, "{}", two["ratio"]);
+    let table = project.run(&["model", "--compare", "dit-xl2", "pixart-alpha-xl2"]).expect(0).out;
+    assert!(
+        table.contains("transformer_blocks") && table.contains("674,834,720") && table.contains("610,856,096"),
+        "{table}"
+    );
+    let list = project.run(&["model", "--list", "--json"]).expect(0).json();
+    let names: Vec<&str> =
+        list["models"].as_array().unwrap().iter().map(|model| model["name"].as_str().unwrap()).collect();
+    for name in [
+        "sd2.1",
+        "if-xl-c704",
+        "sdxl-td4_4",
+        "pixart-h1024-d56",
+        "sdxl-base",
+        "dit-xl2",
+        "uvit-h2",
+        "vae-sdxl",
+        "t5-xxl",
+    ] {
+        assert!(names.contains(&name), "{name}");
+    }
+    assert!(project.run(&["model", "sd2.1", "--size", "33"]).expect(2).err.contains("33×33"));
+    project.write("vit.yaml", "family: uvit\nsize: 8\nwidth: 32\ndepth: 2\nheads: 2\ncontext: 24\ntokens: 5\n");
+    assert_eq!(project.run(&["model", "vit.yaml", "--json"]).expect(0).json()["size"], 8);
     assert!(project.run(&["model", "sd2.2"]).expect(2).err.contains("sd2.1"));
     assert!(!project.path(".isoflop").exists());
 }

@@ -274,11 +274,20 @@ pub struct FitArgs {
 #[derive(Debug, Args)]
 pub struct ModelArgs {
     /// A preset's name, or a YAML or JSON file with a model's config
-    #[arg(required_unless_present = "list")]
+    #[arg(required_unless_present_any = ["list", "compare"])]
     pub model: Option<String>,
     /// List the presets
     #[arg(long)]
     pub list: bool,
+    /// Set two models side by side, part by part
+    #[arg(long, num_args = 2, value_names = ["A", "B"], conflicts_with_all = ["model", "list"])]
+    pub compare: Option<Vec<String>>,
+    /// Height and width of the input: latents of a denoiser, 32 where nothing is said
+    #[arg(long, value_name = "N", conflicts_with = "list")]
+    pub size: Option<u64>,
+    /// Text tokens, 77 where nothing is said
+    #[arg(long, value_name = "N", conflicts_with = "list")]
+    pub tokens: Option<u64>,
 }
 
 /// Arguments of `doctor`.

@@ -59,10 +59,14 @@ const TABLE_1: &[Unet] = &[
     row("sdxl-c384-td4_12", 4_072_645_636, 346.29, (4.07, 346.0, 237.0, 69)),
 ];
 
-/// Printed cells that are not what comes out, with what does: parameters of TD4 were rounded twice; GMACs of attention of C320 and TD4_8, and
-/// with them TD4_8's percentage, have no explanation; percentages came from unrounded numbers, and two ended on the other side.
-const DEVIATIONS: &[(&str, &str, f64)] =
-    &[("sdxl-td4", "params", 1.23), ("sdxl-c320", "attention", 126.0), ("sdxl-td4_8", "attention", 125.0)];
+/// Printed cells that do not come out, with what does. TD4's parameters, 1.23499 billion, were rounded twice. The others have no explanation.
+const DEVIATIONS: &[(&str, &str, f64)] = &[
+    ("sdxl-td4", "params", 1.23),
+    ("sdxl-c320", "attention", 126.0),
+    ("sdxl-td4_8", "attention", 125.0),
+    ("sdxl-td4_8", "percent", 65.0),
+    ("sdxl-c128", "percent", 66.0),
+];
 
 #[test]
 fn table_1_comes_out_to_the_printed_digit() {
@@ -76,13 +80,12 @@ fn table_1_comes_out_to_the_printed_digit() {
             ("params", billions(count.params, 2), *billion),
             ("gmacs", billions(count.macs, 0), *printed_gmacs),
             ("attention", billions(attention, 0), *printed_attention),
+            ("percent", (attention as f64 / count.macs as f64 * 100.0).round(), f64::from(*percent)),
         ] {
             let known = DEVIATIONS.iter().find(|(row, column, _)| row == name && *column == cell);
             let wanted = known.map_or(printed, |(_, _, ours)| *ours);
             assert!((ours - wanted).abs() < 1e-9, "{name}: {cell} {ours}, not {wanted}");
         }
-        let share = attention as f64 / count.macs as f64 * 100.0;
-        assert!((share - f64::from(*percent)).abs() < 1.3, "{name}: {share} %");
     }
 }
 
@@ -183,7 +186,7 @@ fn uvits_are_those_of_the_paper() {
     }
 }
 
-/// Li et al. 2024, section 3.2: 45 % smaller and 28 % cheaper; TD4_8, 13 % smaller.
+/// Li et al. 2024, section 3.2: 45 % smaller and 28 % cheaper; with depths 4 and 8, 13 % smaller.
 #[test]
 fn the_efficient_unets_save_what_the_paper_says() {
     let (sdxl, td4_4, td4_8) = (count("sdxl-c320"), count("sdxl-td4_4"), count("sdxl-td4_8"));

@@ -2,6 +2,8 @@
 //!
 //! Models of any size are built over hollow parameters and run on a batch of nothing: real operators, real shapes, no memory and no time.
 
+#![expect(clippy::cast_possible_wrap, reason = "torch counts in i64, Rust in u64; these are small")]
+
 use isoflop_contract::Seed;
 use isoflop_kinds::model::{self, Backbone, Block, Count, Dit, IfUnet, PRESETS, Pixart, Preset, TextTime, Unet, Uvit};
 use isoflop_torch::{
@@ -37,8 +39,9 @@ fn agree(blocks: &[Block], params: &Params, tally: &Tally) {
     assert_eq!(run, Count::of(blocks));
 }
 
-/// Builds `config` and runs it on a batch of `batch` images.
+/// Builds `config` and runs it on a batch of `batch` images, on one thread: others that spin would wait for this small work.
 fn hold(config: &Backbone, params: &Params, batch: i64, size: i64, tokens: i64) {
+    tch::set_num_threads(1);
     let backbone = models::Backbone::new(&params.root(), config);
     let zeros = |shape: &[i64]| Tensor::zeros(shape, (Kind::Float, Device::Cpu));
     let whole = |shape: &[i64]| Tensor::zeros(shape, (Kind::Int64, Device::Cpu));

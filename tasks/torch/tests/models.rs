@@ -1,6 +1,8 @@
 //! What the public Python implementations compute: diffusers' UNets, PixArt and DiT, and U-ViT written out from its paper. `golden/models.py` wrote
 //! the numbers.
 
+#![expect(clippy::cast_possible_wrap, reason = "torch counts in i64, Rust in u64; these are small")]
+
 use std::sync::LazyLock;
 
 use isoflop_contract::Seed;
@@ -208,12 +210,11 @@ fn cross_attention_can_be_switched_off() {
     assert!(some.len() < all.len());
     let reads = |name: &str| name.starts_with("down_blocks.0") || name.starts_with("up_blocks.1");
     for (name, theirs) in all {
-        match some.remove(&name) {
-            Some(ours) => no_grad(|| ours.shallow_clone().copy_(&theirs)),
-            None => {
-                assert!((name.contains(".attn2.") || name.contains(".norm2.")) && !reads(&name), "{name}");
-                no_grad(|| drop(theirs.shallow_clone().zero_()));
-            }
+        if let Some(ours) = some.remove(&name) {
+            no_grad(|| ours.shallow_clone().copy_(&theirs));
+        } else {
+            assert!((name.contains(".attn2.") || name.contains(".norm2.")) && !reads(&name), "{name}");
+            no_grad(|| drop(theirs.shallow_clone().zero_()));
         }
     }
     let run =

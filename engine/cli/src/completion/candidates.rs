@@ -42,7 +42,7 @@ fn completer(verb: &str, arg: &Arg, place: &Arc<Place>) -> Option<ArgValueComple
         ("show" | "logs", "name") | (_, "task" | "tasks" | "select" | "selection" | "only") => of(tasks),
         (_, "profile") => of(profiles),
         (_, "params") => of(params),
-        ("model", "model") => Some(ArgValueCompleter::new(model)),
+        ("model", "model" | "compare") => Some(ArgValueCompleter::new(model)),
         ("schema", "kind") => of(|_, typed| {
             let kinds = catalog().iter().map(|kind| (kind.name.to_owned(), kind.about.to_owned())).collect::<Vec<_>>();
             starting(typed, kinds.into_iter().chain([(STUDY.to_owned(), "A whole study, for editors.".to_owned())]))

@@ -2,45 +2,101 @@
 
 use std::path::Path;
 
-use isoflop_contract::quantity::prefixed;
-use isoflop_kinds::model::{Count, Network, network, networks};
-use serde_json::json;
+use isoflop_contract::{Complaint, quantity::prefixed};
+use isoflop_kinds::model::{Block, Count, Network, network, networks};
+use serde_json::{Value, json};
 
 use crate::{
+    aligned::{Cell, header, lines},
     args::ModelArgs,
     output::{Output, Paint},
     stop::Stop,
 };
 
-/// Counts one model, or lists the presets.
+mod compare;
+
+/// One network, counted.
+struct Counted {
+    name: String,
+    network: Network,
+    size: Option<u64>,
+    tokens: Option<u64>,
+    blocks: Vec<Block>,
+}
+
+/// Counts one model, sets two side by side, or lists the presets.
 pub fn model(args: &ModelArgs, out: &mut Output) -> Result<(), Stop> {
-    let Some(name) = args.model.as_deref().filter(|_| !args.list) else { return list(out) };
-    let network = find(name)?;
-    let blocks = network.blocks();
-    let total = Count::of(&blocks);
+    if args.list {
+        return list(out);
+    }
+    if let Some([one, other]) = args.compare.as_deref() {
+        return compare::compare(&[counted(one, args)?, counted(other, args)?], out);
+    }
+    let name = args.model.as_deref().expect("the arguments want a model, a list or two to compare");
+    let model = counted(name, args)?;
     if out.json {
-        let blocks: Vec<_> = blocks
+        let mut data = model.json();
+        data["version"] = 1.into();
+        return out.data(&data);
+    }
+    let row = |path: &str, count: Count| {
+        vec![Cell::new(path), number(count.params), number(count.macs), number(count.products)]
+    };
+    let mut rows = vec![right(&["block", "params", "MACs", "attention products"])];
+    rows.extend(model.blocks.iter().map(|block| row(&block.path, block.count())));
+    rows.push(row("total", model.total()));
+    for line in lines(&rows, out.color) {
+        out.line(&line)?;
+    }
+    out.line(&out.paint(Paint::Dim, &model.sentence()))
+}
+
+impl Counted {
+    fn total(&self) -> Count {
+        Count::of(&self.blocks)
+    }
+
+    fn json(&self) -> Value {
+        let total = self.total();
+        let blocks: Vec<_> = self
+            .blocks
             .iter()
-            .map(|block| json!({"path": block.path, "params": block.params, "macs": block.macs}))
+            .map(|block| {
+                json!({"path": block.path, "params": block.params, "macs": block.macs, "attention_products": block.products})
+            })
             .collect();
-        return out.data(&json!({
-            "version": 1, "name": name, "family": network.family(), "config": network,
-            "params": total.params, "macs": total.macs, "size": network.size(), "tokens": network.tokens(), "blocks": blocks,
-        }));
+        json!({
+            "name": self.name, "family": self.network.family(), "config": self.network,
+            "params": total.params, "macs": total.macs, "attention_products": total.products,
+            "size": self.size, "tokens": self.tokens, "blocks": blocks,
+        })
     }
-    let width = blocks.iter().map(|block| block.path.len()).max().unwrap_or(0).max(5);
-    out.line(&out.paint(Paint::Bold, &format!("{:<width$} {:>16} {:>20}", "block", "params", "macs")))?;
-    for block in &blocks {
-        out.line(&format!("{:<width$} {:>16} {:>20}", block.path, grouped(block.params), grouped(block.macs)))?;
+
+    /// What the numbers are of.
+    fn sentence(&self) -> String {
+        let Count { params, macs, products } = self.total();
+        let size = self.size.map(|size| format!(", {size}x{size} input")).unwrap_or_default();
+        let tokens = self.tokens.map(|tokens| format!(", {tokens} text tokens")).unwrap_or_default();
+        format!(
+            "{}: {}parameters; {}MACs in convolutions and linear layers, {}MACs more in attention products; batch 1{size}{tokens}",
+            self.name,
+            prefixed(params as f64),
+            prefixed(macs as f64),
+            prefixed(products as f64),
+        )
     }
-    out.line(&format!("{:<width$} {:>16} {:>20}", "total", grouped(total.params), grouped(total.macs)))?;
-    let size = network.size().map(|size| format!(", {size}x{size} input")).unwrap_or_default();
-    let tokens = network.tokens().map(|tokens| format!(", {tokens} text tokens")).unwrap_or_default();
-    out.line(&format!(
-        "{name}: {}parameters, {}MACs at batch 1{size}{tokens}; convolutions and linear layers only",
-        prefixed(total.params as f64),
-        prefixed(total.macs as f64),
-    ))
+}
+
+/// The model that `name` names, at the arguments' setting.
+fn counted(name: &str, args: &ModelArgs) -> Result<Counted, Stop> {
+    let network = find(name)?;
+    let blocks = network.blocks_at(args.size, args.tokens).map_err(|complaint| refused(name, &complaint))?;
+    let (size, tokens) = (args.size.or(network.size()), args.tokens.or(network.tokens()));
+    Ok(Counted { name: name.to_owned(), network, size, tokens, blocks })
+}
+
+fn refused(name: &str, complaint: &Complaint) -> Stop {
+    Stop::Usage(format!("{name}: `{}` {}", complaint.field, complaint.problem))
 }
 
 fn find(name: &str) -> Result<Network, Stop> {
@@ -58,27 +114,48 @@ fn find(name: &str) -> Result<Network, Stop> {
     }
     let text = std::fs::read_to_string(path).map_err(|error| Stop::Usage(format!("{name} cannot be read: {error}")))?;
     let value = isoflop_plan::read_value(&text).map_err(|findings| Stop::Invalid(Box::new(findings)))?;
-    let network =
-        Network::read(&value).map_err(|problem| Stop::Usage(format!("{name} is no model's config: {problem}")))?;
-    network.check().map_err(|complaint| Stop::Usage(format!("{name}: `{}` {}", complaint.field, complaint.problem)))?;
-    Ok(network)
+    Network::read(&value).map_err(|problem| Stop::Usage(format!("{name} is no model's config: {problem}")))
 }
 
 fn list(out: &mut Output) -> Result<(), Stop> {
-    let rows: Vec<(&str, Count)> =
-        networks().filter_map(|(name, _)| network(name).map(|network| (name, Count::of(&network.blocks())))).collect();
+    let rows: Vec<(&str, &str, Count)> = networks()
+        .filter_map(|(name, about)| network(name).map(|network| (name, about, Count::of(&network.blocks()))))
+        .collect();
     if out.json {
         let models: Vec<_> = rows
             .iter()
-            .map(|(name, count)| json!({"name": name, "params": count.params, "macs": count.macs}))
+            .map(|(name, about, count)| {
+                json!({
+                    "name": name, "about": about, "params": count.params, "macs": count.macs,
+                    "attention_products": count.products,
+                })
+            })
             .collect();
         return out.data(&json!({"version": 1, "models": models}));
     }
-    out.line(&out.paint(Paint::Bold, &format!("{:<20} {:>16} {:>9}", "preset", "params", "GMACs")))?;
-    for (name, count) in rows {
-        out.line(&format!("{:<20} {:>16} {:>9.2}", name, grouped(count.params), count.macs as f64 / 1e9))?;
-    }
-    Ok(())
+    let giga = |macs: u64| Cell::new(format!("{:.2}", macs as f64 / 1e9)).right();
+    let mut table = vec![right(&["preset", "params", "GMACs", "attention products"])];
+    table[0].push(Cell::new(""));
+    table.extend(rows.iter().map(|(name, about, count)| {
+        vec![
+            Cell::new(*name),
+            number(count.params),
+            giga(count.macs),
+            giga(count.products),
+            Cell::painted(*about, Paint::Dim),
+        ]
+    }));
+    lines(&table, out.color).iter().try_for_each(|line| out.line(line))
+}
+
+/// A header whose columns but the first are numbers.
+fn right(names: &[&str]) -> Vec<Cell> {
+    let cells = header(names).into_iter().enumerate();
+    cells.map(|(i, cell)| if i == 0 { cell } else { cell.right() }).collect()
+}
+
+fn number(number: u64) -> Cell {
+    Cell::new(grouped(number)).right()
 }
 
 /// Digits in groups of three, for reading: `865,910,724`.

@@ -13,7 +13,7 @@ use serde_json::{Map, json};
 
 use super::no_preset;
 use crate::{
-    model::{Backbone, Count, Preset, preset},
+    model::{Backbone, Count, preset},
     train::TrainDenoiser,
 };
 
@@ -74,10 +74,11 @@ fn count(model: &Value, setting: &[(&str, &Value)]) -> Result<Count, String> {
 
 /// A backbone alone, in the convention of the paper's Table 1.
 fn bare(backbone: &Backbone) -> Result<Count, String> {
+    let (size, tokens) = backbone.quoted();
     backbone
-        .check(Preset::SIZE, "backbone")
+        .check(size, "backbone")
         .map_err(|complaint| format!("`{}` of this model: {}", complaint.field, complaint.problem))?;
-    let count = Count::of(&backbone.blocks(Preset::SIZE, Preset::TOKENS));
+    let count = Count::of(&backbone.blocks(size, tokens));
     if count.is_sane() { Ok(count) } else { Err("this model has more parameters than can be counted".to_owned()) }
 }
 

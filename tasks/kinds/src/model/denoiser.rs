@@ -8,6 +8,7 @@ use super::{
     count::{Block, Count},
     dit::Dit,
     pixart::Pixart,
+    presets::Preset,
     text::Text,
     unet::Unet,
     unet_if::IfUnet,
@@ -80,6 +81,14 @@ impl Backbone {
         match self {
             Self::Uvit(uvit) => Some(uvit.tokens),
             _ => None,
+        }
+    }
+
+    /// The input size and the text tokens that its counts are quoted at: its own where it has any, else those of the paper's tables.
+    pub fn quoted(&self) -> (u64, u64) {
+        match self {
+            Self::Uvit(uvit) => (uvit.size, uvit.tokens),
+            _ => (Preset::SIZE, Preset::TOKENS),
         }
     }
 

@@ -8,7 +8,7 @@ use super::{
     companion::{COMPANIONS, Companion, companion},
     count::Block,
     denoiser::Backbone,
-    presets::{PRESETS, Preset, preset},
+    presets::{PRESETS, preset},
 };
 
 /// A network with the setting that its counts are quoted at.
@@ -59,16 +59,16 @@ impl Network {
     /// Refuses what cannot be built.
     pub fn check(&self) -> Result<(), Complaint> {
         let checked = match self {
-            Self::Backbone(backbone) => backbone.check(Preset::SIZE, ""),
+            Self::Backbone(backbone) => backbone.check(backbone.quoted().0, ""),
             Self::Companion(companion) => companion.check(""),
         };
-        checked.map_err(|complaint| Complaint::new(complaint.field.trim_matches('.'), complaint.problem))
+        checked.map_err(bare)
     }
 
     /// Height and width of the input that its counts are quoted at, where it has any.
     pub fn size(&self) -> Option<u64> {
         match self {
-            Self::Backbone(_) => Some(Preset::SIZE),
+            Self::Backbone(backbone) => Some(backbone.quoted().0),
             Self::Companion(companion) => companion.size(),
         }
     }
@@ -76,7 +76,7 @@ impl Network {
     /// Text tokens that its counts are quoted at, where it reads any.
     pub fn tokens(&self) -> Option<u64> {
         match self {
-            Self::Backbone(_) => Some(Preset::TOKENS),
+            Self::Backbone(backbone) => Some(backbone.quoted().1),
             Self::Companion(companion) => companion.tokens(),
         }
     }
@@ -84,10 +84,58 @@ impl Network {
     /// Every part in the order of the forward pass.
     pub fn blocks(&self) -> Vec<Block> {
         match self {
-            Self::Backbone(backbone) => backbone.blocks(Preset::SIZE, Preset::TOKENS),
+            Self::Backbone(backbone) => {
+                let (size, tokens) = backbone.quoted();
+                backbone.blocks(size, tokens)
+            }
             Self::Companion(companion) => companion.blocks(),
         }
     }
+
+    /// The same at another input size and number of text tokens, where given. Refuses those that the network cannot take.
+    pub fn blocks_at(&self, size: Option<u64>, tokens: Option<u64>) -> Result<Vec<Block>, Complaint> {
+        let own = |field: &str, given: Option<u64>, own: Option<u64>| {
+            let problem = match own {
+                Some(own) => format!("is a part of this model, and {own}"),
+                None => "means nothing to this model".to_owned(),
+            };
+            Complaint::unless(given.is_none_or(|given| Some(given) == own), field, &problem)
+        };
+        let limit = |field: &str, given: Option<u64>| {
+            let sane = given.is_none_or(|given| (1..=LARGEST).contains(&given));
+            Complaint::unless(sane, field, &format!("must be between 1 and {LARGEST}"))
+        };
+        limit("size", size)?;
+        limit("tokens", tokens)?;
+        match self {
+            Self::Backbone(backbone) => {
+                own("tokens", tokens, backbone.text_tokens().or(tokens))?;
+                let (quoted_size, quoted_tokens) = backbone.quoted();
+                let size = size.unwrap_or(quoted_size);
+                backbone.check(size, "").map_err(bare)?;
+                Ok(backbone.blocks(size, tokens.unwrap_or(quoted_tokens)))
+            }
+            Self::Companion(Companion::AutoencoderKl(config)) => {
+                own("tokens", tokens, None)?;
+                let size = size.or(self.size()).unwrap_or_default();
+                config.check(size, "").map_err(bare)?;
+                Ok(config.blocks(size))
+            }
+            Self::Companion(companion) => {
+                own("size", size, companion.size())?;
+                own("tokens", tokens, companion.tokens())?;
+                Ok(companion.blocks())
+            }
+        }
+    }
+}
+
+/// The largest input size and number of tokens that is counted.
+const LARGEST: u64 = 1 << 16;
+
+/// A complaint about a config that stands in no other.
+fn bare(complaint: Complaint) -> Complaint {
+    Complaint::new(complaint.field.trim_matches('.'), complaint.problem)
 }
 
 /// As its config.
@@ -117,6 +165,25 @@ mod tests {
             assert_eq!(network.check(), Ok(()), "{name}");
             assert_eq!(Network::read(&json!(network)).as_ref(), Ok(&network), "{name}");
         }
+    }
+
+    #[test]
+    fn counts_at_another_setting() {
+        let macs = |name: &str, size, tokens| {
+            let blocks = network(name).unwrap().blocks_at(size, tokens)?;
+            Ok::<u64, Complaint>(blocks.iter().map(|block| block.macs).sum())
+        };
+        let said = |name: &str, size, tokens| macs(name, size, tokens).unwrap_err().problem;
+        assert_eq!(macs("sd2.1", None, None), macs("sd2.1", Some(32), Some(77)));
+        assert!(macs("sd2.1", Some(64), None).unwrap() > 3 * macs("sd2.1", None, None).unwrap());
+        let [few, many] = [None, Some(120)].map(|tokens| macs("pixart-alpha-xl2", None, tokens).unwrap());
+        assert!(many > few);
+        assert!(macs("vae-sd", Some(512), None).unwrap() == 4 * macs("vae-sd", None, None).unwrap());
+        assert!(said("sd2.1", Some(33), None).contains("33×33"));
+        assert!(said("sd2.1", Some(0), None).contains("between 1 and 65536"));
+        assert!(said("uvit-s2", Some(64), None).contains("belongs to one size"));
+        assert!(said("uvit-s2", None, Some(7)).contains("is a part of this model, and 77"));
+        assert!(said("clip-l", Some(7), None).contains("means nothing"));
     }
 
     #[test]

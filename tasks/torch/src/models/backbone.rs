@@ -14,11 +14,11 @@ pub enum Backbone {
     /// The UNet of DeepFloyd IF.
     IfUnet(Box<IfUnet>),
     /// PixArt-α's transformer.
-    Pixart(Pixart),
+    Pixart(Box<Pixart>),
     /// DiT.
-    Dit(Dit),
+    Dit(Box<Dit>),
     /// U-ViT.
-    Uvit(Uvit),
+    Uvit(Box<Uvit>),
 }
 
 impl Backbone {
@@ -27,9 +27,9 @@ impl Backbone {
         match config {
             model::Backbone::Unet(unet) => Self::Unet(Box::new(Unet::new(path, unet))),
             model::Backbone::IfUnet(unet) => Self::IfUnet(Box::new(IfUnet::new(path, unet))),
-            model::Backbone::Pixart(pixart) => Self::Pixart(Pixart::new(path, pixart)),
-            model::Backbone::Dit(dit) => Self::Dit(Dit::new(path, dit)),
-            model::Backbone::Uvit(uvit) => Self::Uvit(Uvit::new(path, uvit)),
+            model::Backbone::Pixart(pixart) => Self::Pixart(Box::new(Pixart::new(path, pixart))),
+            model::Backbone::Dit(dit) => Self::Dit(Box::new(Dit::new(path, dit))),
+            model::Backbone::Uvit(uvit) => Self::Uvit(Box::new(Uvit::new(path, uvit))),
         }
     }
 

@@ -4,7 +4,13 @@
 //! model over [`Params`] registers every parameter once; [`Params::pack`] then moves them into one flat tensor, each a view of its stretch,
 //! so that an optimizer step is a handful of operations whatever the number of layers.
 
-use std::{cell::RefCell, collections::BTreeMap, fmt::Display, ops::Div};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    fmt::Display,
+    ops::Div,
+    sync::{Mutex, PoisonError},
+};
 
 use isoflop_contract::Seed;
 use tch::{Device, Kind, Tensor, no_grad};
@@ -35,6 +41,9 @@ impl Init {
         Self::Uniform((6.0 / (from + to) as f64).sqrt())
     }
 }
+
+/// Held while somebody draws an initial value.
+static DRAWING: Mutex<()> = Mutex::new(());
 
 /// What parameters are made of.
 const FLOATS: (Kind, Device) = (Kind::Float, Device::Cpu);
@@ -141,6 +150,8 @@ impl Path<'_> {
     /// The parameter `name` here. Two of one name are a mistake in the program.
     pub fn param(&self, name: &str, shape: &[i64], init: Init) -> Tensor {
         let name = (self / name).name;
+        // One generator serves the process: seeding it and drawing from it are one act.
+        let _drawing = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
         let seeded = |seed: Seed| tch::manual_seed(seed.stream(&name, 0).get() as i64);
         let tensor = match (init, self.params.seed) {
             (_, None) => self.params.hollow_tensor(shape),
