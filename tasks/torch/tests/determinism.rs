@@ -113,6 +113,45 @@ fn training_and_sampling_give_the_same_bits_in_any_process() {
     assert_eq!(more.narrow(0, 0, 4), few);
 }
 
+/// Every family trains and is sampled from; a variance behind the prediction is left alone.
+#[test]
+fn every_family_trains() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    write_scenes(&at("data"), 1);
+    let scenes = input(&at("data"), "scenes");
+    let transformer = |family: &str| json!({"family": family, "width": 16, "depth": 2, "heads": 2});
+    let with = |mut config: Value, more: Value| {
+        for (name, value) in more.as_object().unwrap() {
+            config[name] = value.clone();
+        }
+        config
+    };
+    for backbone in [
+        json!({"family": "if-unet", "channels": [16, 32], "layers_per_block": 1, "attention": [false, true], "head_dim": 8,
+            "cross_attention_dim": 16, "pooling_heads": 2, "norm_groups": 8}),
+        with(transformer("pixart"), json!({"context": 16, "learned_variance": true})),
+        with(transformer("dit"), json!({"condition": {"text": 16}})),
+        with(transformer("uvit"), json!({"size": SIDE, "context": 16, "tokens": 4})),
+    ] {
+        let family = backbone["family"].as_str().unwrap().to_owned();
+        let mut spec = spec(1e-3);
+        spec["backbone"] = backbone;
+        let needs = json!({"data": scenes, "heldout": scenes});
+        let said = work("train-denoiser", &spec, &needs, Some(7), &at(&family));
+        assert_eq!(said["notice"], "made", "{family}: {said}");
+        let history = std::fs::read_to_string(at(&family).join("history.csv")).unwrap();
+        let losses: Vec<f64> =
+            history.lines().skip(1).map(|row| row.rsplit(',').next().unwrap().parse().unwrap()).collect();
+        assert!(losses.first() > losses.last(), "{family}: {losses:?}");
+
+        let needs = json!({"model": input(&at(&family), "denoiser"), "prompts": scenes});
+        let spec = json!({"count": 2, "steps": 2, "guidance": 2.0, "batch": 2});
+        let said = work("sample-images", &spec, &needs, None, &at(&format!("{family}-samples")));
+        assert_eq!(said["notice"], "made", "{family}: {said}");
+    }
+}
+
 #[test]
 fn divergence_is_a_result_and_a_misfit_is_named() {
     let folder = tempfile::tempdir().unwrap();
