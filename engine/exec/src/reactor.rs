@@ -12,7 +12,7 @@ use std::{
 
 use isoflop_contract::{Digest, FailureClass, demand::Gpus};
 use isoflop_ledger::{
-    Claim, LEASE_RENEWAL, Lease, LedgerError, Past, PastOutcome, PlanTask, Purpose, RunHead, RunState,
+    Claim, Lease, LedgerError, Past, PastOutcome, PlanTask, Purpose, RunHead, RunState,
 };
 use isoflop_plan::{Plan, TaskNeed};
 use tokio::{
@@ -160,7 +160,7 @@ impl Reactor {
     async fn go(mut self, began: Instant, mut interrupt: watch::Receiver<Interrupt>) -> Result<Summary, ExecError> {
         let mut tick = interval(LOOK_AGAIN);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut renewal = interval(LEASE_RENEWAL);
+        let mut renewal = interval(self.shared.ledger.terms().renewal());
         renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut level = Interrupt::No;
         let mut listening = true;

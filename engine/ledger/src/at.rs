@@ -15,14 +15,6 @@ const EPOCH: i64 = 946_684_800_000_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct At(pub Timestamp);
 
-impl At {
-    /// Now, to the microsecond: what is hashed is what is stored.
-    pub fn now() -> Self {
-        let now = Timestamp::now().as_microsecond();
-        Self(Timestamp::from_microsecond(now).expect("a time that was just read is in range"))
-    }
-}
-
 impl Type<Postgres> for At {
     fn type_info() -> PgTypeInfo {
         PgTypeInfo::with_name("timestamptz")

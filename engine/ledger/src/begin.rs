@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use crate::{
     at::At,
     bytes::{clean, keys},
-    chain,
+    chain::Pen,
     error::LedgerError,
     event::Event,
     fault::Fault,
@@ -107,9 +107,21 @@ fn kept(mut rows: Vec<(i64, [u8; 32], Option<[u8; 32]>)>) -> Option<Event> {
 }
 
 impl Ledger {
+    /// When the next run begins: now by the ledger's clock, and after the last one in any case, so that runs sort as they began.
+    async fn next_beginning(&self) -> Result<At, LedgerError> {
+        self.with("ask for the time", |pool| async move {
+            let at = sqlx::query_scalar(
+                "select greatest(ledger_time(), (select began + interval '1 millisecond' from runs order by id desc limit 1))",
+            );
+            Ok(at.fetch_one(&pool).await?)
+        })
+        .await
+    }
+
     /// Begins a run: records plan, recipes, needs and what is kept.
     pub async fn begin_run(&self, head: &RunHead) -> Result<Run, LedgerError> {
-        let (id, at) = (RunId::new(), At::now());
+        let at = self.next_beginning().await?;
+        let id = RunId::at(at.0);
         let soft = canon::text(&head.soft)
             .map_err(|e| LedgerError::Unfit { what: "the soft environment".to_owned(), why: e.to_string() })?;
         let soft = &clean(&soft);
@@ -160,7 +172,9 @@ impl Ledger {
                 file: Some(clean(&head.file)),
                 soft: Some(Digest::of(soft)),
             };
-            chain::append(&mut tx, id, at, [Some(began), kept(rows)].into_iter().flatten().collect()).await?;
+            let mut pen = Pen::begin(id, at);
+            [Some(began), kept(rows)].into_iter().flatten().for_each(|event| pen.write(event));
+            pen.put_down(&mut tx).await?;
             Ok(tx.commit().await?)
         })
         .await?;
@@ -182,7 +196,11 @@ impl Ledger {
             .bind(keys(tasks.iter().map(|(_, key)| key)))
             .fetch_all(&mut *tx)
             .await?;
-            chain::append(&mut tx, run, At::now(), kept(rows).into_iter().collect()).await?;
+            if let Some(event) = kept(rows) {
+                let mut pen = Pen::take(&mut tx, run).await?;
+                pen.write(event);
+                pen.put_down(&mut tx).await?;
+            }
             Ok(tx.commit().await?)
         })
         .await
@@ -208,7 +226,9 @@ impl Ledger {
                 return Ok(tx.rollback().await?);
             }
             let event = Event::Blocked { tasks: rows.into_iter().map(|(_, name)| name).collect(), reason };
-            chain::append(&mut tx, run, At::now(), vec![event]).await?;
+            let mut pen = Pen::take(&mut tx, run).await?;
+            pen.write(event);
+            pen.put_down(&mut tx).await?;
             Ok(tx.commit().await?)
         })
         .await
@@ -217,7 +237,6 @@ impl Ledger {
     /// Ends a run, and gives back whatever leases it still has. Attempts that did not end are lost.
     pub async fn end_run(&self, run: RunId, state: RunState) -> Result<(), LedgerError> {
         self.with("end a run", |pool| async move {
-            let at = At::now();
             let mut tx = pool.begin().await?;
             sqlx::query("update leases set holder = null where run = $1 and holder is not null")
                 .bind(run)
@@ -235,12 +254,15 @@ impl Ledger {
                 }
                 return Err(LedgerError::Ended { run, found, wanted: state.to_string() }.into());
             }
+            let mut pen = Pen::take(&mut tx, run).await?;
+            let at = pen.at();
             sqlx::query("update attempts set outcome = 'lost', ended = $2 where run = $1 and outcome is null")
                 .bind(run)
                 .bind(at)
                 .execute(&mut *tx)
                 .await?;
-            chain::append(&mut tx, run, at, vec![Event::RunEnded { state }]).await?;
+            pen.write(Event::RunEnded { state });
+            pen.put_down(&mut tx).await?;
             sqlx::query("update runs set state = $2, ended = $3 where id = $1")
                 .bind(run)
                 .bind(state.to_string())

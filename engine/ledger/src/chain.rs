@@ -13,45 +13,95 @@ use crate::{
     view::{Break, ChainReport, EventView},
 };
 
-/// Appends `events` to the run's chain, inside the transaction that records what they tell of. Locks the run's row until its end.
-pub(crate) async fn append(conn: &mut PgConnection, run: RunId, at: At, events: Vec<Event>) -> Result<(), Fault> {
-    // Not `for update`: rows that refer to the run hold its key shared until they commit, and two such writers would wait for each other.
-    let row: Option<(i64, [u8; 32])> = sqlx::query_as("select events, head from runs where id = $1 for no key update")
-        .bind(run)
-        .fetch_optional(&mut *conn)
-        .await?;
-    let (mut seq, head) = row.ok_or_else(|| LedgerError::NoRun(run.to_string()))?;
-    let mut head = Digest::from_bytes(head);
-    let (mut seqs, mut bodies, mut prevs, mut hashes) = (vec![], vec![], vec![], vec![]);
-    for what in events {
-        seq += 1;
-        let text = Line { run, seq: seq.cast_unsigned(), at: at.0, what }.text()?;
-        let hash = event::link(&head, &text);
-        seqs.push(seq);
-        bodies.push(text);
-        prevs.push(*head.as_bytes());
-        hashes.push(*hash.as_bytes());
-        head = hash;
+/// The end of a run's chain, in the hand of one transaction: the run's row is locked from when it is taken up until the transaction ends.
+#[derive(Debug)]
+pub(crate) struct Pen {
+    run: RunId,
+    seq: i64,
+    head: Digest,
+    at: At,
+    events: Vec<Event>,
+}
+
+impl Pen {
+    /// Takes up the chain of `run`.
+    pub async fn take(conn: &mut PgConnection, run: RunId) -> Result<Self, Fault> {
+        // Not `for update`: rows that refer to the run hold its key shared until they commit, and two such writers would wait for each other.
+        let row: Option<(i64, [u8; 32])> =
+            sqlx::query_as("select events, head from runs where id = $1 for no key update")
+                .bind(run)
+                .fetch_optional(&mut *conn)
+                .await?;
+        let (seq, head) = row.ok_or_else(|| LedgerError::NoRun(run.to_string()))?;
+        // A question of its own, so that it sees what was written while the first waited for the lock.
+        let at: At =
+            sqlx::query_scalar("select greatest(ledger_time(), (select at from events where run = $1 and seq = $2))")
+                .bind(run)
+                .bind(seq)
+                .fetch_one(conn)
+                .await?;
+        Ok(Self { run, seq, head: Digest::from_bytes(head), at, events: vec![] })
     }
-    sqlx::query(
-        "with added as (
-             insert into events (run, seq, at, body, prev, hash)
-             select $1, seq, $2, body, prev, hash
-             from unnest($3::bigint[], $4::text[], $5::bytea[], $6::bytea[]) as e (seq, body, prev, hash)
-         )
-         update runs set events = $7, head = $8 where id = $1",
-    )
-    .bind(run)
-    .bind(at)
-    .bind(seqs)
-    .bind(bodies)
-    .bind(prevs)
-    .bind(hashes)
-    .bind(seq)
-    .bind(*head.as_bytes())
-    .execute(conn)
-    .await?;
-    Ok(())
+
+    /// The chain of a run that begins at `at`, in the transaction that makes its row.
+    pub fn begin(run: RunId, at: At) -> Self {
+        Self { run, seq: 0, head: event::ORIGIN, at, events: vec![] }
+    }
+
+    /// The time of what this transaction records: the ledger's, and never before that of the run's last event, whatever was done to the clock.
+    pub fn at(&self) -> At {
+        self.at
+    }
+
+    /// Sees to it that the time is not before `at`.
+    pub fn not_before(&mut self, at: At) {
+        if at.0 > self.at.0 {
+            self.at = at;
+        }
+    }
+
+    /// Adds an event.
+    pub fn write(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    /// Writes what was added into the tables.
+    pub async fn put_down(self, conn: &mut PgConnection) -> Result<(), Fault> {
+        let Self { run, mut seq, mut head, at, events } = self;
+        if events.is_empty() {
+            return Ok(());
+        }
+        let (mut seqs, mut bodies, mut prevs, mut hashes) = (vec![], vec![], vec![], vec![]);
+        for what in events {
+            seq += 1;
+            let text = Line { run, seq: seq.cast_unsigned(), at: at.0, what }.text()?;
+            let hash = event::link(&head, &text);
+            seqs.push(seq);
+            bodies.push(text);
+            prevs.push(*head.as_bytes());
+            hashes.push(*hash.as_bytes());
+            head = hash;
+        }
+        sqlx::query(
+            "with added as (
+                 insert into events (run, seq, at, body, prev, hash)
+                 select $1, seq, $2, body, prev, hash
+                 from unnest($3::bigint[], $4::text[], $5::bytea[], $6::bytea[]) as e (seq, body, prev, hash)
+             )
+             update runs set events = $7, head = $8 where id = $1",
+        )
+        .bind(run)
+        .bind(at)
+        .bind(seqs)
+        .bind(bodies)
+        .bind(prevs)
+        .bind(hashes)
+        .bind(seq)
+        .bind(*head.as_bytes())
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
 }
 
 /// An event as it is stored.

@@ -1,4 +1,7 @@
-//! Claims: who may run a key. One row a key, locked while it is decided; its fence goes up with every grant and never down.
+//! Claims: who may run a key. One row a key, locked while it is decided; its fence goes up with every grant and never down. Leases are timed by
+//! the ledger's clock alone.
+
+use std::collections::BTreeMap;
 
 use isoflop_contract::Key;
 use sqlx::PgConnection;
@@ -6,34 +9,34 @@ use sqlx::PgConnection;
 use crate::{
     at::At,
     bytes::keys,
-    chain,
     error::LedgerError,
     event::Event,
     fault::Fault,
+    group::{Answer, Ask, Batch},
     holder::Holder,
     id::RunId,
-    lease::{Claim, LENGTH, Lease, Purpose},
+    lease::{Claim, Lease, Purpose},
     ledger::Ledger,
     recall,
 };
 
-/// A lease as it is stored.
-#[derive(sqlx::FromRow)]
-struct Row {
+/// An ask for the right to run a key.
+#[derive(Debug)]
+pub(crate) struct ClaimAsk {
+    pub run: RunId,
+    pub key: Key,
+    pub purpose: Purpose,
+}
+
+/// A grant about to be written.
+struct Grant<'a> {
+    place: usize,
+    ask: &'a ClaimAsk,
     fence: i64,
-    holder: Option<String>,
-    since: At,
-    expired: bool,
-}
-
-/// Seconds, as a number for the database's clock: leases are timed by that one alone.
-fn seconds() -> f64 {
-    LENGTH.as_secs_f64()
-}
-
-/// Whether the engine that `text` names is provably dead.
-fn dead(text: &str) -> bool {
-    text.parse::<Holder>().is_ok_and(|holder| holder.is_dead())
+    /// Whose it was, if it is taken over.
+    from: Option<String>,
+    /// Whether it was granted before, and the connection broke after that commit.
+    again: bool,
 }
 
 /// A stored holder, for a person.
@@ -41,88 +44,123 @@ pub(crate) fn shown(text: &str) -> String {
     text.parse::<Holder>().map_or_else(|_| text.to_owned(), |holder| holder.short())
 }
 
-/// Locks the row of `key` and decides: the fence of the lease and from whom it was taken over, or who has it.
-async fn decide(
+/// Decides on all of `asks`, whose leases are locked.
+pub(crate) async fn grant(
+    batch: &mut Batch,
     conn: &mut PgConnection,
-    run: RunId,
-    key: &Key,
-    me: &str,
-) -> Result<Result<(i64, Option<String>), (String, At)>, Fault> {
-    let made: Option<i64> = sqlx::query_scalar(
-        "insert into leases (key, fence, holder, run, since, expires)
-         values ($1, 1, $2, $3, now(), now() + make_interval(secs => $4))
-         on conflict (key) do nothing returning fence",
-    )
-    .bind(key.as_bytes())
-    .bind(me)
-    .bind(run)
-    .bind(seconds())
-    .fetch_optional(&mut *conn)
-    .await?;
-    if let Some(fence) = made {
-        return Ok(Ok((fence, None)));
+    ledger: &Ledger,
+    asks: Vec<(usize, &ClaimAsk)>,
+    answers: &mut BTreeMap<usize, Result<Answer, LedgerError>>,
+) -> Result<(), Fault> {
+    if asks.is_empty() {
+        return Ok(());
     }
-    let row: Row =
-        sqlx::query_as("select fence, holder, since, expires < now() as expired from leases where key = $1 for update")
-            .bind(key.as_bytes())
-            .fetch_one(&mut *conn)
+    let mut free = vec![];
+    let mut overlong = vec![];
+    for (place, ask) in asks {
+        let row =
+            batch.leases.get(&ask.key).ok_or_else(|| crate::fault::bad_row(format!("key {} has no lease", ask.key)))?;
+        let dead = |holder: &str| holder.parse::<Holder>().is_ok_and(|holder| ledger.holder().knows_dead(&holder));
+        match &row.holder {
+            Some(holder) if *holder == batch.me => {
+                free.push(Grant { place, ask, fence: row.fence, from: None, again: true });
+            }
+            Some(holder) if !row.expired && !dead(holder) => {
+                if row.overlong {
+                    overlong.push(*ask.key.as_bytes());
+                }
+                let claim = Claim::Held { by: shown(holder), since: row.since.0 };
+                answers.insert(place, Ok(Answer::Claimed(claim)));
+            }
+            other => {
+                let fence = if batch.fresh.contains(&ask.key) { row.fence } else { row.fence + 1 };
+                free.push(Grant { place, ask, fence, from: other.clone(), again: false });
+            }
+        }
+    }
+    if !overlong.is_empty() {
+        sqlx::query("update leases set expires = ledger_time() + make_interval(secs => seconds) where key = any($1)")
+            .bind(overlong)
+            .execute(&mut *conn)
             .await?;
-    let from = match row.holder {
-        // The grant was committed before the connection broke.
-        Some(holder) if holder == me => return Ok(Ok((row.fence, None))),
-        Some(holder) if !row.expired && !dead(&holder) => return Ok(Err((shown(&holder), row.since))),
-        other => other,
-    };
-    let fence = row.fence + 1;
-    sqlx::query(
-        "update leases set fence = $2, holder = $3, run = $4, since = now(), expires = now() + make_interval(secs => $5)
-         where key = $1",
-    )
-    .bind(key.as_bytes())
-    .bind(fence)
-    .bind(me)
-    .bind(run)
-    .bind(seconds())
-    .execute(conn)
-    .await?;
-    Ok(Ok((fence, from)))
+        batch.wrote = true;
+    }
+    // Asked under the lock: whoever had it before may just have finished.
+    let wanted: Vec<Key> =
+        free.iter().filter(|grant| grant.ask.purpose == Purpose::Make).map(|grant| grant.ask.key).collect();
+    let mut standing = recall::standing_all(conn, &wanted).await?;
+    let mut granted = vec![];
+    for grant in free {
+        let done = if grant.ask.purpose == Purpose::Make { standing.remove(&grant.ask.key) } else { None };
+        match done {
+            Some(past) => {
+                answers.insert(grant.place, Ok(Answer::Claimed(Claim::Done(past))));
+            }
+            None => granted.push(grant),
+        }
+    }
+    take_over(batch, conn, &granted).await?;
+    let new: Vec<&Grant<'_>> = granted.iter().filter(|grant| !grant.again).collect();
+    if !new.is_empty() {
+        sqlx::query(
+            "update leases l set fence = t.fence, holder = $4, run = t.run, seconds = $5, since = ledger_time(),
+                    expires = ledger_time() + make_interval(secs => $5)
+             from unnest($1::bytea[], $2::bigint[], $3::uuid[]) as t (key, fence, run) where l.key = t.key",
+        )
+        .bind(keys(new.iter().map(|grant| &grant.ask.key)))
+        .bind(new.iter().map(|grant| grant.fence).collect::<Vec<_>>())
+        .bind(new.iter().map(|grant| grant.ask.run).collect::<Vec<_>>())
+        .bind(&batch.me)
+        .bind(batch.terms.length().as_secs_f64())
+        .execute(conn)
+        .await?;
+        batch.wrote = true;
+    }
+    for Grant { place, ask, fence, .. } in granted {
+        let lease = Lease { key: ask.key, fence, holder: ledger.holder().clone(), purpose: ask.purpose };
+        answers.insert(place, Ok(Answer::Claimed(Claim::Granted(lease))));
+    }
+    Ok(())
+}
+
+/// Says that the attempts under way at keys taken over are lost, and from whom.
+async fn take_over(batch: &mut Batch, conn: &mut PgConnection, granted: &[Grant<'_>]) -> Result<(), Fault> {
+    for grant in granted {
+        let Some(from) = &grant.from else { continue };
+        let key = grant.ask.key;
+        let begun: Option<At> =
+            sqlx::query_scalar("select max(began) from attempts where key = $1 and fence < $2 and outcome is null")
+                .bind(key.as_bytes())
+                .bind(grant.fence)
+                .fetch_one(&mut *conn)
+                .await?;
+        let pen = batch.pen(conn, grant.ask.run).await?;
+        if let Some(begun) = begun {
+            pen.not_before(begun);
+        }
+        pen.write(Event::TakenOver { key, fence: grant.fence, from: shown(from) });
+    }
+    for grant in granted.iter().filter(|grant| grant.from.is_some()) {
+        let at = batch.pen(conn, grant.ask.run).await?.at();
+        sqlx::query(
+            "update attempts set outcome = 'lost', ended = $3 where key = $1 and fence < $2 and outcome is null",
+        )
+        .bind(grant.ask.key.as_bytes())
+        .bind(grant.fence)
+        .bind(at)
+        .execute(&mut *conn)
+        .await?;
+    }
+    Ok(())
 }
 
 impl Ledger {
     /// Asks for the right to run `key`.
     pub async fn claim(&self, run: RunId, key: Key, purpose: Purpose) -> Result<Claim, LedgerError> {
-        self.with("claim a key", |pool| async move {
-            let me = self.holder().to_string();
-            let mut tx = pool.begin().await?;
-            let (fence, from) = match decide(&mut tx, run, &key, &me).await? {
-                Ok(granted) => granted,
-                Err((by, since)) => {
-                    tx.rollback().await?;
-                    return Ok(Claim::Held { by, since: since.0 });
-                }
-            };
-            // Asked under the lock: whoever had it before may just have finished.
-            if purpose == Purpose::Make
-                && let Some(past) = recall::standing(&mut tx, &key).await?
-            {
-                tx.rollback().await?;
-                return Ok(Claim::Done(past));
-            }
-            if let Some(from) = from {
-                let at = At::now();
-                sqlx::query("update attempts set outcome = 'lost', ended = $3 where key = $1 and fence < $2 and outcome is null")
-                    .bind(key.as_bytes())
-                    .bind(fence)
-                    .bind(at)
-                    .execute(&mut *tx)
-                    .await?;
-                let event = Event::TakenOver { key, fence, from: shown(&from) };
-                chain::append(&mut tx, run, at, vec![event]).await?;
-            }
-            tx.commit().await?;
-            Ok(Claim::Granted(Lease { key, fence, holder: self.holder().clone(), purpose }))
-        })
-        .await
+        match self.ask(Ask::Claim(ClaimAsk { run, key, purpose })).await? {
+            Answer::Claimed(claim) => Ok(claim),
+            other => unreachable!("a claim is not answered with {other:?}"),
+        }
     }
 
     /// Renews all of `leases` in one statement; answers with those that were lost.
@@ -133,7 +171,7 @@ impl Ledger {
         let kept: Vec<[u8; 32]> = self
             .with("renew leases", |pool| async move {
                 let kept = sqlx::query_scalar(
-                    "update leases l set expires = now() + make_interval(secs => $4)
+                    "update leases l set seconds = $4, expires = ledger_time() + make_interval(secs => $4)
                      from unnest($1::bytea[], $2::bigint[]) as t (key, fence)
                      where l.key = t.key and l.fence = t.fence and l.holder = $3
                      returning l.key",
@@ -141,7 +179,7 @@ impl Ledger {
                 .bind(keys(leases.iter().map(|lease| &lease.key)))
                 .bind(leases.iter().map(|lease| lease.fence).collect::<Vec<_>>())
                 .bind(self.holder().to_string())
-                .bind(seconds());
+                .bind(self.terms().length().as_secs_f64());
                 Ok(kept.fetch_all(&pool).await?)
             })
             .await?;

@@ -1,5 +1,7 @@
 //! What can go wrong with the ledger, by cause.
 
+use std::sync::Arc;
+
 use isoflop_contract::Key;
 
 use crate::{id::RunId, server::ServerError};
@@ -117,6 +119,15 @@ pub enum LedgerError {
         /// Why.
         why: String,
     },
+    /// What several had asked for in one transaction could not be done.
+    #[error(transparent)]
+    Shared(Arc<LedgerError>),
+    /// The engine ended before it was answered.
+    #[error("the ledger was asked to {doing}, and the engine ended before the answer came")]
+    Abandoned {
+        /// What was tried.
+        doing: &'static str,
+    },
     /// Anything else the database said.
     #[error("the ledger at {place} could not {doing}: {source}")]
     Query {
@@ -127,4 +138,11 @@ pub enum LedgerError {
         /// What it said.
         source: sqlx::Error,
     },
+}
+
+impl LedgerError {
+    /// Whether this may be about one of several that were asked for together, and not about the way to the server.
+    pub(crate) fn is_of_one(&self) -> bool {
+        matches!(self, Self::Query { .. } | Self::NoRun(_) | Self::BadRow { .. } | Self::Unfit { .. })
+    }
 }

@@ -1,233 +1,309 @@
-//! Attempts and adoptions: where results come from. The fence is checked in the transaction that records the result, under a lock on the
-//! lease's row, so an engine that lost its lease records nothing.
+//! Ends of attempts: where results come from. The fence is checked in the transaction that records the result, under a lock on the lease's row,
+//! so an engine that lost its lease records nothing.
 
-use isoflop_contract::{Digest, Key, Manifest, Value, canon};
+use std::collections::{BTreeMap, BTreeSet};
+
+use isoflop_contract::{Digest, Key};
 use sqlx::PgConnection;
 
 use crate::{
     at::At,
     attempt::{self, AttemptOutcome, Ending, Points},
-    bytes::{self, clean},
-    chain,
+    bytes::{clean, keys},
     error::LedgerError,
     event::Event,
-    fault::{Fault, bad_row},
+    fault::Fault,
+    group::{Answer, Ask, Batch},
     id::{AttemptId, RunId},
     lease::{Lease, Purpose},
     ledger::Ledger,
-    past::{Past, PastOutcome},
+    past::Past,
     recall,
+    result::{self, NewArtifact, NewResult},
     saved::Saved,
 };
 
-impl Purpose {
-    /// As it is stored.
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Make => "make",
-            Self::Remake => "remake",
-            Self::Witness => "witness",
+/// An ask to record how an attempt ended.
+#[derive(Debug)]
+pub(crate) struct FinishAsk {
+    run: RunId,
+    pub lease: Lease,
+    attempt: AttemptId,
+    ending: Ending,
+    points: Points,
+    /// The manifest's text, if an artifact was made.
+    manifest: Option<String>,
+    /// Why it diverged or failed, as it is stored.
+    reason: Option<String>,
+}
+
+impl FinishAsk {
+    fn new(run: RunId, lease: &Lease, attempt: AttemptId, ending: &Ending) -> Result<Self, LedgerError> {
+        let (manifest, reason) = match &ending.outcome {
+            AttemptOutcome::Made { digest, manifest, .. } => (Some(result::manifest_text(*digest, manifest)?), None),
+            AttemptOutcome::Diverged { reason, .. } => (None, Some(clean(reason))),
+            AttemptOutcome::Failed(failure) => (None, Some(clean(&failure.message))),
+        };
+        let points = attempt::points(&ending.metrics)?;
+        Ok(Self { run, lease: lease.clone(), attempt, ending: ending.clone(), points, manifest, reason })
+    }
+
+    fn artifact(&self) -> Option<Digest> {
+        match &self.ending.outcome {
+            AttemptOutcome::Made { digest, .. } => Some(*digest),
+            AttemptOutcome::Diverged { .. } | AttemptOutcome::Failed(_) => None,
+        }
+    }
+
+    /// The recipe's trace, of what is kept.
+    fn trace(&self) -> Option<Digest> {
+        match &self.ending.outcome {
+            AttemptOutcome::Made { trace, .. } | AttemptOutcome::Diverged { trace, .. } => Some(*trace),
+            AttemptOutcome::Failed(_) => None,
+        }
+    }
+
+    fn word(&self) -> &'static str {
+        match &self.ending.outcome {
+            AttemptOutcome::Made { .. } => "made",
+            AttemptOutcome::Diverged { .. } => "diverged",
+            AttemptOutcome::Failed(_) => "failed",
+        }
+    }
+
+    fn class(&self) -> Option<String> {
+        match &self.ending.outcome {
+            AttemptOutcome::Failed(failure) => serde_json::to_value(failure.class).ok()?.as_str().map(str::to_owned),
+            AttemptOutcome::Made { .. } | AttemptOutcome::Diverged { .. } => None,
+        }
+    }
+
+    /// What is said of the attempt's checkpoints, if it had any.
+    fn checkpointed(&self, task: &str) -> Option<Event> {
+        let Saved { resumed, trail } = self.ending.saved.clone();
+        let (attempt, task, key) = (self.attempt, task.to_owned(), self.lease.key);
+        (!self.ending.saved.is_empty()).then_some(Event::Checkpointed { attempt, task, key, resumed, trail })
+    }
+
+    fn event(&self, task: String, replaces: Option<Digest>, stands: bool) -> Event {
+        let (attempt, key) = (self.attempt, self.lease.key);
+        let (metrics, seconds) = (Some(attempt::digest(&self.points)), Some(self.ending.seconds));
+        match &self.ending.outcome {
+            AttemptOutcome::Made { digest, trace, .. } => {
+                let (artifact, trace) = (*digest, *trace);
+                Event::Made { attempt, task, key, artifact, trace, replaces, stands, metrics, seconds }
+            }
+            AttemptOutcome::Diverged { trace, .. } => {
+                let (trace, reason) = (*trace, self.reason.clone().unwrap_or_default());
+                Event::Diverged { attempt, task, key, trace, reason, stands, metrics, seconds }
+            }
+            AttemptOutcome::Failed(failure) => {
+                Event::Failed { attempt, task, key, failure: failure.clone(), metrics, seconds }
+            }
         }
     }
 }
 
-/// Locks the lease's row, and refuses if it is somebody else's by now.
-async fn hold(conn: &mut PgConnection, lease: &Lease) -> Result<(), Fault> {
-    let held: Option<bool> = sqlx::query_scalar(
-        "select fence = $2 and holder is not distinct from $3 from leases where key = $1 for update",
-    )
-    .bind(lease.key.as_bytes())
-    .bind(lease.fence)
-    .bind(lease.holder.to_string())
-    .fetch_optional(conn)
-    .await?;
-    match held {
-        Some(true) => Ok(()),
-        _ => Err(LedgerError::LeaseLost { key: lease.key, fence: lease.fence }.into()),
-    }
+/// An end that is about to be written.
+struct End<'a> {
+    place: usize,
+    ask: &'a FinishAsk,
+    task: String,
+    at: At,
 }
 
-/// Records an artifact, if it is new.
-pub(crate) async fn record_artifact(
+/// Records all of `asks`, whose leases are locked and whose keys differ.
+pub(crate) async fn record(
+    batch: &mut Batch,
     conn: &mut PgConnection,
-    run: RunId,
-    digest: Digest,
-    manifest: &Manifest,
+    asks: Vec<(usize, &FinishAsk)>,
+    answers: &mut BTreeMap<usize, Result<Answer, LedgerError>>,
 ) -> Result<(), Fault> {
-    let text = manifest.text()?;
-    if Digest::of(&text) != digest {
-        let why = "its digest is not that of its manifest".to_owned();
-        return Err(LedgerError::Unfit { what: format!("artifact {digest}"), why }.into());
+    if asks.is_empty() {
+        return Ok(());
     }
-    sqlx::query(
-        "insert into artifacts (digest, shape, text, bytes, first_run) values ($1, $2, $3, $4, $5)
-         on conflict (digest) do nothing",
-    )
-    .bind(digest.as_bytes())
-    .bind(&manifest.shape)
-    .bind(text)
-    .bind(i64::try_from(manifest.size()).unwrap_or(i64::MAX))
-    .bind(run)
-    .execute(conn)
-    .await?;
+    let mut asked: BTreeMap<usize, Key> = BTreeMap::new();
+    let ends = open(batch, conn, asks, &mut asked, answers).await?;
+    if !ends.is_empty() {
+        let new = ends.iter().filter_map(|end| {
+            let AttemptOutcome::Made { digest, manifest, .. } = &end.ask.ending.outcome else { return None };
+            Some((*digest, (end.ask.run, manifest, end.ask.manifest.as_deref()?)))
+        });
+        let new: BTreeMap<Digest, NewArtifact<'_>> = new.collect();
+        result::record_artifacts(conn, &new).await?;
+        let before: Vec<Key> =
+            ends.iter().filter(|end| end.ask.lease.purpose != Purpose::Make).map(|end| end.ask.lease.key).collect();
+        let before = recall::standing_all(conn, &before).await?;
+        let stand = record_results(conn, &ends, &before).await?;
+        record_traces(conn, &ends).await?;
+        record_metrics(conn, &ends).await?;
+        close(conn, &ends).await?;
+        for end in &ends {
+            let key = end.ask.lease.key;
+            let stands = stand.contains(&key);
+            let replaces = before.get(&key).and_then(Past::digest).filter(|_| stands);
+            let pen = batch.pen(conn, end.ask.run).await?;
+            end.ask.checkpointed(&end.task).into_iter().for_each(|event| pen.write(event));
+            pen.write(end.ask.event(end.task.clone(), replaces, stands));
+            asked.insert(end.place, key);
+        }
+        batch.wrote = true;
+    }
+    let keys: Vec<Key> = asked.values().copied().collect();
+    let standing = recall::standing_all(conn, &keys).await?;
+    for (place, key) in asked {
+        answers.insert(place, Ok(Answer::Finished(standing.get(&key).cloned())));
+    }
     Ok(())
 }
 
-/// A result to be recorded under a key.
-struct NewResult<'a> {
-    key: &'a Key,
-    artifact: Option<Digest>,
-    reason: Option<&'a str>,
-    attempt: Option<AttemptId>,
-    replace: bool,
+/// The ends that are to be written: not those recorded before a connection broke (their keys go to `asked`), nor those whose lease was lost.
+async fn open<'a>(
+    batch: &mut Batch,
+    conn: &mut PgConnection,
+    asks: Vec<(usize, &'a FinishAsk)>,
+    asked: &mut BTreeMap<usize, Key>,
+    answers: &mut BTreeMap<usize, Result<Answer, LedgerError>>,
+) -> Result<Vec<End<'a>>, Fault> {
+    let mut ids: Vec<AttemptId> = asks.iter().map(|(_, ask)| ask.attempt).collect();
+    ids.sort_unstable();
+    let rows: Vec<(AttemptId, Option<String>, String)> =
+        sqlx::query_as("select id, outcome, task from attempts where id = any($1) order by id for no key update")
+            .bind(ids)
+            .fetch_all(&mut *conn)
+            .await?;
+    let mut rows: BTreeMap<AttemptId, (Option<String>, String)> =
+        rows.into_iter().map(|(id, outcome, task)| (id, (outcome, task))).collect();
+    let mut held = vec![];
+    for (place, ask) in asks {
+        match (rows.remove(&ask.attempt), batch.hold(&ask.lease)) {
+            // The lease may be anybody's by now.
+            (Some((Some(outcome), _)), _) if outcome != "lost" => drop(asked.insert(place, ask.lease.key)),
+            (_, Err(error)) => drop(answers.insert(place, Err(error))),
+            (Some((_, task)), Ok(())) => held.push((place, ask, task)),
+            (None, Ok(())) => {
+                let what = format!("attempt {} of run {} is not there", ask.attempt, ask.run);
+                answers.insert(place, Err(LedgerError::BadRow { what }));
+            }
+        }
+    }
+    batch.take_pens(conn, held.iter().map(|(_, ask, _)| ask.run)).await?;
+    let mut ends = vec![];
+    for (place, ask, task) in held {
+        let at = batch.pen(conn, ask.run).await?.at();
+        ends.push(End { place, ask, task, at });
+    }
+    // In the order of keys: whatever they insert, two engines insert it in one order.
+    ends.sort_by_key(|end| end.ask.lease.key);
+    Ok(ends)
 }
 
-/// Records a result: the first stands, unless this one is to replace it. Answers with whether it stands now.
-async fn record_result(conn: &mut PgConnection, run: RunId, at: At, new: NewResult<'_>) -> Result<bool, Fault> {
-    let done = sqlx::query(
-        "insert into results as r (key, outcome, artifact, reason, attempt, run, at) values ($1, $2, $3, $4, $5, $6, $7)
-         on conflict (key) do update
-         set outcome = excluded.outcome, artifact = excluded.artifact, reason = excluded.reason, attempt = excluded.attempt,
-             run = excluded.run, at = excluded.at
-         where $8 and (r.outcome, r.artifact) is distinct from (excluded.outcome, excluded.artifact)",
-    )
-    .bind(new.key.as_bytes())
-    .bind(if new.artifact.is_some() { "made" } else { "diverged" })
-    .bind(new.artifact.as_ref().map(Digest::as_bytes))
-    .bind(new.reason)
-    .bind(new.attempt)
-    .bind(run)
-    .bind(at)
-    .bind(new.replace)
-    .execute(conn)
-    .await?;
-    Ok(done.rows_affected() > 0)
+/// Records results. Answers with the keys under which these stand.
+async fn record_results(
+    conn: &mut PgConnection,
+    ends: &[End<'_>],
+    before: &BTreeMap<Key, Past>,
+) -> Result<BTreeSet<Key>, Fault> {
+    let (mut first, mut instead) = (vec![], vec![]);
+    for end in ends.iter().filter(|end| end.ask.trace().is_some()) {
+        let lease = &end.ask.lease;
+        let new = NewResult {
+            key: lease.key,
+            run: end.ask.run,
+            at: end.at,
+            artifact: end.ask.artifact(),
+            reason: end.ask.reason.as_deref(),
+            attempt: Some(end.ask.attempt),
+        };
+        match lease.purpose {
+            Purpose::Remake => instead.push(new),
+            // A witness changes nothing that stands.
+            Purpose::Witness if before.contains_key(&lease.key) => {}
+            Purpose::Make | Purpose::Witness => first.push(new),
+        }
+    }
+    let mut stand = result::record(conn, &first, false).await?;
+    stand.extend(result::record(conn, &instead, true).await?);
+    Ok(stand)
 }
 
-/// Records what was measured.
-async fn record_metrics(conn: &mut PgConnection, attempt: AttemptId, points: &Points) -> Result<(), Fault> {
-    if points.is_empty() {
+/// Records which traces led to which keys' results. Not for a witness, whose bits may differ from those that stand.
+async fn record_traces(conn: &mut PgConnection, ends: &[End<'_>]) -> Result<(), Fault> {
+    let told = ends.iter().filter(|end| end.ask.lease.purpose != Purpose::Witness);
+    let traces: BTreeMap<Digest, Key> =
+        told.rev().filter_map(|end| Some((end.ask.trace()?, end.ask.lease.key))).collect();
+    if traces.is_empty() {
         return Ok(());
     }
     sqlx::query(
-        "insert into metrics (attempt, series, step, value)
-         select $1, series, step, value from unnest($2::text[], $3::bigint[], $4::float8[]) as t (series, step, value)",
+        "insert into traces (trace, key) select * from unnest($1::bytea[], $2::bytea[]) on conflict (trace) do nothing",
     )
-    .bind(attempt)
-    .bind(points.keys().map(|(series, _)| series.as_str()).collect::<Vec<_>>())
-    .bind(points.keys().map(|(_, step)| *step).collect::<Vec<_>>())
-    .bind(points.values().copied().collect::<Vec<f64>>())
+    .bind(traces.keys().map(|trace| *trace.as_bytes()).collect::<Vec<_>>())
+    .bind(keys(traces.values()))
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// How an attempt's row and its task's row end.
-#[derive(Default)]
-struct Row {
-    outcome: &'static str,
-    artifact: Option<Digest>,
-    reason: Option<String>,
-    class: Option<String>,
-}
-
-impl Row {
-    fn of(outcome: &AttemptOutcome) -> Self {
-        match outcome {
-            AttemptOutcome::Made { digest, .. } => Self { outcome: "made", artifact: Some(*digest), ..Self::default() },
-            AttemptOutcome::Diverged { reason, .. } => {
-                Self { outcome: "diverged", reason: Some(clean(reason)), ..Self::default() }
-            }
-            AttemptOutcome::Failed(failure) => {
-                let class = serde_json::to_value(failure.class).ok().and_then(|v| v.as_str().map(str::to_owned));
-                Self { outcome: "failed", reason: Some(clean(&failure.message)), class, ..Self::default() }
-            }
+/// Records what was measured.
+async fn record_metrics(conn: &mut PgConnection, ends: &[End<'_>]) -> Result<(), Fault> {
+    if ends.iter().all(|end| end.ask.points.is_empty()) {
+        return Ok(());
+    }
+    let (mut attempts, mut series, mut steps, mut values) = (vec![], vec![], vec![], vec![]);
+    for end in ends {
+        for ((name, step), value) in &end.ask.points {
+            attempts.push(end.ask.attempt);
+            series.push(name.as_str());
+            steps.push(*step);
+            values.push(*value);
         }
     }
+    sqlx::query(
+        "insert into metrics (attempt, series, step, value)
+         select * from unnest($1::uuid[], $2::text[], $3::bigint[], $4::float8[])",
+    )
+    .bind(attempts)
+    .bind(series)
+    .bind(steps)
+    .bind(values)
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
-/// Ends the attempt, its task in this run, and the lease, in one statement.
-async fn close(
-    conn: &mut PgConnection,
-    at: At,
-    lease: &Lease,
-    attempt: AttemptId,
-    row: &Row,
-    seconds: f64,
-) -> Result<(), Fault> {
+/// Ends attempts, their tasks in their runs, and their leases, in one statement.
+async fn close(conn: &mut PgConnection, ends: &[End<'_>]) -> Result<(), Fault> {
     sqlx::query(
-        "with a as (
-             update attempts set ended = $2, outcome = $3, artifact = $4, reason = $5, class = $6, seconds = $7
-             where id = $1 returning run, task
+        "with t as (
+             select * from unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::bytea[], $5::text[], $6::text[], $7::float8[],
+                                  $8::boolean[], $9::bytea[])
+                           as t (id, at, outcome, artifact, reason, class, seconds, counts, key)
+         ), a as (
+             update attempts a
+             set ended = t.at, outcome = t.outcome, artifact = t.artifact, reason = t.reason, class = t.class, seconds = t.seconds
+             from t where a.id = t.id returning a.id, a.run, a.task
          ), p as (
-             update plan_tasks p set outcome = $3, artifact = $4, attempt = $1, reason = $5
-             from a where p.run = a.run and p.name = a.task and $8
+             update plan_tasks p set outcome = t.outcome, artifact = t.artifact, attempt = t.id, reason = t.reason
+             from a join t on t.id = a.id where p.run = a.run and p.name = a.task and t.counts
          )
-         update leases set holder = null where key = $9",
+         update leases l set holder = null from t where l.key = t.key",
     )
-    .bind(attempt)
-    .bind(at)
-    .bind(row.outcome)
-    .bind(row.artifact.as_ref().map(Digest::as_bytes))
-    .bind(&row.reason)
-    .bind(&row.class)
-    .bind(seconds)
-    .bind(lease.purpose != Purpose::Witness)
-    .bind(lease.key.as_bytes())
+    .bind(ends.iter().map(|end| end.ask.attempt).collect::<Vec<_>>())
+    .bind(ends.iter().map(|end| end.at).collect::<Vec<_>>())
+    .bind(ends.iter().map(|end| end.ask.word()).collect::<Vec<_>>())
+    .bind(ends.iter().map(|end| end.ask.artifact().map(|digest| *digest.as_bytes())).collect::<Vec<_>>())
+    .bind(ends.iter().map(|end| end.ask.reason.as_deref()).collect::<Vec<_>>())
+    .bind(ends.iter().map(|end| end.ask.class()).collect::<Vec<_>>())
+    .bind(ends.iter().map(|end| end.ask.ending.seconds).collect::<Vec<_>>())
+    .bind(ends.iter().map(|end| end.ask.lease.purpose != Purpose::Witness).collect::<Vec<_>>())
+    .bind(keys(ends.iter().map(|end| &end.ask.lease.key)))
     .execute(conn)
     .await?;
     Ok(())
 }
 
 impl Ledger {
-    /// Records that an attempt begins.
-    pub async fn start_attempt(
-        &self,
-        run: RunId,
-        lease: &Lease,
-        task: &str,
-        soft: &Value,
-    ) -> Result<AttemptId, LedgerError> {
-        let (id, at) = (AttemptId::new(), At::now());
-        let soft = canon::text(soft)
-            .map_err(|e| LedgerError::Unfit { what: "the soft environment".to_owned(), why: e.to_string() })?;
-        let soft = &clean(&soft);
-        self.with("begin an attempt", |pool| async move {
-            let mut tx = pool.begin().await?;
-            hold(&mut tx, lease).await?;
-            let added = sqlx::query(
-                "insert into attempts (id, run, task, key, fence, purpose, holder, soft, began)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (id) do nothing",
-            )
-            .bind(id)
-            .bind(run)
-            .bind(task)
-            .bind(lease.key.as_bytes())
-            .bind(lease.fence)
-            .bind(lease.purpose.word())
-            .bind(lease.holder.to_string())
-            .bind(soft)
-            .bind(at)
-            .execute(&mut *tx)
-            .await?;
-            if added.rows_affected() > 0 {
-                let event = Event::AttemptBegan {
-                    attempt: id,
-                    task: task.to_owned(),
-                    key: lease.key,
-                    fence: lease.fence,
-                    purpose: Some(lease.purpose.word().to_owned()),
-                    soft: Some(Digest::of(soft)),
-                    unkeeps: if lease.purpose == Purpose::Remake { kept(&mut tx, run, task).await? } else { None },
-                };
-                chain::append(&mut tx, run, at, vec![event]).await?;
-            }
-            tx.commit().await?;
-            Ok(id)
-        })
-        .await
-    }
-
     /// Records how an attempt ended, its metrics and, if there is one, its result, and gives the lease back: one transaction, and no more if
     /// it is repeated. Answers with what stands under the key now.
     pub async fn finish_attempt(
@@ -237,162 +313,9 @@ impl Ledger {
         attempt: AttemptId,
         ending: &Ending,
     ) -> Result<Option<Past>, LedgerError> {
-        self.with("record how an attempt ended", |pool| async move {
-            let at = At::now();
-            let mut tx = pool.begin().await?;
-            let held = hold(&mut tx, lease).await;
-            let row: Option<(Option<String>, String)> =
-                sqlx::query_as("select outcome, task from attempts where id = $1 for no key update")
-                    .bind(attempt)
-                    .fetch_optional(&mut *tx)
-                    .await?;
-            let task = match row {
-                // Recorded before the connection broke; the lease may be anybody's by now.
-                Some((Some(outcome), _)) if outcome != "lost" => {
-                    let past = recall::standing(&mut tx, &lease.key).await?;
-                    tx.rollback().await?;
-                    return Ok(past);
-                }
-                Some((_, task)) => held.map(|()| task)?,
-                None => {
-                    held?;
-                    return Err(bad_row(format!("attempt {attempt} of run {run} is not there")));
-                }
-            };
-            let (key, named) = (lease.key, task.clone());
-            let points = attempt::points(&ending.metrics)?;
-            let (metrics, seconds) = (Some(attempt::digest(&points)), Some(ending.seconds));
-            let event = match &ending.outcome {
-                AttemptOutcome::Made { digest, manifest, trace } => {
-                    record_artifact(&mut tx, run, *digest, manifest).await?;
-                    let (stands, replaces) = result_of(&mut tx, run, at, lease, attempt, Some(*digest), None).await?;
-                    record_trace(&mut tx, trace, lease).await?;
-                    Event::Made {
-                        attempt,
-                        task,
-                        key,
-                        artifact: *digest,
-                        trace: *trace,
-                        replaces,
-                        stands,
-                        metrics,
-                        seconds,
-                    }
-                }
-                AttemptOutcome::Diverged { reason, trace } => {
-                    let reason = clean(reason);
-                    let (stands, _) = result_of(&mut tx, run, at, lease, attempt, None, Some(&reason)).await?;
-                    record_trace(&mut tx, trace, lease).await?;
-                    Event::Diverged { attempt, task, key, trace: *trace, reason, stands, metrics, seconds }
-                }
-                AttemptOutcome::Failed(failure) => {
-                    Event::Failed { attempt, task, key, failure: failure.clone(), metrics, seconds }
-                }
-            };
-            record_metrics(&mut tx, attempt, &points).await?;
-            close(&mut tx, at, lease, attempt, &Row::of(&ending.outcome), ending.seconds).await?;
-            let past = recall::standing(&mut tx, &key).await?;
-            let saved = checkpointed(attempt, named, key, &ending.saved);
-            chain::append(&mut tx, run, at, saved.into_iter().chain([event]).collect()).await?;
-            tx.commit().await?;
-            Ok(past)
-        })
-        .await
+        match self.ask(Ask::Finish(FinishAsk::new(run, lease, attempt, ending)?)).await? {
+            Answer::Finished(past) => Ok(past),
+            other => unreachable!("an end is not answered with {other:?}"),
+        }
     }
-
-    /// Adopts an old result for a new key whose trace is the old one's (early cut-off). Needs no lease, as nothing is run. Answers with what
-    /// stands under the key now: another engine's result, if that came first.
-    pub async fn adopt(
-        &self,
-        run: RunId,
-        task: &str,
-        key: Key,
-        past: &Past,
-        trace: Digest,
-    ) -> Result<Past, LedgerError> {
-        self.with("adopt a result", |pool| async move {
-            let at = At::now();
-            let mut tx = pool.begin().await?;
-            let (artifact, reason) = match &past.outcome {
-                PastOutcome::Made { digest, .. } => (Some(*digest), None),
-                PastOutcome::Diverged { reason } => (None, Some(reason.as_str())),
-            };
-            let new = NewResult { key: &key, artifact, reason, attempt: past.attempt, replace: false };
-            record_result(&mut tx, run, at, new).await?;
-            let stands =
-                recall::standing(&mut tx, &key).await?.ok_or_else(|| bad_row(format!("key {key} has no result")))?;
-            let changed = sqlx::query(
-                "update plan_tasks set outcome = 'adopted', artifact = $4, attempt = $5, reason = $6
-                 where run = $1 and name = $2 and key = $3 and outcome is distinct from 'adopted'",
-            )
-            .bind(run)
-            .bind(task)
-            .bind(key.as_bytes())
-            .bind(stands.digest().as_ref().map(Digest::as_bytes))
-            .bind(stands.attempt)
-            .bind(reason)
-            .execute(&mut *tx)
-            .await?;
-            if changed.rows_affected() > 0 {
-                let event = Event::Adopted { task: task.to_owned(), key, artifact: stands.digest(), trace };
-                chain::append(&mut tx, run, at, vec![event]).await?;
-            }
-            tx.commit().await?;
-            Ok(stands)
-        })
-        .await
-    }
-}
-
-/// What is said of an attempt's checkpoints, if it had any.
-fn checkpointed(attempt: AttemptId, task: String, key: Key, saved: &Saved) -> Option<Event> {
-    let Saved { resumed, trail } = saved.clone();
-    (!saved.is_empty()).then_some(Event::Checkpointed { attempt, task, key, resumed, trail })
-}
-
-/// The artifact that the run has kept for a task so far, if it has.
-async fn kept(conn: &mut PgConnection, run: RunId, task: &str) -> Result<Option<Digest>, Fault> {
-    let kept: Option<Option<[u8; 32]>> =
-        sqlx::query_scalar("select artifact from plan_tasks where run = $1 and name = $2 and outcome = 'kept'")
-            .bind(run)
-            .bind(task)
-            .fetch_optional(conn)
-            .await?;
-    Ok(bytes::digest(kept.flatten()))
-}
-
-/// Records the result that an attempt under `lease` has. Answers with whether it stands, and which artifact it replaced.
-async fn result_of(
-    conn: &mut PgConnection,
-    run: RunId,
-    at: At,
-    lease: &Lease,
-    attempt: AttemptId,
-    artifact: Option<Digest>,
-    reason: Option<&str>,
-) -> Result<(bool, Option<Digest>), Fault> {
-    let before = match lease.purpose {
-        Purpose::Make => None,
-        Purpose::Remake | Purpose::Witness => recall::standing(&mut *conn, &lease.key).await?,
-    };
-    if lease.purpose == Purpose::Witness && before.is_some() {
-        return Ok((false, None));
-    }
-    let replace = lease.purpose == Purpose::Remake;
-    let new = NewResult { key: &lease.key, artifact, reason, attempt: Some(attempt), replace };
-    let stands = record_result(conn, run, at, new).await?;
-    Ok((stands, before.and_then(|past| past.digest()).filter(|_| stands)))
-}
-
-/// Records that this trace led to the key's result. Not for a witness, whose bits may differ from those that stand.
-async fn record_trace(conn: &mut PgConnection, trace: &Digest, lease: &Lease) -> Result<(), Fault> {
-    if lease.purpose == Purpose::Witness {
-        return Ok(());
-    }
-    sqlx::query("insert into traces (trace, key) values ($1, $2) on conflict (trace) do nothing")
-        .bind(trace.as_bytes())
-        .bind(lease.key.as_bytes())
-        .execute(conn)
-        .await?;
-    Ok(())
 }

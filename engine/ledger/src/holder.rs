@@ -35,12 +35,22 @@ impl Holder {
         }
     }
 
-    /// Whether the process is provably gone: it was of this machine, this boot and this process-id namespace, and no live process has its
-    /// number and start time. Of another machine's engine nothing can be proved; its lease runs out instead.
+    /// The same engine under another name of its machine: for machines that share one, as containers may.
+    #[must_use]
+    pub fn on(self, host: &str) -> Self {
+        Self { host: word(host), ..self }
+    }
+
+    /// Whether the process is provably gone, as seen from this machine.
     pub fn is_dead(&self) -> bool {
-        let here = Self::here();
-        let comparable = (&self.host, &self.boot, &self.namespace) == (&here.host, &here.boot, &here.namespace);
-        comparable && self.boot != "-" && self.namespace != "-" && start_of(self.pid) != Some(self.started)
+        Self::here().knows_dead(self)
+    }
+
+    /// Whether this engine can prove that the process of `other` is gone: it was of this machine, this boot and this process-id namespace, and
+    /// no live process has its number and start time. Of another machine's engine nothing can be proved; its lease runs out instead.
+    pub(crate) fn knows_dead(&self, other: &Self) -> bool {
+        let comparable = (&other.host, &other.boot, &other.namespace) == (&self.host, &self.boot, &self.namespace);
+        comparable && other.boot != "-" && other.namespace != "-" && start_of(other.pid) != Some(other.started)
     }
 
     /// For a person: the host and the process.

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -14,12 +15,6 @@ macro_rules! id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new one.
-            #[expect(clippy::new_without_default, reason = "a new id is an effect; `default()` would hide it")]
-            pub fn new() -> Self {
-                Self(Uuid::now_v7())
-            }
-
             /// The UUID.
             pub const fn uuid(self) -> Uuid {
                 self.0
@@ -55,4 +50,21 @@ id! {
 id! {
     /// Names an attempt.
     AttemptId
+}
+
+impl RunId {
+    /// A new one for a run that begins at `at`: runs sort by the ledger's clock, not by that of the machine.
+    pub(crate) fn at(at: Timestamp) -> Self {
+        let seconds = u64::try_from(at.as_second()).unwrap_or(0);
+        let nanos = u32::try_from(at.subsec_nanosecond()).unwrap_or(0);
+        Self(Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos)))
+    }
+}
+
+impl AttemptId {
+    /// A new one. Attempts at a key are told apart by their fences; this is only a name.
+    #[expect(clippy::new_without_default, reason = "a new id is an effect; `default()` would hide it")]
+    pub fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
 }

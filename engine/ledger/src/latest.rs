@@ -70,7 +70,7 @@ impl Ledger {
             let rows: Vec<Row> = sqlx::query_as(
                 "select distinct on (key) key, id, run, outcome, class, reason from attempts
                  where key = any($1) and purpose <> 'witness' and ($2::uuid is null or run < $2)
-                 order by key, began desc, id desc",
+                 order by key, fence desc, began desc, id desc",
             )
             .bind(bind(keys))
             .bind(before.run())

@@ -7,11 +7,35 @@ use jiff::Timestamp;
 
 use crate::{holder::Holder, past::Past};
 
-/// How long a lease lasts when nobody renews it.
-pub const LENGTH: Duration = Duration::from_secs(15);
+/// How long leases last, and how often they are renewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseTerms {
+    length: Duration,
+}
 
-/// How often to renew.
-pub const RENEWAL: Duration = Duration::from_secs(4);
+impl LeaseTerms {
+    /// Leases that end when nobody has renewed them for `length`: at least a tenth of a second, at most a day.
+    pub fn new(length: Duration) -> Self {
+        Self { length: length.clamp(Duration::from_millis(100), Duration::from_hours(24)) }
+    }
+
+    /// How long a lease lasts when nobody renews it.
+    pub fn length(self) -> Duration {
+        self.length
+    }
+
+    /// How often to renew: often enough that two renewals may come to nothing.
+    pub fn renewal(self) -> Duration {
+        self.length / 4
+    }
+}
+
+/// Fifteen seconds: what another machine waits before it takes over from one that was switched off.
+impl Default for LeaseTerms {
+    fn default() -> Self {
+        Self::new(Duration::from_secs(15))
+    }
+}
 
 /// The right to run a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +59,17 @@ pub enum Purpose {
     Remake,
     /// To compare bits: the standing result stays, whatever comes out.
     Witness,
+}
+
+impl Purpose {
+    /// As it is stored.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Make => "make",
+            Self::Remake => "remake",
+            Self::Witness => "witness",
+        }
+    }
 }
 
 /// The answer to a claim.

@@ -19,7 +19,9 @@ use tokio::sync::RwLock;
 use crate::{
     error::LedgerError,
     fault::{Cure, Fault},
+    group::Group,
     holder::Holder,
+    lease::LeaseTerms,
     place::Place,
 };
 
@@ -49,7 +51,18 @@ pub struct Ledger(Arc<Shared>);
 struct Shared {
     place: Place,
     holder: Holder,
+    terms: LeaseTerms,
+    group: Group,
     connections: RwLock<Connections>,
+}
+
+/// How an engine presents itself to a ledger.
+#[derive(Debug, Clone, Default)]
+pub struct Engine {
+    /// The leases it asks for.
+    pub lease: LeaseTerms,
+    /// The name of its machine, if that is not what the system says.
+    pub host: Option<String>,
 }
 
 /// The pool in use. A broken one is thrown away as a whole, so that no later call meets one more of its dead connections.
@@ -74,9 +87,19 @@ impl Connections {
 impl Ledger {
     /// Connects to the ledger at `place`, starting a private server if need be, and brings its tables up to date.
     pub async fn open(place: Place) -> Result<Self, LedgerError> {
+        Self::open_as(place, Engine::default()).await
+    }
+
+    /// The same, for an engine that is not like all others.
+    pub async fn open_as(place: Place, engine: Engine) -> Result<Self, LedgerError> {
         let options = address(&place).await?;
         let connections = RwLock::new(Connections::new(0, options));
-        let ledger = Self(Arc::new(Shared { place, holder: Holder::here(), connections }));
+        let holder = match &engine.host {
+            Some(host) => Holder::here().on(host),
+            None => Holder::here(),
+        };
+        let group = Group::default();
+        let ledger = Self(Arc::new(Shared { place, holder, terms: engine.lease, group, connections }));
         ledger.within(FIRST_PATIENCE, "be prepared", |pool| ledger.prepare(pool)).await?;
         Ok(ledger)
     }
@@ -101,6 +124,16 @@ impl Ledger {
     /// Who this engine is: the holder of all leases claimed through this ledger.
     pub fn holder(&self) -> &Holder {
         &self.0.holder
+    }
+
+    /// How long this engine's leases last.
+    pub fn terms(&self) -> LeaseTerms {
+        self.0.terms
+    }
+
+    /// Where asks stand in line.
+    pub(crate) fn group(&self) -> &Group {
+        &self.0.group
     }
 
     /// Closes all connections. A private server goes on running.

@@ -7,6 +7,7 @@
 //!
 //! The tables are described in `migrations/README.md`.
 
+mod adopt;
 mod at;
 mod attempt;
 pub mod audit;
@@ -21,6 +22,7 @@ pub mod event;
 mod fault;
 mod files;
 mod finish;
+mod group;
 mod holder;
 mod id;
 mod latest;
@@ -33,10 +35,12 @@ pub mod pin;
 mod place;
 mod read;
 mod recall;
+mod result;
 pub mod roots;
 mod run;
 mod saved;
 pub mod server;
+mod start;
 pub mod view;
 
 pub use attempt::{AttemptOutcome, Ending, Metric};
@@ -47,8 +51,8 @@ pub use event::Event;
 pub use holder::{Holder, NotAHolder};
 pub use id::{AttemptId, RunId};
 pub use latest::{LastAttempt, Standing, Timing};
-pub use lease::{Claim, LENGTH as LEASE_LENGTH, Lease, Purpose, RENEWAL as LEASE_RENEWAL};
-pub use ledger::Ledger;
+pub use lease::{Claim, Lease, LeaseTerms, Purpose};
+pub use ledger::{Engine, Ledger};
 pub use past::{Past, PastOutcome};
 pub use pick::Maker;
 pub use place::Place;

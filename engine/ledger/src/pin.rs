@@ -91,7 +91,7 @@ impl Ledger {
             let mut tx = pool.begin().await?;
             sqlx::query("delete from pins where run = $1 or key = $2").bind(run).bind(key).execute(&mut *tx).await?;
             sqlx::query(
-                "insert into pins (run, key, name, study, lineage, note, by_whom, at) values ($1, $2, $3, $4, $5, $6, $7, $8)",
+                "insert into pins (run, key, name, study, lineage, note, by_whom, at) values ($1, $2, $3, $4, $5, $6, $7, ledger_time())",
             )
             .bind(run)
             .bind(key)
@@ -100,7 +100,6 @@ impl Ledger {
             .bind(lineage)
             .bind(clean(note))
             .bind(clean(by))
-            .bind(At::now())
             .execute(&mut *tx)
             .await?;
             Ok(tx.commit().await?)

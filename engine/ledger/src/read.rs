@@ -230,7 +230,7 @@ impl Ledger {
         self.with("list attempts", |pool| async move {
             let rows: Vec<AttemptRow> = sqlx::query_as(
                 "select id, run, task, key, fence, purpose, holder, soft, began, ended, outcome, artifact, reason, class, seconds
-                 from attempts where key = $1 order by began, id",
+                 from attempts where key = $1 order by fence, began, id",
             )
             .bind(key.as_bytes())
             .fetch_all(&pool)

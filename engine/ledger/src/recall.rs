@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use isoflop_contract::{Digest, Key, Manifest};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor};
 
 use crate::{
     at::At,
@@ -52,16 +52,21 @@ pub(crate) fn manifest(digest: &Digest, text: &str) -> Result<Manifest, Fault> {
 }
 
 /// What stands under `keys`.
-async fn results(pool: &PgPool, keys: Vec<[u8; 32]>) -> Result<BTreeMap<Key, Past>, Fault> {
+async fn results(conn: impl PgExecutor<'_>, keys: Vec<[u8; 32]>) -> Result<BTreeMap<Key, Past>, Fault> {
     let rows: Vec<Row> = sqlx::query_as(
         "select r.key, r.artifact, r.reason, r.attempt, r.run, r.at, a.text as manifest
          from results r left join artifacts a on a.digest = r.artifact
          where r.key = any($1)",
     )
     .bind(keys)
-    .fetch_all(pool)
+    .fetch_all(conn)
     .await?;
     rows.into_iter().map(Row::past).collect()
+}
+
+/// What stands under each of `keys`, inside a transaction.
+pub(crate) async fn standing_all(conn: &mut PgConnection, keys: &[Key]) -> Result<BTreeMap<Key, Past>, Fault> {
+    if keys.is_empty() { Ok(BTreeMap::new()) } else { results(conn, bind(keys)).await }
 }
 
 /// What stands under `key`, inside a transaction.

@@ -1,0 +1,295 @@
+//! Group commit: what concurrent tasks ask of the ledger goes into one transaction.
+//!
+//! A durable commit waits for the disk, and one is as quick for twenty tasks as for one. So claims, beginnings and ends of attempts stand in
+//! line; whoever finds nobody at it writes all that stand there in one transaction, and again until the line is empty. While one transaction
+//! waits for the disk, the next one's tasks gather: nobody waits for company, and an engine with one task waits for nothing.
+//!
+//! Nobody is answered before the commit. What concerns one ask alone (a lost lease, a value that has no place) is its answer and nobody else's;
+//! should the database refuse a transaction for what is in it, each ask is tried once more by itself.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use isoflop_contract::Key;
+use sqlx::PgConnection;
+use tokio::sync::oneshot;
+
+use crate::{
+    at::At,
+    chain::Pen,
+    claim::{self, ClaimAsk},
+    error::LedgerError,
+    fault::Fault,
+    finish::{self, FinishAsk},
+    id::{AttemptId, RunId},
+    lease::{Claim, Lease, LeaseTerms},
+    ledger::Ledger,
+    past::Past,
+    start::{self, StartAsk},
+};
+
+/// More asks than this wait for the next transaction.
+const MOST: usize = 64;
+
+/// What can stand in line.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    /// For the right to run a key.
+    Claim(ClaimAsk),
+    /// To record that an attempt begins.
+    Start(StartAsk),
+    /// To record how one ended.
+    Finish(FinishAsk),
+}
+
+impl Ask {
+    fn key(&self) -> Key {
+        match self {
+            Self::Claim(ask) => ask.key,
+            Self::Start(ask) => ask.lease.key,
+            Self::Finish(ask) => ask.lease.key,
+        }
+    }
+
+    fn doing(&self) -> &'static str {
+        match self {
+            Self::Claim(_) => "claim a key",
+            Self::Start(_) => "begin an attempt",
+            Self::Finish(_) => "record how an attempt ended",
+        }
+    }
+}
+
+/// What is answered.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Claimed(Claim),
+    Started(AttemptId),
+    Finished(Option<Past>),
+}
+
+type Answered = Result<Answer, LedgerError>;
+
+/// One ask, and whoever waits.
+type Waiting = (Ask, oneshot::Sender<Answered>);
+
+/// The line.
+#[derive(Debug, Default)]
+pub(crate) struct Group(Mutex<Line>);
+
+#[derive(Debug, Default)]
+struct Line {
+    waiting: Vec<Waiting>,
+    /// Whether somebody writes.
+    busy: bool,
+}
+
+impl Group {
+    /// Stands in line. True if nobody writes: then the caller must see to it.
+    fn join(&self, waiting: Waiting) -> bool {
+        let mut line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        line.waiting.push(waiting);
+        !std::mem::replace(&mut line.busy, true)
+    }
+
+    /// The first in line, of each key one: what a key's second ask is told depends on the first. None: the line is empty and nobody writes.
+    fn take(&self) -> Option<Vec<Waiting>> {
+        let mut line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = BTreeSet::new();
+        let (taken, left): (Vec<Waiting>, Vec<Waiting>) = std::mem::take(&mut line.waiting)
+            .into_iter()
+            .partition(|(ask, _)| keys.len() < MOST && keys.insert(ask.key()));
+        line.waiting = left;
+        line.busy = !taken.is_empty();
+        (!taken.is_empty()).then_some(taken)
+    }
+}
+
+/// Whoever writes is done, however that came about: those left in line are told, and the next ask finds nobody at it.
+struct Writing(Ledger);
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        let mut line = self.0.group().0.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::thread::panicking() {
+            line.busy = false;
+            line.waiting.clear();
+        }
+    }
+}
+
+impl Ledger {
+    /// Asks, and waits for the commit.
+    pub(crate) async fn ask(&self, ask: Ask) -> Answered {
+        let doing = ask.doing();
+        let (answer, answered) = oneshot::channel();
+        if self.group().join((ask, answer)) {
+            // A task of its own: whoever asked first may go away, and the others still want their answers.
+            let writing = Writing(self.clone());
+            tokio::spawn(async move {
+                while let Some(waiting) = writing.0.group().take() {
+                    writing.0.write_all(waiting).await;
+                }
+            });
+        }
+        answered.await.unwrap_or(Err(LedgerError::Abandoned { doing }))
+    }
+
+    /// Writes what stood in line, and answers.
+    async fn write_all(&self, waiting: Vec<Waiting>) {
+        let (asks, answers): (Vec<Ask>, Vec<_>) = waiting.into_iter().unzip();
+        let written = self.write(&asks.iter().collect::<Vec<_>>()).await;
+        let results = match written {
+            Ok(results) => results,
+            Err(error) if asks.len() > 1 && error.is_of_one() => {
+                let mut results = vec![];
+                for ask in &asks {
+                    results.push(self.write(&[ask]).await.and_then(|mut one| one.remove(0)));
+                }
+                results
+            }
+            Err(error) if asks.len() == 1 => vec![Err(error)],
+            Err(error) => {
+                let error = Arc::new(error);
+                asks.iter().map(|_| Err(LedgerError::Shared(Arc::clone(&error)))).collect()
+            }
+        };
+        for (answer, result) in answers.into_iter().zip(results) {
+            let _ = answer.send(result); // whoever asked may have gone
+        }
+    }
+
+    /// One transaction for all of `asks`, whose keys differ.
+    async fn write(&self, asks: &[&Ask]) -> Result<Vec<Answered>, LedgerError> {
+        let doing = asks.first().map_or("", |ask| ask.doing());
+        self.with(doing, |pool| async move {
+            let mut tx = pool.begin().await?;
+            let mut batch = Batch {
+                me: self.holder().to_string(),
+                terms: self.terms(),
+                leases: BTreeMap::new(),
+                fresh: BTreeSet::new(),
+                pens: BTreeMap::new(),
+                wrote: false,
+            };
+            let results = batch.carry_out(&mut tx, self, asks).await?;
+            if batch.wrote {
+                for pen in batch.pens.into_values() {
+                    pen.put_down(&mut tx).await?;
+                }
+                tx.commit().await?;
+            } else {
+                tx.rollback().await?;
+            }
+            Ok(results)
+        })
+        .await
+    }
+}
+
+/// A lease's row, locked.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub(crate) struct Row {
+    key: [u8; 32],
+    pub fence: i64,
+    pub holder: Option<String>,
+    pub since: At,
+    pub expired: bool,
+    pub overlong: bool,
+}
+
+/// One transaction under way.
+pub(crate) struct Batch {
+    pub me: String,
+    pub terms: LeaseTerms,
+    pub leases: BTreeMap<Key, Row>,
+    /// Keys that have a lease's row only since this transaction.
+    pub fresh: BTreeSet<Key>,
+    pens: BTreeMap<RunId, Pen>,
+    pub wrote: bool,
+}
+
+impl Batch {
+    async fn carry_out(
+        &mut self,
+        conn: &mut PgConnection,
+        ledger: &Ledger,
+        asks: &[&Ask],
+    ) -> Result<Vec<Answered>, Fault> {
+        self.lock(conn, asks).await?;
+        let mut answers: BTreeMap<usize, Answered> = BTreeMap::new();
+        let claims = asks.iter().enumerate().filter_map(|(n, ask)| match ask {
+            Ask::Claim(ask) => Some((n, ask)),
+            _ => None,
+        });
+        claim::grant(self, conn, ledger, claims.collect(), &mut answers).await?;
+        let starts = asks.iter().enumerate().filter_map(|(n, ask)| match ask {
+            Ask::Start(ask) => Some((n, ask)),
+            _ => None,
+        });
+        start::record(self, conn, starts.collect(), &mut answers).await?;
+        let ends = asks.iter().enumerate().filter_map(|(n, ask)| match ask {
+            Ask::Finish(ask) => Some((n, ask)),
+            _ => None,
+        });
+        finish::record(self, conn, ends.collect(), &mut answers).await?;
+        Ok(answers.into_values().collect())
+    }
+
+    /// Locks the leases of all keys, those claimed for the first time included. Always new rows before old ones and each in the order of keys,
+    /// so that no two engines wait for each other in a circle.
+    async fn lock(&mut self, conn: &mut PgConnection, asks: &[&Ask]) -> Result<(), Fault> {
+        let mut keys: Vec<[u8; 32]> = asks.iter().map(|ask| *ask.key().as_bytes()).collect();
+        keys.sort_unstable();
+        let mut claimed: Vec<[u8; 32]> =
+            asks.iter().filter(|ask| matches!(ask, Ask::Claim(_))).map(|ask| *ask.key().as_bytes()).collect();
+        claimed.sort_unstable();
+        if !claimed.is_empty() {
+            let fresh: Vec<[u8; 32]> = sqlx::query_scalar(
+                "insert into leases (key, fence, since, expires)
+                 select key, 1, ledger_time(), ledger_time() from unnest($1::bytea[]) as t (key)
+                 on conflict (key) do nothing returning key",
+            )
+            .bind(claimed)
+            .fetch_all(&mut *conn)
+            .await?;
+            self.fresh = fresh.into_iter().map(Key::from_bytes).collect();
+        }
+        let rows: Vec<Row> = sqlx::query_as(
+            "select key, fence, holder, since, expires < ledger_time() as expired,
+                    expires > ledger_time() + make_interval(secs => seconds) as overlong
+             from leases where key = any($1) order by key for update",
+        )
+        .bind(keys)
+        .fetch_all(conn)
+        .await?;
+        self.leases = rows.into_iter().map(|row| (Key::from_bytes(row.key), row)).collect();
+        Ok(())
+    }
+
+    /// Whether `lease` is still whose it was. Refuses otherwise.
+    pub fn hold(&self, lease: &Lease) -> Result<(), LedgerError> {
+        let row = self.leases.get(&lease.key);
+        let held =
+            row.is_some_and(|row| row.fence == lease.fence && row.holder.as_ref() == Some(&lease.holder.to_string()));
+        if held { Ok(()) } else { Err(LedgerError::LeaseLost { key: lease.key, fence: lease.fence }) }
+    }
+
+    /// The end of a run's chain.
+    pub async fn pen(&mut self, conn: &mut PgConnection, run: RunId) -> Result<&mut Pen, Fault> {
+        Ok(match self.pens.entry(run) {
+            Entry::Occupied(pen) => pen.into_mut(),
+            Entry::Vacant(place) => place.insert(Pen::take(conn, run).await?),
+        })
+    }
+
+    /// Takes up the chains of `runs`, in the order of their ids.
+    pub async fn take_pens(&mut self, conn: &mut PgConnection, runs: impl Iterator<Item = RunId>) -> Result<(), Fault> {
+        for run in runs.collect::<BTreeSet<_>>() {
+            self.pen(conn, run).await?;
+        }
+        Ok(())
+    }
+}
