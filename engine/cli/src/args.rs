@@ -168,6 +168,9 @@ pub enum Verb {
     /// Run one task; started by isoflop itself
     #[command(hide = true)]
     Worker,
+    /// Stop the private ledger server when nobody has used it for a while; started by isoflop itself
+    #[command(hide = true)]
+    Keep,
 }
 
 /// Arguments of `run`.

@@ -267,7 +267,6 @@ fn beyond(old: Spread, new: Spread) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    use isoflop_ledger::RunId;
     use serde_json::json;
 
     use super::*;
@@ -285,7 +284,7 @@ mod tests {
             side.recipes.insert(key, text);
             side.manifests.insert(digest, manifest);
             side.tasks.push(TaskView {
-                run: RunId::new(),
+                run: "01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("an id"),
                 study: "s".into(),
                 name: (*name).to_owned(),
                 key,

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use isoflop_contract::{Key, Manifest};
 use isoflop_ledger::{
     Ledger, Past, Place,
-    server::{PrivateServer, Status},
+    server::{Keeper, PrivateServer, Status},
 };
 use isoflop_plan::Plan;
 use isoflop_store::Store;
@@ -16,9 +16,21 @@ use crate::{
     stop::{Stop, infrastructure},
 };
 
-/// The private server of these settings, started or not.
+/// The private server of these settings, started or not. Whoever starts it starts its keeper too.
 pub fn server(settings: &Settings) -> PrivateServer {
-    PrivateServer::new(settings.home.join("postgres")).with_search(settings.search.clone())
+    let server = PrivateServer::new(settings.home.join("postgres")).with_search(settings.search.clone());
+    match std::env::current_exe() {
+        Ok(program) if !settings.server_idle.is_zero() => {
+            let args = vec!["--home".into(), settings.home.clone().into(), "keep".into()];
+            server.with_keeper(Keeper { program, args })
+        }
+        _ => server,
+    }
+}
+
+/// Stays with the private server, and stops it when nobody has used it for a while.
+pub fn keep(settings: &Settings) -> Result<(), Stop> {
+    server(settings).keep(settings.server_idle).map_err(infrastructure)
 }
 
 /// Opens the ledger, starting the private server where no shared one is named.
@@ -29,7 +41,7 @@ pub async fn ledger(settings: &Settings) -> Result<Ledger, Stop> {
         folder(&settings.home)?;
         Place::Private(server(settings))
     };
-    Ledger::open(place).await.map_err(infrastructure)
+    Ledger::open_as(place, settings.engine.clone()).await.map_err(infrastructure)
 }
 
 /// The ledger, if there is one yet: verbs that only look do not create it.

@@ -61,8 +61,8 @@ fn main() -> ExitCode {
     let settings = match Settings::resolve(&arguments.global) {
         Ok(settings) => settings,
         Err(error) => {
-            eprintln!("isoflop: the current folder cannot be found: {error}");
-            return ExitCode::from(1);
+            eprintln!("isoflop: {error}");
+            return ExitCode::from(2);
         }
     };
     let mut out = Output { stdout: std::io::stdout(), json: arguments.global.json, color: settings.color_out };
@@ -104,6 +104,7 @@ fn carry_out(verb: &Verb, settings: &Settings, out: &mut Output) -> Result<(), S
         Verb::Schema(args) => verbs::schema::schema(args, &catalog, out),
         Verb::Completions(args) => verbs::completions::completions(args, out),
         Verb::Worker => Err(Stop::Usage("`worker` takes no arguments".to_owned())),
+        Verb::Keep => home::keep(settings),
         Verb::Complete(_) => unreachable!("this was served before any setting was read"),
     }
 }

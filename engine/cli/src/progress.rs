@@ -145,6 +145,11 @@ impl Progress {
                 }
                 self.line(Paint::Notice, "retrying", task, &format!("try {} comes soon: {because}", tries + 1));
             }
+            Moment::LeaseLost { task } => {
+                self.finish(task);
+                let why = "this run was not heard from in time and another took the task over; what was made here does not count";
+                self.line(Paint::Notice, "lost", task, why);
+            }
             Moment::Remaking { task, why } => self.line(Paint::Notice, "again", task, why),
             Moment::Blocked { task, because } => {
                 self.finish(task);

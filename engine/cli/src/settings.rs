@@ -5,14 +5,19 @@ use std::{
     ffi::OsString,
     io::{self, IsTerminal},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use isoflop_ledger::server::Search;
+use isoflop_contract::quantity::Seconds;
+use isoflop_ledger::{Engine, LeaseTerms, server::Search};
 
 use crate::args::{Color, Global};
 
 /// The name of the folder that holds store, private ledger and logs.
 const HOME: &str = ".isoflop";
+
+/// How long a private server goes unused before it is stopped: as long as a person may think between two commands.
+const SERVER_IDLE: Duration = Duration::from_mins(10);
 
 /// Everything about where and how this invocation works.
 #[derive(Debug, Clone)]
@@ -21,6 +26,11 @@ pub struct Settings {
     pub home: PathBuf,
     /// URL of a shared ledger, if there is one.
     pub database: Option<String>,
+    /// How this engine presents itself to the ledger: `ISOFLOP_LEASE`, how long its leases last, and `ISOFLOP_HOST`, the name of its machine
+    /// where several share one.
+    pub engine: Engine,
+    /// After how long without use the private server is stopped (`ISOFLOP_SERVER_IDLE`; `0s` for never).
+    pub server_idle: Duration,
     /// Where to look for Postgres server binaries.
     pub search: Search,
     /// `PATH`, where worker programs are looked for last.
@@ -45,9 +55,13 @@ pub struct Settings {
 
 impl Settings {
     /// Resolves `global` against the environment.
-    pub fn resolve(global: &Global) -> io::Result<Self> {
+    pub fn resolve(global: &Global) -> Result<Self, String> {
         let named = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
-        let cwd = env::current_dir()?;
+        let cwd = env::current_dir().map_err(|error| format!("the current folder cannot be found: {error}"))?;
+        let time = |name: &str| match named(name).map(|text| text.to_string_lossy().parse::<Seconds>()).transpose() {
+            Ok(time) => Ok(time.map(|time| Duration::from_secs(time.0))),
+            Err(error) => Err(format!("{name}: {error}")),
+        };
         let home = global
             .home
             .clone()
@@ -63,6 +77,11 @@ impl Settings {
         Ok(Self {
             home,
             database: global.database.clone().or_else(|| env::var("DATABASE_URL").ok().filter(|url| !url.is_empty())),
+            engine: Engine {
+                lease: time("ISOFLOP_LEASE")?.map_or_else(LeaseTerms::default, LeaseTerms::new),
+                host: named("ISOFLOP_HOST").map(|host| host.to_string_lossy().into_owned()),
+            },
+            server_idle: time("ISOFLOP_SERVER_IDLE")?.unwrap_or(SERVER_IDLE),
             search: Search::of_process(named("ISOFLOP_POSTGRES_BIN").map(PathBuf::from)),
             path: named("PATH"),
             torch_worker: named("ISOFLOP_TORCH").map(PathBuf::from),

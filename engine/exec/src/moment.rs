@@ -105,6 +105,11 @@ pub enum Moment {
         /// The task.
         task: String,
     },
+    /// This engine was not heard from for so long that another took a task over: what it made of it does not count.
+    LeaseLost {
+        /// The task.
+        task: String,
+    },
     /// A task's bytes turned out bad or gone, and it runs again.
     Remaking {
         /// The task.

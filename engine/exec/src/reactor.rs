@@ -11,9 +11,7 @@ use std::{
 };
 
 use isoflop_contract::{Digest, FailureClass, demand::Gpus};
-use isoflop_ledger::{
-    Claim, Lease, LedgerError, Past, PastOutcome, PlanTask, Purpose, RunHead, RunState,
-};
+use isoflop_ledger::{Claim, Lease, LedgerError, Past, PastOutcome, PlanTask, Purpose, RunHead, RunState};
 use isoflop_plan::{Plan, TaskNeed};
 use tokio::{
     sync::{mpsc::UnboundedSender, watch},
@@ -321,7 +319,10 @@ impl Reactor {
                 self.tell_end(task, 0.0);
                 Ending::Failed
             }
-            Some(Done::LeaseLost) => Ending::LeaseLost,
+            Some(Done::LeaseLost) => {
+                self.tell(Moment::LeaseLost { task: self.name(task).to_owned() });
+                Ending::LeaseLost
+            }
             Some(Done::InputLost(lost)) => {
                 for (producer, why) in &lost {
                     self.tell(Moment::Remaking { task: self.name(*producer).to_owned(), why: why.clone() });

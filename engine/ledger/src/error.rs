@@ -40,6 +40,30 @@ pub enum LedgerError {
         /// What it said.
         source: sqlx::Error,
     },
+    /// No encrypted connection that could be trusted.
+    #[error(
+        "the ledger at {place} could not prove who it is, or offers no encryption: {source}; name the certificate of its authority \
+         with `sslrootcert=FILE` in the address, or ask for less with `sslmode=require`"
+    )]
+    Untrusted {
+        /// Which server.
+        place: String,
+        /// Why not.
+        source: sqlx::Error,
+    },
+    /// The role may not do this.
+    #[error(
+        "the ledger at {place} did not let this role {doing}: {source}; engines need the writer's rights, and new tables the owner's: \
+         `isoflop doctor` lists what is missing"
+    )]
+    NotAllowed {
+        /// Which server.
+        place: String,
+        /// What was tried.
+        doing: &'static str,
+        /// What it said.
+        source: sqlx::Error,
+    },
     /// The server has no space left.
     #[error(
         "the ledger at {place} has no disk space left: {source}; nothing that was recorded is lost: make room there and run again"

@@ -47,6 +47,10 @@ pub(crate) enum Cure {
     Room,
     /// Other credentials, or another database.
     Credentials,
+    /// A certificate that this machine trusts, or none asked for.
+    Trust,
+    /// More rights for the role.
+    Rights,
     /// None: it is the statement's fault.
     None,
 }
@@ -60,6 +64,9 @@ impl Cure {
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => Self::Reconnect,
+            sqlx::Error::Tls(_) => Self::Trust,
+            // What is wrong with a certificate arrives as data that cannot be right.
+            sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => Self::Trust,
             sqlx::Error::Database(said) => said.code().map_or(Self::None, |code| Self::of_code(&code)),
             _ => Self::None,
         }
@@ -69,8 +76,11 @@ impl Cure {
     fn of_code(code: &str) -> Self {
         match code {
             "53100" => Self::Room,
-            "40001" | "40P01" => Self::Again,
-            "53300" | "57P01" | "57P02" | "57P03" => Self::Reconnect,
+            // 40003: nobody knows whether it was done; all that is tried may be done twice.
+            "40001" | "40P01" | "40003" => Self::Again,
+            // 25006: a standby answers, which may be about to take over.
+            "25006" | "53300" | "57P01" | "57P02" | "57P03" => Self::Reconnect,
+            "42501" => Self::Rights,
             "3D000" => Self::Credentials,
             _ if code.starts_with("08") => Self::Reconnect,
             _ if code.starts_with("28") => Self::Credentials,
@@ -91,6 +101,8 @@ mod tests {
             ("57P01", Cure::Reconnect),
             ("57014", Cure::None),
             ("40P01", Cure::Again),
+            ("25006", Cure::Reconnect),
+            ("42501", Cure::Rights),
             ("53100", Cure::Room),
             ("28P01", Cure::Credentials),
             ("23505", Cure::None),

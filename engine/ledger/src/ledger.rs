@@ -23,6 +23,7 @@ use crate::{
     holder::Holder,
     lease::LeaseTerms,
     place::Place,
+    server::{Presence, PrivateServer, ServerError},
 };
 
 /// The tables, in order.
@@ -53,6 +54,8 @@ struct Shared {
     holder: Holder,
     terms: LeaseTerms,
     group: Group,
+    /// Keeps a private server from being stopped.
+    _presence: Option<Presence>,
     connections: RwLock<Connections>,
 }
 
@@ -92,6 +95,16 @@ impl Ledger {
 
     /// The same, for an engine that is not like all others.
     pub async fn open_as(place: Place, engine: Engine) -> Result<Self, LedgerError> {
+        let ledger = Self::connect(place, engine).await?;
+        ledger.within(FIRST_PATIENCE, "be prepared", |pool| ledger.prepare(pool)).await?;
+        Ok(ledger)
+    }
+
+    async fn connect(place: Place, engine: Engine) -> Result<Self, LedgerError> {
+        let presence = match &place {
+            Place::Private(server) => Some(blocking(server, PrivateServer::enter).await?),
+            Place::Url(_) => None,
+        };
         let options = address(&place).await?;
         let connections = RwLock::new(Connections::new(0, options));
         let holder = match &engine.host {
@@ -99,16 +112,13 @@ impl Ledger {
             None => Holder::here(),
         };
         let group = Group::default();
-        let ledger = Self(Arc::new(Shared { place, holder, terms: engine.lease, group, connections }));
-        ledger.within(FIRST_PATIENCE, "be prepared", |pool| ledger.prepare(pool)).await?;
-        Ok(ledger)
+        let ledger =
+            Self(Arc::new(Shared { place, holder, terms: engine.lease, group, _presence: presence, connections })))
     }
 
     /// Connects to the ledger at `place` for questions alone: nothing is brought up to date. None if nothing was ever recorded there.
     pub async fn look(place: Place) -> Result<Option<Self>, LedgerError> {
-        let options = address(&place).await?;
-        let connections = RwLock::new(Connections::new(0, options));
-        let ledger = Self(Arc::new(Shared { place, holder: Holder::here(), connections }));
+        let ledger = Self::connect(place, Engine::default()).await?;
         let there = ledger.within(FIRST_PATIENCE, "be looked at", |pool| async move {
             Ok(sqlx::query_scalar("select to_regclass('isoflop.results') is not null").fetch_one(&pool).await?)
         });
@@ -171,6 +181,8 @@ impl Ledger {
                 Cure::Reconnect | Cure::Again => {}
                 Cure::Room => return Err(LedgerError::Full { place: place(), source }),
                 Cure::Credentials => return Err(LedgerError::Refused { place: place(), source }),
+                Cure::Trust => return Err(LedgerError::Untrusted { place: place(), source }),
+                Cure::Rights => return Err(LedgerError::NotAllowed { place: place(), doing, source }),
                 Cure::None => return Err(LedgerError::Query { place: place(), doing, source }),
             }
             if Instant::now() > *deadline.get_or_insert_with(|| Instant::now() + patience) {
@@ -204,6 +216,7 @@ impl Ledger {
         let place = self.0.place.to_string();
         match Cure::of(&source) {
             Cure::Credentials => LedgerError::Refused { place, source },
+            Cure::Trust => LedgerError::Untrusted { place, source },
             _ => LedgerError::Unreachable { place, source },
         }
     }
@@ -240,21 +253,27 @@ impl Ledger {
         drop(connection);
         MIGRATIONS.run(&pool).await.map_err(|error| match error {
             MigrateError::VersionMissing(version) => LedgerError::Newer { place: place(), version }.into(),
-            MigrateError::Execute(source) => Fault::Sql(source),
+            MigrateError::Execute(source) | MigrateError::ExecuteMigration(source, _) => Fault::Sql(source),
             source => LedgerError::Migration { place: place(), source }.into(),
         })
     }
+}
+
+/// Does what waits for files and processes where it keeps nobody from running.
+async fn blocking<T: Send + 'static>(
+    server: &PrivateServer,
+    work: fn(&PrivateServer) -> Result<T, ServerError>,
+) -> Result<T, LedgerError> {
+    let server = server.clone();
+    let done = tokio::task::spawn_blocking(move || work(&server)).await;
+    Ok(done.expect("looking after a server does not panic")?)
 }
 
 /// How to connect to `place`; for a private server, after seeing to it that it runs.
 async fn address(place: &Place) -> Result<PgConnectOptions, LedgerError> {
     let url = match place {
         Place::Url(url) => url.clone(),
-        Place::Private(server) => {
-            let server = server.clone();
-            let started = tokio::task::spawn_blocking(move || server.ensure()).await;
-            started.expect("starting a server does not panic")?
-        }
+        Place::Private(server) => blocking(server, PrivateServer::ensure).await?,
     };
     let options =
         PgConnectOptions::from_str(&url).map_err(|source| LedgerError::Address { place: place.to_string(), source })?;

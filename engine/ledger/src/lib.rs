@@ -36,6 +36,7 @@ mod place;
 mod read;
 mod recall;
 mod result;
+pub mod rights;
 pub mod roots;
 mod run;
 mod saved;

@@ -1,7 +1,9 @@
 //! The ledger on a real server.
 
 mod records;
+mod shared;
 mod support;
+mod together;
 
 use std::{collections::BTreeMap, time::Instant};
 

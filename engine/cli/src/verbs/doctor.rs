@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use isoflop_contract::quantity::Bytes;
+use isoflop_contract::quantity::{Bytes, Seconds};
 use isoflop_exec::Device;
 use isoflop_ledger::server::Status;
 use isoflop_store::FindingKind;
@@ -42,6 +42,7 @@ pub async fn doctor(args: &DoctorArgs, settings: &Settings, out: &mut Output) ->
         ("disk", disk(settings)),
         ("postgres", postgres(settings)),
         ("ledger", ledger(settings).await),
+        ("rights", rights(settings).await),
         ("store", store(settings)),
         ("checkpoints", checkpoints(settings)),
     ];
@@ -156,7 +157,11 @@ fn postgres(settings: &Settings) -> Verdict {
         Ok(Status::Stopped { major }) => Verdict::Well(format!("private server of Postgres {major}, stopped")),
         Ok(Status::Running { major, pid, .. }) => {
             let process = pid.map_or(String::new(), |pid| format!(", process {pid}"));
-            Verdict::Well(format!("private server of Postgres {major}, running{process}"))
+            let idle = match settings.server_idle {
+                idle if idle.is_zero() => "; it is never stopped".to_owned(),
+                idle => format!("; it stops when unused for {}", Seconds(idle.as_secs())),
+            };
+            Verdict::Well(format!("private server of Postgres {major}, running{process}{idle}"))
         }
         Err(error) => Verdict::Missing(error.to_string()),
     }
@@ -188,6 +193,36 @@ async fn ledger(settings: &Settings) -> Verdict {
         }
     }
     Verdict::Well(format!("{} runs, {events} chained events, every chain holds", runs.len()))
+}
+
+/// What this role may do on a shared server. On a private one everything is its owner's.
+async fn rights(settings: &Settings) -> Verdict {
+    if settings.database.is_none() {
+        return Verdict::Well("a private server is yours alone".to_owned());
+    }
+    let rights = match home::ledger(settings).await {
+        Ok(ledger) => match ledger.rights().await {
+            Ok(rights) => rights,
+            Err(error) => return Verdict::Missing(error.to_string()),
+        },
+        Err(stop) => return Verdict::Missing(stop.to_string()),
+    };
+    let role = &rights.role;
+    let roles = "the three roles are described in migrations/README.md";
+    if rights.owner {
+        return Verdict::Well(format!("role {role} owns the tables; engines and reviewers do with less: {roles}"));
+    }
+    if !rights.unread.is_empty() {
+        return Verdict::Missing(format!("role {role} lacks {}; {roles}", rights.unread.join(", ")));
+    }
+    let excess = match rights.excess.len() {
+        0 => String::new(),
+        _ => format!("\nand with more than an engine needs, which could change facts: {}", rights.excess.join(", ")),
+    };
+    if rights.writes() {
+        return Verdict::Well(format!("role {role} can run studies{excess}"));
+    }
+    Verdict::Well(format!("role {role} can read and not run: it lacks {}{excess}", rights.unwritten.join(", ")))
 }
 
 fn store(settings: &Settings) -> Verdict {

@@ -17,6 +17,7 @@ use super::{
     error::ServerError,
     guise::Guise,
     host,
+    keeper::Keeper,
     socket::{self, Answer},
 };
 
@@ -52,6 +53,7 @@ cluster_name = 'isoflop'
 pub struct PrivateServer {
     folder: PathBuf,
     search: Search,
+    keeper: Option<Keeper>,
 }
 
 /// How a private server stands.
@@ -81,13 +83,23 @@ impl PrivateServer {
         let folder = folder.into();
         // Absolute, and without asking whether it is there: the address must not depend on where the engine was started.
         let folder = std::path::absolute(&folder).unwrap_or(folder);
-        Self { folder, search: Search::of_process(None) }
+        Self { folder, search: Search::of_process(None), keeper: None }
     }
 
     /// The same, with binaries looked for in this way.
     #[must_use]
     pub fn with_search(self, search: Search) -> Self {
         Self { search, ..self }
+    }
+
+    /// The same, with a keeper started beside it.
+    #[must_use]
+    pub fn with_keeper(self, keeper: Keeper) -> Self {
+        Self { keeper: Some(keeper), ..self }
+    }
+
+    pub(super) fn keeper(&self) -> Option<&Keeper> {
+        self.keeper.as_ref()
     }
 
     /// Its folder.
@@ -102,6 +114,12 @@ impl PrivateServer {
 
     /// Sees to it that the server runs, and answers with its address. Several may ask at once: one starts it.
     pub fn ensure(&self) -> Result<String, ServerError> {
+        let url = self.run()?;
+        self.see_to_keeper();
+        Ok(url)
+    }
+
+    fn run(&self) -> Result<String, ServerError> {
         let socket = socket::folder(&self.folder);
         if socket::ask(&socket) == Answer::Ready {
             return Ok(socket::url(&socket));
@@ -172,20 +190,21 @@ impl PrivateServer {
 
     /// The process that the data folder names as its server, if it is one: alive, with the data as its working folder. A number alone can
     /// belong to a dead process that nobody has asked after, or after a reboot to anything.
-    fn postmaster(&self) -> Option<i32> {
+    pub(super) fn postmaster(&self) -> Option<i32> {
         let text = fs::read_to_string(self.data().join("postmaster.pid")).ok()?;
         let pid: i32 = text.lines().next()?.trim().parse().ok()?;
         let cwd = fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
         (Some(cwd) == fs::canonicalize(self.data()).ok()).then_some(pid)
     }
 
+    pub(super) fn make_folder(&self) -> Result<(), ServerError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.folder);
+        made.map_err(|e| self.refused(&self.folder, "make the folder", e))
+    }
+
     /// Waits for the folder's lock and holds it as long as the file is open.
     fn lock(&self) -> Result<File, ServerError> {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.folder)
-            .map_err(|e| io_error(&self.folder, "make the folder", e))?;
+        self.make_folder()?;
         let path = self.folder.join("lock");
         let file = OpenOptions::new()
             .write(true)
@@ -348,7 +367,7 @@ impl PrivateServer {
     }
 }
 
-fn io_error(path: &Path, doing: &'static str, source: io::Error) -> ServerError {
+pub(super) fn io_error(path: &Path, doing: &'static str, source: io::Error) -> ServerError {
     ServerError::Io { path: path.to_owned(), doing, source }
 }
 

@@ -10,7 +10,7 @@ use std::{
 
 use isoflop_contract::{Digest, Environment, Key, Manifest, Need, Recipe, manifest::File, recipe::FORMAT};
 use isoflop_ledger::{
-    AttemptOutcome, Claim, Ending, Lease, Ledger, Metric, Place, PlanTask, Purpose, RunHead, RunId, Saved,
+    AttemptOutcome, Claim, Ending, Engine, Lease, LeaseTerms, Ledger, Metric, Place, PlanTask, Purpose, RunHead, RunId, Saved,
     server::PrivateServer,
 };
 use serde_json::json;
@@ -119,6 +119,24 @@ pub async fn begun(ledger: &Ledger, what: &str) -> (RunId, Key) {
     let key = task.key;
     let run = ledger.begin_run(&head(what, vec![task])).await.unwrap();
     (run.id, key)
+}
+
+/// An engine on a machine called `host`, with leases of this many seconds, at the server that all share.
+pub async fn engine(host: &str, lease: f64) -> Ledger {
+    let engine = Engine { lease: LeaseTerms::new(Duration::from_secs_f64(lease)), host: Some(host.to_owned()) };
+    Ledger::open_as(Place::Private(home().server()), engine).await.unwrap()
+}
+
+/// Claims `key` until it is granted: for as long as the holder's lease may last, and generously longer.
+pub async fn claimed_in_time(ledger: &Ledger, run: RunId, key: Key) -> Lease {
+    let began = Instant::now();
+    loop {
+        match ledger.claim(run, key, Purpose::Make).await.unwrap() {
+            Claim::Granted(lease) => return lease,
+            other => assert!(began.elapsed() < Duration::from_mins(2), "it is never granted: {other:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 /// Claims, starts and finishes one attempt.
