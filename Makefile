@@ -4,7 +4,7 @@ CARGO ?= cargo
 export PROPTEST_RNG_SEED ?= 17
 BIN := target/release
 
-.PHONY: quickstart test bench fuzz lint build setup snapshots
+.PHONY: quickstart test torture bench fuzz lint build setup snapshots
 
 quickstart: build
 	@$(BIN)/isoflop run studies/quickstart --report report.html
@@ -13,6 +13,10 @@ test: build
 	$(CARGO) test --release --locked --workspace --exclude isoflop-tests --lib --bins --tests --examples
 	$(CARGO) test --release --locked --workspace --exclude isoflop-torch --doc
 	$(CARGO) test --release --locked -p isoflop-tests
+
+# Two hundred kills, each with a run to the end. TORTURE_SEED=n for other points.
+torture: build
+	$(CARGO) test --release --locked -p isoflop-tests two_hundred_points -- --ignored --nocapture
 
 bench: build
 	@$(BIN)/isoflop-bench

@@ -128,6 +128,19 @@ impl Project {
         panic!("the run ended before it said `{text}`:\n{}", String::from_utf8_lossy(&seen));
     }
 
+    /// The workers that an engine has started: of its children, neither the server nor its keeper.
+    pub fn workers(engine: u32) -> Vec<u32> {
+        let tasks = fs::read_dir(format!("/proc/{engine}/task")).into_iter().flatten().flatten();
+        let lists = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+        let children = lists.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+        let works = |child: &String| {
+            let line = fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).into_owned();
+            line.contains("isoflop-torch") || line.ends_with("\0worker\0")
+        };
+        children.filter(works).filter_map(|child| child.parse().ok()).collect()
+    }
+
     /// Every file below a folder of the home, by path.
     pub fn files(&self, folder: &str) -> Vec<PathBuf> {
         let mut files = Vec::new();

@@ -288,7 +288,7 @@ fn what_is_made_again_with_other_bits_is_found() {
 fn garbage_is_collected_beside_a_run() {
     let project = Project::new();
     project.run(&["run"]).expect(0);
-    project.behave(r#"{"*": {"do": "sleep", "milliseconds": 150}}"#);
+    project.behave(r#"{"*": {"do": "sleep", "milliseconds": 1500}}"#);
     project.write("study.yaml", &STUDY.replace("width: 8", "width: 12"));
     let mut run = project.start(&["run", "--json", "-j", "2", "--progress", "plain"]);
     Project::read_until(&mut run, "] made");

@@ -84,6 +84,6 @@ fn ten_thousand_sized_cells_are_planned_quickly() {
     let plan = planned(&text).expect("the study has no mistakes");
     assert!(plan.tasks().len() > 10_000);
     let took = start.elapsed().as_secs_f64();
-    assert!(took < 20.0, "planning took {took} s");
+    assert!(took < 120.0, "planning took {took} s");
     eprintln!("10,000 sized cells: {took:.2} s");
 }

@@ -5,6 +5,7 @@
 
 mod cold;
 mod hash;
+mod ledger;
 
 use std::{
     env,
@@ -42,10 +43,10 @@ fn bench() -> Outcome<()> {
             "--against" => programs.push(value()?.into()),
             "--tasks" => tasks = value()?.parse()?,
             "--b3sum" => b3sum = value()?.into(),
-            "check" | "kept" | "cold" | "hash" => cases.push(argument),
+            "check" | "kept" | "cold" | "hash" | "ledger" => cases.push(argument),
             other => {
                 return Err(format!(
-                    "unknown argument {other}; there are --against, --tasks, --b3sum, check, kept, cold, hash"
+                    "unknown argument {other}; there are --against, --tasks, --b3sum, check, kept, cold, hash, ledger"
                 )
                 .into());
             }
@@ -75,6 +76,10 @@ fn bench() -> Outcome<()> {
     }
     if wanted("hash") {
         hash::hash(2 << 30, &b3sum)?;
+    }
+    if wanted("ledger") {
+        ledger::trace(&programs)?;
+        ledger::commits()?;
     }
     Ok(())
 }

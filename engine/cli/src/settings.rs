@@ -80,6 +80,7 @@ impl Settings {
             engine: Engine {
                 lease: time("ISOFLOP_LEASE")?.map_or_else(LeaseTerms::default, LeaseTerms::new),
                 host: named("ISOFLOP_HOST").map(|host| host.to_string_lossy().into_owned()),
+                ..Engine::default()
             },
             server_idle: time("ISOFLOP_SERVER_IDLE")?.unwrap_or(SERVER_IDLE),
             search: Search::of_process(named("ISOFLOP_POSTGRES_BIN").map(PathBuf::from)),

@@ -59,14 +59,14 @@ impl Cure {
     /// What `error` calls for.
     pub fn of(error: &sqlx::Error) -> Self {
         match error {
+            // What is wrong with a certificate arrives as data that cannot be right.
+            sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => Self::Trust,
             sqlx::Error::Io(_)
             | sqlx::Error::Protocol(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => Self::Reconnect,
             sqlx::Error::Tls(_) => Self::Trust,
-            // What is wrong with a certificate arrives as data that cannot be right.
-            sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => Self::Trust,
             sqlx::Error::Database(said) => said.code().map_or(Self::None, |code| Self::of_code(&code)),
             _ => Self::None,
         }
@@ -78,8 +78,8 @@ impl Cure {
             "53100" => Self::Room,
             // 40003: nobody knows whether it was done; all that is tried may be done twice.
             "40001" | "40P01" | "40003" => Self::Again,
-            // 25006: a standby answers, which may be about to take over.
-            "25006" | "53300" | "57P01" | "57P02" | "57P03" => Self::Reconnect,
+            // 25006: a standby answers, which may be about to take over. 25P03: this process was paused in the middle.
+            "25006" | "25P03" | "53300" | "57P01" | "57P02" | "57P03" => Self::Reconnect,
             "42501" => Self::Rights,
             "3D000" => Self::Credentials,
             _ if code.starts_with("08") => Self::Reconnect,

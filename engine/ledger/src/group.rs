@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// More asks than this wait for the next transaction.
-const MOST: usize = 64;
+pub(crate) const MOST: usize = 64;
 
 /// What can stand in line.
 #[derive(Debug)]
@@ -94,28 +94,29 @@ impl Group {
         !std::mem::replace(&mut line.busy, true)
     }
 
-    /// The first in line, of each key one: what a key's second ask is told depends on the first. None: the line is empty and nobody writes.
-    fn take(&self) -> Option<Vec<Waiting>> {
+    /// The first `most` in line, of each key one: what a key's second ask is told depends on the first. None: the line is empty and nobody writes.
+    fn take(&self, most: usize) -> Option<Vec<Waiting>> {
         let mut line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut keys = BTreeSet::new();
         let (taken, left): (Vec<Waiting>, Vec<Waiting>) = std::mem::take(&mut line.waiting)
             .into_iter()
-            .partition(|(ask, _)| keys.len() < MOST && keys.insert(ask.key()));
+            .partition(|(ask, _)| keys.len() < most && keys.insert(ask.key()));
         line.waiting = left;
         line.busy = !taken.is_empty();
         (!taken.is_empty()).then_some(taken)
     }
 }
 
-/// Whoever writes is done, however that came about: those left in line are told, and the next ask finds nobody at it.
-struct Writing(Ledger);
+/// Whoever writes. Should it end before the line is empty, however that came about, those left are told, and the next ask finds nobody at it.
+struct Writing {
+    ledger: Ledger,
+    done: bool,
+}
 
 impl Drop for Writing {
     fn drop(&mut self) {
-        let mut line = self.0.group().0.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::thread::panicking() {
-            line.busy = false;
-            line.waiting.clear();
+        if !self.done {
+            *self.ledger.group().0.lock().unwrap_or_else(PoisonError::into_inner) = Line::default();
         }
     }
 }
@@ -127,11 +128,12 @@ impl Ledger {
         let (answer, answered) = oneshot::channel();
         if self.group().join((ask, answer)) {
             // A task of its own: whoever asked first may go away, and the others still want their answers.
-            let writing = Writing(self.clone());
+            let mut writing = Writing { ledger: self.clone(), done: false };
             tokio::spawn(async move {
-                while let Some(waiting) = writing.0.group().take() {
-                    writing.0.write_all(waiting).await;
+                while let Some(waiting) = writing.ledger.group().take(writing.ledger.most()) {
+                    writing.ledger.write_all(waiting).await;
                 }
+                writing.done = true;
             });
         }
         answered.await.unwrap_or(Err(LedgerError::Abandoned { doing }))

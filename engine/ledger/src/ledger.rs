@@ -19,7 +19,7 @@ use tokio::sync::RwLock;
 use crate::{
     error::LedgerError,
     fault::{Cure, Fault},
-    group::Group,
+    group::{self, Group},
     holder::Holder,
     lease::LeaseTerms,
     place::Place,
@@ -41,6 +41,9 @@ const FIRST_PATIENCE: Duration = Duration::from_secs(5);
 /// How long one try may take: a connection can die without a word.
 const SILENCE: Duration = Duration::from_mins(1);
 
+/// How long a process may make nothing of a transaction that it began: a loaded machine is not a paused one.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
+
 /// The number of the lock under which the schema is made: "isoflop" in a few digits.
 const SCHEMA_LOCK: i64 = 0x0069_736f_666c_6f70;
 
@@ -54,18 +57,27 @@ struct Shared {
     holder: Holder,
     terms: LeaseTerms,
     group: Group,
+    most: usize,
     /// Keeps a private server from being stopped.
     _presence: Option<Presence>,
     connections: RwLock<Connections>,
 }
 
 /// How an engine presents itself to a ledger.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Engine {
     /// The leases it asks for.
     pub lease: LeaseTerms,
     /// The name of its machine, if that is not what the system says.
     pub host: Option<String>,
+    /// How many starts and ends of tasks may share a transaction.
+    pub group: usize,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self { lease: LeaseTerms::default(), host: None, group: group::MOST }
+    }
 }
 
 /// The pool in use. A broken one is thrown away as a whole, so that no later call meets one more of its dead connections.
@@ -105,15 +117,22 @@ impl Ledger {
             Place::Private(server) => Some(blocking(server, PrivateServer::enter).await?),
             Place::Url(_) => None,
         };
-        let options = address(&place).await?;
+        let options = address(&place, engine.lease).await?;
         let connections = RwLock::new(Connections::new(0, options));
         let holder = match &engine.host {
             Some(host) => Holder::here().on(host),
             None => Holder::here(),
         };
         let group = Group::default();
-        let ledger =
-            Self(Arc::new(Shared { place, holder, terms: engine.lease, group, _presence: presence, connections })))
+        Ok(Self(Arc::new(Shared {
+            place,
+            holder,
+            terms: engine.lease,
+            group,
+            most: engine.group.max(1),
+            _presence: presence,
+            connections,
+        })))
     }
 
     /// Connects to the ledger at `place` for questions alone: nothing is brought up to date. None if nothing was ever recorded there.
@@ -144,6 +163,11 @@ impl Ledger {
     /// Where asks stand in line.
     pub(crate) fn group(&self) -> &Group {
         &self.0.group
+    }
+
+    /// How many asks may share a transaction.
+    pub(crate) fn most(&self) -> usize {
+        self.0.most
     }
 
     /// Closes all connections. A private server goes on running.
@@ -200,7 +224,7 @@ impl Ledger {
     async fn reconnect(&self, generation: u64) -> Result<(), LedgerError> {
         let mut connections = self.0.connections.write().await;
         if connections.generation == generation {
-            let options = address(&self.0.place).await?;
+            let options = address(&self.0.place, self.0.terms).await?;
             *connections = Connections::new(generation + 1, options);
         }
         Ok(())
@@ -270,12 +294,15 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// How to connect to `place`; for a private server, after seeing to it that it runs.
-async fn address(place: &Place) -> Result<PgConnectOptions, LedgerError> {
+async fn address(place: &Place, terms: LeaseTerms) -> Result<PgConnectOptions, LedgerError> {
     let url = match place {
         Place::Url(url) => url.clone(),
         Place::Private(server) => blocking(server, PrivateServer::ensure).await?,
     };
     let options =
         PgConnectOptions::from_str(&url).map_err(|source| LedgerError::Address { place: place.to_string(), source })?;
-    Ok(options.application_name(SCHEMA).options([("search_path", SCHEMA)]).disable_statement_logging())
+    // A paused engine holds on to what it had locked, and nobody could take its keys over; so its connection goes when its leases do.
+    let pause = terms.length().max(SHORTEST_PAUSE).as_millis().to_string();
+    let session = [("search_path", SCHEMA), ("idle_in_transaction_session_timeout", &pause)];
+    Ok(options.application_name(SCHEMA).options(session).disable_statement_logging())
 }

@@ -2,8 +2,9 @@
 //!
 //! **Events** are facts, chained by hash within a run and appended in the same transaction as the state they tell of. **Results** say
 //! what stands under a key, **leases** who may run one, **attempts** who did. [`Ledger`] is the way in: reads answer with plain values
-//! ([`view`], [`Past`]), writes are one transaction each and may be repeated after a lost connection without doubling anything. With no
-//! shared server, [`server::PrivateServer`] runs one in the project's own folder.
+//! ([`view`], [`Past`]), writes are one transaction each, shared by those that ask at the same time, and may be repeated after a lost
+//! connection without doubling anything. With no shared server, [`server::PrivateServer`] runs one in the project's own folder. What a crash
+//! leaves behind is written down in `engine/decisions/0011-fault-model.md`.
 //!
 //! The tables are described in `migrations/README.md`.
 

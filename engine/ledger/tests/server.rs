@@ -94,6 +94,50 @@ fn the_wheels_server_does_as_well() {
 }
 
 #[test]
+fn data_of_another_major_version_is_left_alone() {
+    let bench = Bench::new();
+    bench.server.ensure().unwrap();
+    bench.server.stop().unwrap();
+    let file = bench.server.folder().join("data/PG_VERSION");
+    let version = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, "11\n").unwrap();
+    let error = bench.server.ensure().unwrap_err();
+    let said = error.to_string();
+    assert!(matches!(error, ServerError::OtherVersion { data: 11, .. }), "{said}");
+    assert!(said.contains("install Postgres 11") && said.contains("ISOFLOP_POSTGRES_BIN"), "{said}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "11\n");
+    std::fs::write(&file, version).unwrap();
+    bench.server.ensure().unwrap();
+}
+
+#[test]
+fn the_keeper_stops_a_server_when_nobody_is_left() {
+    let bench = Bench::new();
+    let presence = bench.server.enter().unwrap();
+    bench.server.ensure().unwrap();
+    let pid = bench.pid();
+    let idle = std::time::Duration::from_millis(200);
+    let server = bench.server.clone();
+    let keeper = std::thread::spawn(move || server.keep(idle));
+    std::thread::sleep(idle * 6); // far longer than it may be unused
+    assert!(!keeper.is_finished());
+    assert_eq!(bench.pid(), pid, "it was stopped under somebody who uses it");
+    drop(presence);
+    keeper.join().unwrap().unwrap();
+    assert!(matches!(bench.server.status().unwrap(), Status::Stopped { .. }));
+    let log = bench.server.folder().join("server.log");
+    let _presence = bench.server.enter().unwrap();
+    bench.server.ensure().unwrap();
+    let log = std::fs::read_to_string(log).unwrap();
+    assert_eq!(log.matches("ready to accept connections").count(), 2, "its log is kept");
+    // A server that is killed takes its keeper with it.
+    let server = bench.server.clone();
+    let keeper = std::thread::spawn(move || server.keep(std::time::Duration::from_mins(1)));
+    bench.server.stop().unwrap();
+    keeper.join().unwrap().unwrap();
+}
+
+#[test]
 fn several_starters_make_one_server() {
     let bench = Bench::new();
     let urls: Vec<String> = std::thread::scope(|scope| {

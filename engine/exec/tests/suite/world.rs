@@ -6,13 +6,14 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, ExitCode, Stdio},
     sync::Arc,
+    time::Duration,
 };
 
 use isoflop_contract::Key;
 use isoflop_exec::{
     ExecError, Interrupt, Job, Moment, Options, Program, Runtimes, Scope, Summary, Survey, run, survey,
 };
-use isoflop_ledger::{Ledger, Past, Place, server::PrivateServer};
+use isoflop_ledger::{Engine, LeaseTerms, Ledger, Past, Place, server::PrivateServer};
 use isoflop_plan::{Memory, Plan, plan};
 use isoflop_store::Store;
 use tempfile::TempDir;
@@ -198,7 +199,9 @@ impl Go {
     }
 
     pub async fn run_here(self, plan: &Arc<Plan>, watch: impl FnMut(&Moment, &watch::Sender<Interrupt>)) -> Told {
-        let ledger = Ledger::open(Place::private(&self.postgres)).await.expect("a ledger");
+        // Leases so long that no test ends by waiting for one to run out.
+        let engine = Engine { lease: LeaseTerms::new(Duration::from_mins(15)), ..Engine::default() };
+        let ledger = Ledger::open_as(Place::private(&self.postgres), engine).await.expect("a ledger");
         let store = Arc::new(Store::open(&self.options.folder.join("store")).expect("a store"));
         let told = self.run_in(plan, &ledger, &store, watch).await;
         ledger.close().await;

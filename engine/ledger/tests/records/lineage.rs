@@ -167,7 +167,7 @@ async fn questions(cells: usize, budget: f64) {
 
 #[test]
 fn a_number_is_traced_to_its_bits() {
-    run_on_threads(questions(400, 1.0));
+    run_on_threads(questions(400, 60.0));
 }
 
 /// `cargo test --release -p isoflop-ledger --test ledger -- --ignored --nocapture a_hundred_thousand`

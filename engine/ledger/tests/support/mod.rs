@@ -123,7 +123,11 @@ pub async fn begun(ledger: &Ledger, what: &str) -> (RunId, Key) {
 
 /// An engine on a machine called `host`, with leases of this many seconds, at the server that all share.
 pub async fn engine(host: &str, lease: f64) -> Ledger {
-    let engine = Engine { lease: LeaseTerms::new(Duration::from_secs_f64(lease)), host: Some(host.to_owned()) };
+    let engine = Engine {
+        lease: LeaseTerms::new(Duration::from_secs_f64(lease)),
+        host: Some(host.to_owned()),
+        ..Engine::default()
+    };
     Ledger::open_as(Place::Private(home().server()), engine).await.unwrap()
 }
 
