@@ -20,6 +20,7 @@ mod present;
 mod project;
 mod racing;
 mod records;
+mod roles;
 mod schema;
 mod sizing;
 mod state;

@@ -41,7 +41,7 @@ const LEDGER: &[(&str, &str)] = &[
 pub type State = BTreeMap<&'static str, Vec<String>>;
 
 /// Does `work` with a connection to the project's private server.
-fn with<T>(project: &Project, work: impl AsyncFnOnce(PgConnection) -> T) -> T {
+pub fn with<T>(project: &Project, work: impl AsyncFnOnce(PgConnection) -> T) -> T {
     let url = PrivateServer::new(project.path(".isoflop/postgres")).ensure().expect("the server starts");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async { work(PgConnection::connect(&url).await.expect("the server answers")).await })

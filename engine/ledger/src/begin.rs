@@ -127,6 +127,8 @@ impl Ledger {
         let soft = &clean(&soft);
         self.with("begin a run", |pool| async move {
             let mut tx = pool.begin().await?;
+            // Between its statements are the recipes of a hundred thousand tasks; and nobody waits for what it locks.
+            sqlx::query("set local idle_in_transaction_session_timeout = '10min'").execute(&mut *tx).await?;
             let holder = self.holder().to_string();
             let began = sqlx::query(
                 "insert into runs (id, study, file, plan, soft, holder, tasks, began, head)

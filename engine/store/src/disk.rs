@@ -23,6 +23,10 @@ pub(crate) fn refused(path: &Path, doing: &'static str, needed: u64, source: io:
             StoreError::Full { path: folder.to_owned(), needed, source }
         }
         Some(Errno::ROFS | Errno::ACCESS | Errno::PERM) => StoreError::ReadOnly { path: path.to_owned(), source },
+        Some(Errno::NOENT) if path.parent().is_some_and(|folder| !folder.exists()) => {
+            let folder = path.parent().unwrap_or(path).to_owned();
+            StoreError::Gone { path: folder, source }
+        }
         _ => StoreError::Io { path: path.to_owned(), doing, source },
     }
 }
@@ -81,6 +85,8 @@ mod tests {
         for errno in [Errno::ROFS, Errno::ACCESS, Errno::PERM] {
             assert!(matches!(mean(errno), StoreError::ReadOnly { .. }), "{errno}");
         }
+        let text = mean(Errno::NOENT).to_string();
+        assert!(text.starts_with("the folder /store/blobs/ab is gone: was the store moved?"), "{text}");
         assert!(mean(Errno::IO).to_string().starts_with("cannot write /store/blobs/ab/x: "));
     }
 }

@@ -72,6 +72,14 @@ pub enum StoreError {
         /// In what.
         why: String,
     },
+    /// The folder to write into is not there.
+    #[error("the folder {} is gone: was the store moved? nothing that was committed is lost: put it back and run again", .path.display())]
+    Gone {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The store may not be written.
     #[error("the store at {} cannot be written: {source}; check who owns it and whether its filesystem is mounted read-only", .path.display())]
     ReadOnly {
