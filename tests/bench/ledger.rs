@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf, time::Instant};
 
 use isoflop_contract::{Digest, Environment, Key, Manifest, Need, Recipe, manifest::File, recipe::FORMAT};
 use isoflop_ledger::{
-    AttemptOutcome, Claim, Ending, Engine, Ledger, Place, PlanTask, Purpose, RunHead, RunState, server::PrivateServer,
+    AttemptOutcome, Claim, Ending, Engine, Ledger, Place, PlanTask, Purpose, RunHead, RunState, Saved, server::PrivateServer,
 };
 use serde_json::json;
 
@@ -53,7 +53,8 @@ async fn carry_out(ledger: &Ledger, run: isoflop_ledger::RunId, task: &PlanTask)
     };
     let digest = manifest.digest().map_err(|error| error.to_string())?;
     let trace = Digest::of(&task.recipe_text);
-    let ending = Ending { outcome: AttemptOutcome::Made { digest, manifest, trace }, metrics: vec![], seconds: 0.1 };
+    let outcome = AttemptOutcome::Made { digest, manifest, trace };
+    let ending = Ending { outcome, metrics: vec![], seconds: 0.1, saved: Saved::default() };
     ledger.finish_attempt(run, &lease, attempt, &ending).await.map(|_| ()).map_err(say)
 }
 

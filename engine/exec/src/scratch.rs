@@ -1,19 +1,16 @@
 //! Scratch: one folder for each attempt, `scratch/<attempt>/{in,files,out,tmp}`, removed when the attempt has ended. A file `holder` in it is
-//! locked by the engine for as long as that lives, so the next engine can tell what a dead one left behind.
+//! locked by the engine for as long as that lives, so the next engine can tell what a dead one left behind. While a folder is made, `scratch`
+//! itself is locked shared: whoever holds it alone sees none that is half made and not dead.
 
 use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
 };
 
 use isoflop_ledger::Holder;
 
 use crate::error::ExecError;
-
-/// A folder without a holder may be one that is just being made.
-const FRESH: Duration = Duration::from_mins(1);
 
 /// The folder of one attempt, or of anything else that should not outlive its engine. Removed on drop.
 #[derive(Debug)]
@@ -25,7 +22,11 @@ pub struct Scratch {
 impl Scratch {
     /// Makes the folder `name` among those of attempts, locked for as long as it is held.
     pub fn create(folder: &Path, name: &str, holder: &Holder) -> io::Result<Self> {
-        let path = folder.join("scratch").join(name);
+        let all = folder.join("scratch");
+        fs::create_dir_all(&all)?;
+        let making = File::open(&all)?;
+        making.lock_shared()?;
+        let path = all.join(name);
         fs::create_dir_all(&path)?;
         // Locked before it has its name, so that no sweep ever sees it unlocked.
         let mut file = File::create(path.join("holder.new"))?;
@@ -75,22 +76,22 @@ pub(crate) fn sweep(folder: &Path) -> Result<(), ExecError> {
     let failed = |source| ExecError::Folder { path: folder.clone(), doing: "make the folder", source };
     fs::create_dir_all(&folder).map_err(failed)?;
     let failed = |source| ExecError::Folder { path: folder.clone(), doing: "list", source };
-    for entry in fs::read_dir(&folder).map_err(failed)?.flatten() {
-        if is_left_behind(&entry.path()) {
-            tracing::debug!(folder = %entry.path().display(), "removing what a dead engine left behind");
-            remove(&entry.path());
-        }
+    // A filesystem without locks: then nothing can be told, and nothing goes.
+    let alone = File::open(&folder).and_then(|all| all.lock().map(|()| all)).ok();
+    let entries = fs::read_dir(&folder).map_err(failed)?.flatten().map(|entry| entry.path());
+    let left: Vec<PathBuf> = entries.filter(|path| alone.is_some() && is_left_behind(path)).collect();
+    drop(alone); // what is dead stays so, and may take long to remove
+    for path in left {
+        tracing::debug!(folder = %path.display(), "removing what a dead engine left behind");
+        remove(&path);
     }
     Ok(())
 }
 
+/// Whether nobody alive has this folder; while nobody can be making one.
 fn is_left_behind(path: &Path) -> bool {
-    if let Ok(file) = File::open(path.join("holder")) {
-        // A lock that cannot be tried at all (a filesystem without locks) is taken to be held.
-        return file.try_lock().is_ok();
-    }
-    let made = fs::metadata(path).and_then(|meta| meta.modified());
-    made.is_ok_and(|made| SystemTime::now().duration_since(made).is_ok_and(|age| age > FRESH))
+    // A lock that cannot be tried at all is taken to be held.
+    File::open(path.join("holder")).map_or(true, |holder| holder.try_lock().is_ok())
 }
 
 /// Removes a folder, also one in which a body took permissions away. What cannot be removed stays for the next run to try. The holder's file
@@ -128,12 +129,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let living = Scratch::create(folder.path(), "living", &Holder::here()).unwrap();
         let dead = folder.path().join("scratch/dead");
-        let fresh = folder.path().join("scratch/fresh");
+        let unfinished = folder.path().join("scratch/unfinished");
         fs::create_dir_all(dead.join("out")).unwrap();
         fs::write(dead.join("holder"), "gone").unwrap();
-        fs::create_dir_all(&fresh).unwrap();
+        fs::create_dir_all(&unfinished).unwrap();
         sweep(folder.path()).unwrap();
-        assert!(living.out().exists() && fresh.exists() && !dead.exists());
+        assert!(living.out().exists() && !unfinished.exists() && !dead.exists());
         let path = living.path().to_owned();
         drop(living);
         assert!(!path.exists());

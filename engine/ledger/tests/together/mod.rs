@@ -2,7 +2,7 @@
 
 use isoflop_contract::{Failure, FailureClass};
 use isoflop_ledger::{
-    AttemptOutcome, Claim, Ending, Engine, Ledger, LedgerError, Place, PlanTask, Purpose, RunId, RunState,
+    AttemptOutcome, Claim, Ending, Engine, Ledger, LedgerError, Place, PlanTask, Purpose, RunId, RunState, Saved,
     audit::{FindingKind, Reach},
 };
 use serde_json::json;
@@ -166,7 +166,7 @@ fn a_clock_that_is_set_back_puts_nothing_out_of_order_and_locks_nobody_out() {
         let taken = granted(ledger.claim(next, left, Purpose::Make).await.unwrap());
         let attempt = ledger.start_attempt(next, &taken, "train", &json!({})).await.unwrap();
         let failure = Failure { class: FailureClass::Crashed, message: "so it goes".into() };
-        let ending = Ending { outcome: AttemptOutcome::Failed(failure), metrics: vec![], seconds: 0.1 };
+        let ending = Ending { outcome: AttemptOutcome::Failed(failure), metrics: vec![], seconds: 0.1, saved: Saved::default() };
         ledger.finish_attempt(next, &taken, attempt, &ending).await.unwrap();
         ledger.end_run(next, RunState::Failed).await.unwrap();
 
