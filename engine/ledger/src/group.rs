@@ -113,6 +113,15 @@ struct Writing {
     done: bool,
 }
 
+impl Writing {
+    async fn carry_on(mut self) {
+        while let Some(waiting) = self.ledger.group().take(self.ledger.most()) {
+            self.ledger.write_all(waiting).await;
+        }
+        self.done = true;
+    }
+}
+
 impl Drop for Writing {
     fn drop(&mut self) {
         if !self.done {
@@ -128,13 +137,7 @@ impl Ledger {
         let (answer, answered) = oneshot::channel();
         if self.group().join((ask, answer)) {
             // A task of its own: whoever asked first may go away, and the others still want their answers.
-            let mut writing = Writing { ledger: self.clone(), done: false };
-            tokio::spawn(async move {
-                while let Some(waiting) = writing.ledger.group().take(writing.ledger.most()) {
-                    writing.ledger.write_all(waiting).await;
-                }
-                writing.done = true;
-            });
+            tokio::spawn(Writing { ledger: self.clone(), done: false }.carry_on());
         }
         answered.await.unwrap_or(Err(LedgerError::Abandoned { doing }))
     }

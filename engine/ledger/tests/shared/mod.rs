@@ -50,7 +50,9 @@ impl SharedServer {
                 "listen_addresses = '{host}'\nssl = on\nssl_cert_file = 'server.crt'\nssl_key_file = 'server.key'\n"
             ),
         );
-        write("pg_hba.conf", &format!("hostssl all all {host}/32 scram-sha-256\n"));
+        // Instead of what `initdb` wrote, which trusts this machine.
+        fs::remove_file(data.join("pg_hba.conf")).unwrap();
+        write("pg_hba.conf", "local all all trust\nhostssl all all all scram-sha-256\n");
         let admin = Self::admin(&home).await;
         Self { home, host, admin }
     }
