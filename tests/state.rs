@@ -92,7 +92,7 @@ pub fn forget(project: &Project) {
         sqlx::query("drop schema isoflop cascade").execute(&mut conn).await.expect("nobody else uses it");
         conn.close().await.expect("a connection can be closed");
     });
-    for folder in ["store", "logs", "scratch"] {
+    for folder in ["store", "logs", "scratch", "checkpoints"] {
         let folder = project.path(".isoflop").join(folder);
         if folder.exists() {
             fs::remove_dir_all(folder).expect("it is this test's");

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, fs, path::PathBuf, time::Instant};
 
 use isoflop_contract::{Digest, Environment, Key, Manifest, Need, Recipe, manifest::File, recipe::FORMAT};
 use isoflop_ledger::{
-    AttemptOutcome, Claim, Ending, Engine, Ledger, Place, PlanTask, Purpose, RunHead, RunState, Saved, server::PrivateServer,
+    AttemptOutcome, Claim, Ending, Engine, Ledger, Place, PlanTask, Purpose, RunHead, RunState, Saved,
+    server::PrivateServer,
 };
 use serde_json::json;
 

@@ -10,8 +10,8 @@ use std::{
 
 use isoflop_contract::{Digest, Environment, Key, Manifest, Need, Recipe, manifest::File, recipe::FORMAT};
 use isoflop_ledger::{
-    AttemptOutcome, Claim, Ending, Engine, Lease, LeaseTerms, Ledger, Metric, Place, PlanTask, Purpose, RunHead, RunId, Saved,
-    server::PrivateServer,
+    AttemptOutcome, Claim, Ending, Engine, Lease, LeaseTerms, Ledger, Metric, Place, PlanTask, Purpose, RunHead, RunId,
+    Saved, server::PrivateServer,
 };
 use serde_json::json;
 

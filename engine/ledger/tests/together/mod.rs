@@ -166,7 +166,8 @@ fn a_clock_that_is_set_back_puts_nothing_out_of_order_and_locks_nobody_out() {
         let taken = granted(ledger.claim(next, left, Purpose::Make).await.unwrap());
         let attempt = ledger.start_attempt(next, &taken, "train", &json!({})).await.unwrap();
         let failure = Failure { class: FailureClass::Crashed, message: "so it goes".into() };
-        let ending = Ending { outcome: AttemptOutcome::Failed(failure), metrics: vec![], seconds: 0.1, saved: Saved::default() };
+        let ending =
+            Ending { outcome: AttemptOutcome::Failed(failure), metrics: vec![], seconds: 0.1, saved: Saved::default() };
         ledger.finish_attempt(next, &taken, attempt, &ending).await.unwrap();
         ledger.end_run(next, RunState::Failed).await.unwrap();
 
