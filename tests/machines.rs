@@ -20,6 +20,12 @@ fn signal(pid: u32, signal: Signal) {
     kill_process(pid, signal).expect("a process of this test can be sent signals");
 }
 
+fn signal_all(pids: &[u32], what: Signal) {
+    for pid in pids {
+        signal(*pid, what);
+    }
+}
+
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
@@ -58,11 +64,11 @@ fn an_engine_that_was_paused_past_its_lease_is_refused_and_adopts() {
     Project::read_until(&mut paused, "judge");
     // The machine goes to sleep: the engine, and its workers with it.
     let asleep: Vec<u32> = std::iter::once(paused.id()).chain(Project::workers(paused.id())).collect();
-    asleep.iter().for_each(|pid| signal(*pid, Signal::STOP));
+    signal_all(&asleep, Signal::STOP);
     project.behave("{}");
     let other = Project::wait(engine(&project, "second")).expect(0);
     assert_eq!(other.json()["totals"]["failed"], 0);
-    asleep.iter().for_each(|pid| signal(*pid, Signal::CONT));
+    signal_all(&asleep, Signal::CONT);
     let late = Project::wait(paused).expect(0);
     assert!(late.err.contains("lost") && late.err.contains("what was made here does not count"), "{}", late.err);
     assert_eq!(made(&late.json()) + made(&other.json()), 22, "{}\n{}", late.err, other.err);
@@ -87,11 +93,11 @@ fn a_worker_that_was_paused_past_its_lease_keeps_it_while_its_engine_is_awake() 
         stopped = Project::workers(first.id());
         !stopped.is_empty()
     });
-    stopped.iter().for_each(|pid| signal(*pid, Signal::STOP));
+    signal_all(&stopped, Signal::STOP);
     let mut second = engine(&project, "second");
     Project::read_until(&mut second, "is making it");
     thread::sleep(Duration::from_secs(2)); // twice the lease: that is what is tested
-    stopped.iter().for_each(|pid| signal(*pid, Signal::CONT));
+    signal_all(&stopped, Signal::CONT);
     let runs = [first, second].map(|run| Project::wait(run).expect(0).json());
     assert_eq!(made(&runs[0]) + made(&runs[1]), 22, "{} and {}", runs[0]["totals"], runs[1]["totals"]);
 }

@@ -69,8 +69,11 @@ pub fn of(project: &Project) -> State {
         };
         state.insert(kind, project.files(&format!("store/{kind}")).into_iter().map(line).collect());
     }
-    state.insert("quarantine", project.files("store/quarantine").iter().map(|path| format!("{path:?}")).collect());
-    state.insert("scratch", project.files("scratch").iter().map(|path| format!("{path:?}")).collect());
+    state.insert(
+        "quarantine",
+        project.files("store/quarantine").iter().map(|path| path.display().to_string()).collect(),
+    );
+    state.insert("scratch", project.files("scratch").iter().map(|path| path.display().to_string()).collect());
     state
 }
 

@@ -149,7 +149,9 @@ fn kill_at(project: &Project, point: Point) -> Option<u64> {
             server.is_some_and(|server| {
                 let children = if point.children { children(server) } else { Vec::new() };
                 let hit = kill(server);
-                children.into_iter().for_each(|child| drop(kill(child)));
+                for child in children {
+                    kill(child); // some end with their parent
+                }
                 hit
             })
         }
@@ -157,10 +159,8 @@ fn kill_at(project: &Project, point: Point) -> Option<u64> {
     let ran = wait(run);
     let said = rest.join().expect("a pipe can be read");
     match (point.victim, ran.code) {
-        // It could not go on.
-        (Victim::Engine, None) => {}
-        // It was over, or the worker was about to end anyway, or it was tried again.
-        (_, Some(0)) => {}
+        // An engine cannot go on. Otherwise it was over, or the worker was about to end anyway, or it was tried again.
+        (Victim::Engine, None) | (_, Some(0)) => {}
         (Victim::Worker, Some(4)) => assert!(hit, "{said}"),
         (_, code) => panic!("{point:?}: the run ended with {code:?}\n{said}"),
     }

@@ -313,7 +313,7 @@ impl Ledger {
         attempt: AttemptId,
         ending: &Ending,
     ) -> Result<Option<Past>, LedgerError> {
-        match self.ask(Ask::Finish(FinishAsk::new(run, lease, attempt, ending)?)).await? {
+        match self.ask(Ask::Finish(Box::new(FinishAsk::new(run, lease, attempt, ending)?))).await? {
             Answer::Finished(past) => Ok(past),
             other => unreachable!("an end is not answered with {other:?}"),
         }

@@ -41,7 +41,7 @@ pub(crate) enum Ask {
     /// To record that an attempt begins.
     Start(StartAsk),
     /// To record how one ended.
-    Finish(FinishAsk),
+    Finish(Box<FinishAsk>),
 }
 
 impl Ask {
@@ -236,7 +236,7 @@ impl Batch {
         });
         start::record(self, conn, starts.collect(), &mut answers).await?;
         let ends = asks.iter().enumerate().filter_map(|(n, ask)| match ask {
-            Ask::Finish(ask) => Some((n, ask)),
+            Ask::Finish(ask) => Some((n, &**ask)),
             _ => None,
         });
         finish::record(self, conn, ends.collect(), &mut answers).await?;

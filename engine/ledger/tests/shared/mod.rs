@@ -15,6 +15,9 @@ use crate::{run_on_threads, support::*};
 /// The README that tells people how to make the roles: its statements are what is tested.
 const README: &str = include_str!("../../../../migrations/README.md");
 
+/// Tells apart the servers of one program.
+static NUMBER: AtomicUsize = AtomicUsize::new(1);
+
 /// A server that listens on a loopback address of its own, encrypted, and asks for passwords there.
 struct SharedServer {
     home: Home,
@@ -31,7 +34,6 @@ impl SharedServer {
         server.stop().unwrap();
         // All of 127.0.0.0/8 is this machine's: with an address of its own, the port needs no luck.
         let id = std::process::id().to_be_bytes();
-        static NUMBER: AtomicUsize = AtomicUsize::new(1);
         let host = format!("127.{}.{}.{}", 100 + NUMBER.fetch_add(1, Ordering::Relaxed), id[2], 1 + id[3] % 250);
         let data = server.folder().join("data");
         let owner = fs::metadata(&data).unwrap();
