@@ -140,6 +140,7 @@ pub struct Go {
     interrupt: watch::Receiver<Interrupt>,
     interrupter: watch::Sender<Interrupt>,
     postgres: PathBuf,
+    lease: LeaseTerms,
 }
 
 /// What came of it.
@@ -168,7 +169,15 @@ impl Go {
         options.variables = env::vars_os().collect();
         let this = env::current_exe().expect("this binary");
         let runtimes = Runtimes::single(Program::new(this, ["worker"]));
-        Self { options, scope: Scope::default(), runtimes, interrupt, interrupter, postgres: postgres.to_owned() }
+        Self {
+            options,
+            scope: Scope::default(),
+            runtimes,
+            interrupt,
+            interrupter,
+            postgres: postgres.to_owned(),
+            lease: LeaseTerms::default(),
+        }
     }
 
     pub fn jobs(mut self, jobs: u32) -> Self {
@@ -199,8 +208,7 @@ impl Go {
     }
 
     pub async fn run_here(self, plan: &Arc<Plan>, watch: impl FnMut(&Moment, &watch::Sender<Interrupt>)) -> Told {
-        // Leases so long that no test ends by waiting for one to run out.
-        let engine = Engine { lease: LeaseTerms::new(Duration::from_mins(15)), ..Engine::default() };
+        let engine = Engine { lease: self.lease, ..Engine::default() };
         let ledger = Ledger::open_as(Place::private(&self.postgres), engine).await.expect("a ledger");
         let store = Arc::new(Store::open(&self.options.folder.join("store")).expect("a store"));
         let told = self.run_in(plan, &ledger, &store, watch).await;
@@ -274,6 +282,9 @@ pub fn engine(args: &[String]) -> ExitCode {
     let [folder, postgres] = args else { panic!("a folder and a server") };
     let folder = Path::new(folder);
     let tasks = fs::read_to_string(folder.join("study.yaml")).expect("the study");
-    let told = Go::new(folder, Path::new(postgres)).run(&plan_of(folder, &tasks));
+    let mut go = Go::new(folder, Path::new(postgres));
+    // So long that whoever takes over from it when it was killed cannot have waited for it to run out.
+    go.lease = LeaseTerms::new(Duration::from_mins(15));
+    let told = go.run(&plan_of(folder, &tasks));
     if told.result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
