@@ -53,7 +53,7 @@ fn bench() -> Outcome<()> {
         }
     }
     let wanted = |case: &str| cases.is_empty() || cases.iter().any(|wanted| wanted == case);
-    if wanted("check") || wanted("kept") {
+    if ["check", "kept", "ledger"].iter().any(|case| wanted(case)) {
         println!(
             "{:<44} {:>10} {:>10} {:>10} {:>10}",
             format!("median of {ROUNDS}"),
