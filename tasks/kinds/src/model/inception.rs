@@ -46,6 +46,18 @@ pub struct Conv {
     pub padded: bool,
 }
 
+impl Conv {
+    /// Whether it stands beside its neighbour rather than behind it, as `_2a` and `_2b` do.
+    pub fn forks(&self) -> bool {
+        self.name.ends_with(['a', 'b'])
+    }
+
+    /// Height and width of what it makes of `size × size`.
+    pub fn size(&self, size: u64) -> u64 {
+        if self.padded { size } else { (size - self.kernel.0) / self.stride + 1 }
+    }
+}
+
 /// What a block makes of its input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
@@ -79,8 +91,7 @@ pub struct Part {
     pub name: &'static str,
     /// What it makes of its input.
     pub form: Form,
-    /// Its branches, each a chain of convolutions. A chain whose last two begin with the same name and end in `a` and `b` forks there: both read
-    /// what came before them. A pooling branch is last and begins with the pool.
+    /// Its branches, each a chain of convolutions that may end in two side by side. The one behind the pool is last.
     pub branches: Vec<Vec<Conv>>,
 }
 
@@ -147,13 +158,6 @@ impl Part {
             Form::Mixed { .. } => size,
             Form::Halving => halved,
         }
-    }
-}
-
-impl Conv {
-    /// Height and width of what it makes of `size × size`.
-    pub fn size(&self, size: u64) -> u64 {
-        if self.padded { size } else { (size - self.kernel.0) / self.stride + 1 }
     }
 }
 

@@ -1,13 +1,17 @@
 //! Models: from blocks to the networks that train. Configs and their closed-form counts are in `isoflop_kinds::model`.
 
 mod attention;
+mod autoencoder;
 mod backbone;
 mod caption;
+mod clip;
 mod denoiser;
 mod dit;
 mod feed_forward;
+mod inception;
 mod pixart;
 mod resnet;
+mod t5;
 mod text;
 mod time;
 mod told;
@@ -18,13 +22,17 @@ mod uvit;
 mod vqa;
 
 pub use attention::Attention;
+pub use autoencoder::{AutoencoderKl, Posterior};
 pub use backbone::Backbone;
 pub use caption::CaptionProjection;
+pub use clip::{ClipImage, ClipText, ImageReading, TextReading};
 pub use denoiser::Denoiser;
 pub use dit::Dit;
 pub use feed_forward::FeedForward;
+pub use inception::Inception;
 pub use pixart::Pixart;
 pub use resnet::Resnet;
+pub use t5::T5Encoder;
 pub use text::TextEncoder;
 pub use time::{TimeEmbedding, closed_sinusoid, sinusoid};
 pub use told::Told;

@@ -7,6 +7,7 @@
 mod attend;
 mod conv;
 mod embedding;
+mod filter;
 mod linear;
 mod norm;
 mod params;
@@ -16,6 +17,7 @@ pub mod tally;
 pub use attend::attend;
 pub use conv::Conv2d;
 pub use embedding::Embedding;
+pub use filter::{Filter, FilterShape};
 pub use linear::Linear;
 pub use norm::{GroupNorm, LayerNorm};
 pub use params::{Init, Packed, Params, Path};

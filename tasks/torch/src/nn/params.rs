@@ -53,6 +53,7 @@ const FLOATS: (Kind, Device) = (Kind::Float, Device::Cpu);
 pub struct Params {
     seed: Option<Seed>,
     tensors: RefCell<BTreeMap<String, Tensor>>,
+    buffers: RefCell<BTreeMap<String, Tensor>>,
     hollow: RefCell<Tensor>,
 }
 
@@ -79,9 +80,14 @@ impl Params {
     }
 
     /// No parameters yet; those to come have names and shapes and share memory that nobody writes or reads. A model of any size can be built
-    /// over them and counted, and run on a batch of nothing, but neither trained nor loaded.
+    /// over them and counted, run on a batch of nothing, and given its numbers later, but not trained.
     pub fn hollow() -> Self {
-        Self { seed: None, tensors: RefCell::default(), hollow: RefCell::new(Tensor::empty([0], FLOATS)) }
+        Self {
+            seed: None,
+            tensors: RefCell::default(),
+            buffers: RefCell::default(),
+            hollow: RefCell::new(Tensor::empty([0], FLOATS)),
+        }
     }
 
     /// A hollow tensor of this shape.
@@ -104,7 +110,14 @@ impl Params {
         self.tensors.borrow().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())).collect()
     }
 
-    /// How many numbers there are.
+    /// Handles to all that weights hold by name: parameters, and the buffers that are not trained.
+    pub fn state(&self) -> BTreeMap<String, Tensor> {
+        let mut state = self.named();
+        state.extend(self.buffers.borrow().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())));
+        state
+    }
+
+    /// How many numbers there are to train.
     pub fn count(&self) -> u64 {
         self.tensors.borrow().values().map(|tensor| tensor.numel() as u64).sum()
     }
@@ -120,7 +133,11 @@ impl Params {
             if value.size() != tensor.size() {
                 return Err(TorchError::WeightShape { name: name.clone(), wanted: tensor.size(), found: value.size() });
             }
-            no_grad(|| tensor.shallow_clone().copy_(value));
+            let mut tensor = tensor.shallow_clone();
+            no_grad(|| match self.seed {
+                Some(_) => tensor.copy_(value),
+                None => tensor.set_data(&value.copy()), // a hollow parameter has no memory of its own
+            });
         }
         Ok(())
     }
@@ -168,6 +185,18 @@ impl Path<'_> {
         };
         let before = self.params.tensors.borrow_mut().insert(name.clone(), tensor.shallow_clone());
         assert!(before.is_none(), "two parameters are named {name}");
+        tensor
+    }
+
+    /// Numbers here that belong to the weights and are not trained: statistics of data seen before. All alike at first.
+    pub fn buffer(&self, name: &str, shape: &[i64], value: f64) -> Tensor {
+        let name = (self / name).name;
+        let tensor = match self.params.seed {
+            Some(_) => Tensor::full(shape, value, FLOATS),
+            None => self.params.hollow_tensor(shape),
+        };
+        let before = self.params.buffers.borrow_mut().insert(name.clone(), tensor.shallow_clone());
+        assert!(before.is_none(), "two buffers are named {name}");
         tensor
     }
 
