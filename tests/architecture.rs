@@ -36,6 +36,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const HOMES: &[(&str, &[&str])] = &[
     ("tch", &["isoflop-torch"]),
     ("torch-sys", &["isoflop-torch"]),
+    ("tokenizers", &["isoflop-torch"]),
+    ("memmap2", &["isoflop-torch"]),
     ("sqlx", &["isoflop-ledger"]),
     ("tokio", &["isoflop-exec", "isoflop-ledger", "isoflop"]),
     ("minijinja", &["isoflop-plan"]),

@@ -73,6 +73,19 @@ pub enum TorchError {
         /// The shape found.
         found: Vec<i64>,
     },
+    /// Weights that are not this model's.
+    #[error("{path} does not hold the weights of this {family}: {misfit}", path = path.display())]
+    Weights {
+        /// The file, or the index of several.
+        path: PathBuf,
+        /// The model's family.
+        family: String,
+        /// Every tensor that does not fit.
+        misfit: Box<crate::weights::Misfit>,
+    },
+    /// Text that could not be made into tokens.
+    #[error(transparent)]
+    Tokens(#[from] crate::tokens::TokenError),
     /// A config that cannot be built.
     #[error("`{}` {}", .0.field, .0.problem)]
     Config(Complaint),

@@ -8,6 +8,10 @@
 //! | [`data`] | artifacts as tensors, and the order of training |
 //! | [`train`] | the optimizer and the one training loop |
 //! | [`metrics`] | measures of what models make |
+//! | [`weights`] | released checkpoints, in and out |
+//! | [`tokens`] | text to token numbers |
+//! | [`command`] | what a person may type |
+//! | [`forward`] | one forward pass of any model |
 //! | [`run`] | bodies, one file a kind |
 //!
 //! To add a kind: its contract in `tasks/kinds`, a file in `run`, one line in [`run::bodies`]. Inside models, shapes that do not fit
@@ -18,11 +22,15 @@
     reason = "torch counts in i64, Rust in u64 and usize; none of it comes near 2^63"
 )]
 
+pub mod command;
 pub mod data;
 pub mod diffusion;
 pub mod error;
+pub mod forward;
 pub mod metrics;
 pub mod models;
 pub mod nn;
 pub mod run;
+pub mod tokens;
 pub mod train;
+pub mod weights;

@@ -59,6 +59,7 @@ pub fn write_tensors_with(
         let (dtype, width) = match tensor.kind() {
             Kind::Float => (Dtype::F32, 4),
             Kind::Uint8 => (Dtype::U8, 1),
+            Kind::Int64 => (Dtype::I64, 8),
             _ => return Err(TorchError::Format(name.clone())),
         };
         let mut bytes = vec![0; tensor.numel() * width];
