@@ -2,6 +2,7 @@
 
 mod bits;
 mod explain;
+mod fit;
 mod present;
 mod records;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::bits::{DrillArgs, VerifyArgs};
 pub use self::explain::{ExpandArgs, NarrowArgs, PlanArgs, WhyArgs};
+pub use fit::FitArgs;
 pub use present::{LogsArgs, StatusArgs};
 pub use records::{AuditArgs, DiffArgs, GcArgs, PinArgs, RunsArgs, TraceArgs, Way};
 
@@ -239,38 +241,6 @@ pub struct ReportArgs {
     /// Where to write it
     #[arg(short, long, value_name = "FILE", default_value = "report.html")]
     pub output: PathBuf,
-}
-
-/// Arguments of `fit`.
-#[derive(Debug, Args)]
-pub struct FitArgs {
-    /// A CSV file with a header line
-    #[arg(value_name = "DATA.csv")]
-    pub data: PathBuf,
-    /// The law's form
-    #[arg(long, value_name = "FORM")]
-    pub form: String,
-    /// The column on the horizontal axis
-    #[arg(long, value_name = "COL")]
-    pub x: String,
-    /// The column to fit
-    #[arg(long, value_name = "COL")]
-    pub y: String,
-    /// One fit for each value of this column
-    #[arg(long, value_name = "COL")]
-    pub group: Option<String>,
-    /// Bootstrap resamples behind each interval
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    pub bootstrap: u32,
-    /// Level of the intervals
-    #[arg(long, value_name = "P", default_value_t = 0.9)]
-    pub level: f64,
-    /// Hold the N points of largest x out of the fit, and report the error on them
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub holdout: u32,
-    /// Seed of the bootstrap
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
 }
 
 /// Arguments of `model`.

@@ -32,6 +32,25 @@ artifacts! {
     Vqa = "vqa";
     /// The answers given about a set of images: `answers.csv` (question, category, right, given).
     Alignment = "alignment";
-    /// A fitted law: `fit.json` (form, parameters with intervals, points, curve with its band).
+    /// A fitted law.
+    ///
+    /// - `draws.csv`: the parameters of every bootstrap resample, a column each.
+    /// - `fit.json`, version 1. Numbers stand in full; what is absent is `null`.
+    ///   - `form`, `formula` (for people), `objective` (a sentence), `objective_exactly` (`space`, `rho`, `delta`), `x`, `y`, `inputs` (of a surface:
+    ///     column by `N`, `D`, `C`; `x` is then compute).
+    ///   - `params` and `derived`, by name: `value`, `lower`, `upper` (bootstrap percentiles at `level`), `stderr` (of the bootstrap), `wald`,
+    ///     `sandwich` (standard errors), `profile` (`[lower, upper]`, `null` where open).
+    ///   - `loss` (the objective), `r2`, `n`, `degrees_of_freedom`, `rows` (`given`, `fitted`, `held_out`, `unusable`, `ruled_out`, `beaten`),
+    ///     `resamples`, `level`, `points_digest`, `warnings`.
+    ///   - `holdout`: `n`, `mean_abs_error`, `mean_abs_log_error`, `rule`, `refit` (whether the judged law is one of its own on fewer points), `fitted`,
+    ///     `train_mean_abs_error`, `train_mean_abs_log_error`.
+    ///   - `alternatives`: other forms, best foreteller first: `form`, `formula`, `loss`, `mean_abs_error`, `holdout`, `at_ten_times`, `leaves_range`.
+    ///   - `sensitivity`: other objectives and rules: `objective` (as `log:huber:1e-3`), `rows`, `ruled_out_too`, `params`, `loss`, `converged`.
+    ///   - `certificate`: `converged`, `gradient`, `minimum`, `starts`, `at_optimum`, `near_optimum`, `moved`, `evaluations`, `condition`, `on_bound`.
+    ///   - `optima`: other local optima: `params`, `loss`, `above`, `foretells` (at each target).
+    ///   - `targets`: `at`, `y`, `lower`, `upper`, `observed_lower`, `observed_upper`, `best` (N and D for a target of compute), `then`.
+    ///   - `then`: the second law: `y`, `formula`, `params`, `loss`, `n`, `certificate`. `counting`: `parameters`, `compute`, `worked_out`, `ratio`.
+    ///   - `points`: `label`, `x`, `y`, `inputs`, `fitted`, `residual` (in the objective's space), `held_out`, `dropped` (why).
+    ///   - `curve`: `x`, `y`, `lower`, `upper` from the smallest x to ten times the largest; of a surface, along the best use of compute.
     Fit = "fit";
 }

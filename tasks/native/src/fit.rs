@@ -1,31 +1,57 @@
 //! Scaling laws fitted to points, for the kind `fit-scaling` and for `isoflop fit`.
 //!
-//! [`Table`] reads CSV into [`Points`]; [`fit()`] makes a [`Fit`] of them. On the way points are sorted into those that count, those held out and
-//! those that cannot be used (`triage`), a [`Law`] is solved for (`solve`: straight lines by centred least squares, the offset law by
-//! variable projection), and resamples are solved again (`bootstrap`). Sums run in a fixed order and `exp` and `ln` are `libm`'s, so the
-//! bits are the same on every machine.
+//! ```text
+//! Table ──▶ Points ──triage──▶ Rows ──▶ Law + Block + Objective = Problem ──starts──▶ Solution, with its certificate = Fitting
+//! Fitting ──▶ resamples, covariances, profiles, hold-out, other forms, other objectives, targets, second law ──▶ Fit, the record
+//! ```
 //!
-//! To add a form: a line in `isoflop_kinds::fit::Form`, its value and residual in `law`, its solver in `solve`.
+//! [`fit()`] is the way through. A [`Law`](law::Law) is a form bound to its data; an objective says what is minimised, in which space; a
+//! `Problem` evaluates both with gradient and curvature; `solve` searches from many starts and certifies; everything a record says beside the
+//! optimum is made of further [`Fitting`]s. Sums run in a fixed order and `exp` and `ln` are our own ([`math`]), so the bits are the same on every machine
+//! and any number of threads.
+//!
+//! To add a form: a variant and its facts in `isoflop_kinds::fit::Form`, a line in `law::build`. To add a sort of law: a type that implements
+//! [`Law`](law::Law); the test beside `law::build` holds its derivatives against differences.
 
+pub mod bfgs;
 mod bootstrap;
 mod certificate;
+mod chain;
+mod compare;
+mod counting;
 mod curve;
+mod dense;
 mod error;
-mod law;
-mod line;
-mod offset;
+mod fitting;
+mod judge;
+pub mod law;
+pub mod math;
+mod parallel;
 mod points;
+mod problem;
 mod record;
 mod run;
 mod solve;
+mod space;
+mod student;
+mod surface;
 mod table;
 mod triage;
+mod uncertainty;
+mod varpro;
+mod written;
 
 pub use certificate::Certificate;
+pub use counting::Counted;
 pub use curve::Band;
 pub use error::FitError;
-pub use law::Law;
-pub use points::{Point, Points};
-pub use record::{Alternative, Estimate, Fit, FittedPoint, HeldOut, VERSION};
-pub use run::{Options, fit};
+pub use fitting::{Fitting, Request};
+pub use points::{Point, Points, columns};
+pub use record::{
+    Alternative, Chained, Estimate, Fit, FittedPoint, Foretold, HeldOut, Optimum, Second, Sensitive, Tally, VERSION,
+};
+pub use run::{Made, Means, fit};
+pub use solve::{Settings, Solution};
 pub use table::{Table, TableError};
+pub use triage::Row;
+pub use written::Written;

@@ -47,9 +47,7 @@ fn completer(verb: &str, arg: &Arg, place: &Arc<Place>) -> Option<ArgValueComple
             let kinds = catalog().iter().map(|kind| (kind.name.to_owned(), kind.about.to_owned())).collect::<Vec<_>>();
             starting(typed, kinds.into_iter().chain([(STUDY.to_owned(), "A whole study, for editors.".to_owned())]))
         }),
-        (_, "form") => {
-            of(|_, typed| starting(typed, Form::ALL.iter().map(|form| (form.name().to_owned(), String::new()))))
-        }
+        (_, "form") => of(|_, typed| starting(typed, Form::all().map(|form| (form.name().to_owned(), String::new())))),
         _ => None,
     }
 }

@@ -1,61 +1,186 @@
 //! The pairs bootstrap: points drawn with replacement and fitted again.
 //!
 //! Resample `b` depends on (seed, `b`) alone. Points are drawn one by one, also where several share one x (seeds of one cell): drawing
-//! whole x would leave the few sizes of a study too few different resamples. A resample at too few different x to be fitted is drawn anew
-//! from the same stream.
+//! whole x would leave the few sizes of a study too few different resamples. A spec may say which rows are drawn together (checkpoints of a
+//! run) and within which groups (budgets). A resample at too few different x to be fitted is drawn anew from the same stream. Each search
+//! starts from the optimum and from one other place.
+
+use std::collections::BTreeMap;
 
 use isoflop_contract::Seed;
+use isoflop_kinds::fit::Resample;
 
 use super::{
-    law::Law,
-    solve::{Solution, solve_again},
-    triage::distinct,
+    bfgs::Limits,
+    fitting::Fitting,
+    law::{Kind, ON_BOUND},
+    parallel::each,
+    points::Points,
+    problem::{Problem, Work},
+    solve::again,
+    triage::Row,
 };
 use crate::random::Stream;
 
 /// How often one resample is drawn anew before it is given up.
 const TRIES: u32 = 100;
 
-/// The laws of `count` resamples of `points`. Fewer come back where resamples could not be fitted.
-pub fn laws(points: &[(f64, f64)], solution: &Solution, seed: Seed, count: u32) -> Vec<Law> {
-    (0..count).filter_map(|b| resample(points, solution, Stream::of(seed, "bootstrap", u64::from(b)))).collect()
+/// How rows are drawn: groups, in each of which units of rows are drawn with replacement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Urns {
+    groups: Vec<Vec<Vec<usize>>>,
+    rows: usize,
 }
 
-fn resample(points: &[(f64, f64)], solution: &Solution, mut stream: Stream) -> Option<Law> {
-    let form = solution.law.form;
-    (0..TRIES).find_map(|_| {
-        let drawn: Vec<(f64, f64)> = points.iter().map(|_| stream.one_of(points)).collect();
-        if distinct(&drawn).len() < form.parameters().len() {
-            return None;
+impl Urns {
+    /// Every row by itself.
+    pub fn plain(rows: usize) -> Self {
+        Self { groups: vec![(0..rows).map(|row| vec![row]).collect()], rows }
+    }
+
+    /// As a spec says. A row without a value for a column is a unit, or a group, of its own name.
+    pub fn of(points: &Points, rows: &[Row], rule: Option<&Resample>) -> Self {
+        let Some(rule) = rule else { return Self::plain(rows.len()) };
+        let word = |row: &Row, column: &Option<String>, missing: String| match column {
+            Some(column) => points.rows[row.index].word(column).unwrap_or(missing),
+            None => missing,
+        };
+        let mut groups: BTreeMap<String, BTreeMap<String, Vec<usize>>> = BTreeMap::new();
+        for (at, row) in rows.iter().enumerate() {
+            let group = groups.entry(word(row, &rule.within, String::new())).or_default();
+            group.entry(word(row, &rule.together, format!("{at:09}"))).or_default().push(at);
         }
-        let law = solve_again(form, &drawn, solution.start);
-        law.parameters.iter().all(|value| value.is_finite()).then_some(law)
+        Self { groups: groups.into_values().map(|group| group.into_values().collect()).collect(), rows: rows.len() }
+    }
+
+    /// How often each row is drawn.
+    pub fn draw(&self, stream: &mut Stream) -> Vec<u32> {
+        let mut counts = vec![0; self.rows];
+        for group in &self.groups {
+            for _ in group {
+                for row in &group[stream.below(group.len())] {
+                    counts[*row] += 1;
+                }
+            }
+        }
+        counts
+    }
+}
+
+/// How often each row is in resample `b`, if it can be fitted.
+pub fn counts(urns: &Urns, rows: &[Row], needed: usize, seed: Seed, b: usize) -> Option<Vec<u32>> {
+    let mut stream = Stream::of(seed, "bootstrap", b as u64);
+    (0..TRIES).map(|_| urns.draw(&mut stream)).find(|counts| {
+        let mut seen: Vec<&[f64]> = Vec::with_capacity(needed + 1);
+        for (row, count) in rows.iter().zip(counts) {
+            if *count > 0 && seen.len() < needed && !seen.iter().any(|other| same(other, &row.inputs)) {
+                seen.push(&row.inputs);
+            }
+        }
+        seen.len() >= needed
     })
 }
 
-/// The value below which the share `q` of `sorted` lies, between neighbours in proportion; `sorted` must not be empty.
-pub fn quantile(sorted: &[f64], q: f64) -> f64 {
-    let at = q.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
-    let below = at.floor() as usize;
-    let above = (below + 1).min(sorted.len() - 1);
-    sorted[below] + (at - below as f64) * (sorted[above] - sorted[below])
+fn same(a: &[f64], b: &[f64]) -> bool {
+    a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
 }
 
-/// The bounds of the middle share `level` of `values`.
-pub fn interval(mut values: Vec<f64>, level: f64) -> (f64, f64) {
-    values.sort_by(f64::total_cmp);
-    (quantile(&values, 0.5 - level / 2.0), quantile(&values, 0.5 + level / 2.0))
+/// Where the searches of resamples start: the optimum, off its bounds, and elsewhere.
+pub fn starts(fitting: &Fitting) -> Vec<Vec<f64>> {
+    let kinds = fitting.law.kinds();
+    let size = fitting.block.y.iter().map(|y| y.abs()).sum::<f64>() / fitting.block.rows() as f64;
+    let off = |theta: &Vec<f64>| {
+        let coordinate = |(theta, kind): (&f64, &Kind)| {
+            if theta.abs() < ON_BOUND {
+                *theta
+            } else if *kind == Kind::Positive {
+                super::math::ln_any(1e-2 * size)
+            } else {
+                4.0 * theta.signum()
+            }
+        };
+        theta.iter().zip(kinds).map(coordinate).collect::<Vec<f64>>()
+    };
+    std::iter::once(&fitting.solution.theta).chain(&fitting.solution.elsewhere).map(off).collect()
+}
+
+/// The reported parameters of `count` resamples, in their order; None where a resample could not be fitted.
+pub fn draws(
+    fitting: &Fitting,
+    rows: &[Row],
+    urns: &Urns,
+    seed: Seed,
+    count: u32,
+    threads: usize,
+) -> Vec<Option<(Vec<u32>, Vec<f64>)>> {
+    let starts = starts(fitting);
+    let starts: Vec<&[f64]> = starts.iter().map(Vec::as_slice).collect();
+    let needed = fitting.parameters.len();
+    let refit = |b: usize, work: &mut Work| {
+        let counts = counts(urns, rows, needed, seed, b)?;
+        let block = fitting.block.drawn(&counts);
+        let problem = Problem::new(fitting.law.as_ref(), &block, fitting.request.objective, fitting.solution.coarse);
+        let (theta, _) = again(&problem, &starts, Limits::default(), work)?;
+        let reported = fitting.law.report(&theta);
+        reported.iter().all(|value| value.is_finite()).then_some((counts, reported))
+    };
+    each(count as usize, threads, Work::default, refit)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// A fitter once seeded its resamples so that each was a shifted copy of the one before, and its errors came out up to half too large.
     #[test]
-    #[expect(clippy::float_cmp, reason = "these quarters are exact")]
-    fn quantiles_lie_between_neighbours() {
-        let values = [1.0, 2.0, 4.0, 8.0, 16.0];
-        assert_eq!([0.0, 0.25, 0.375, 1.0].map(|q| quantile(&values, q)), [1.0, 2.0, 3.0, 16.0]);
-        assert_eq!(interval(vec![3.0, 1.0, 2.0], 0.5), (1.5, 2.5));
+    fn resamples_are_unrelated() {
+        let rows = 240;
+        let urns = Urns::plain(rows);
+        let seed = Seed::from_number(5);
+        let sound = |b: u64| urns.draw(&mut Stream::of(seed, "bootstrap", b));
+        assert!(worst(rows, sound) < 5.0, "{}", worst(rows, sound));
+        // The same test finds the mistake: resample b begins one draw after resample b - 1.
+        let shifted = |b: u64| {
+            let mut stream = Stream::of(seed, "bootstrap", 0);
+            for _ in 0..b {
+                stream.bits();
+            }
+            urns.draw(&mut stream)
+        };
+        assert!(worst(rows, shifted) > 10.0);
+    }
+
+    /// The largest correlation of the row counts of any two of 100 resamples, in its standard error.
+    fn worst(rows: usize, of: impl Fn(u64) -> Vec<u32>) -> f64 {
+        let drawn: Vec<Vec<f64>> =
+            (0..100).map(|b| of(b).iter().map(|count| f64::from(*count) - 1.0).collect()).collect();
+        let mut worst = 0.0_f64;
+        for (i, a) in drawn.iter().enumerate() {
+            for b in &drawn[..i] {
+                let together: f64 = a.iter().zip(b).map(|(a, b)| a * b).sum();
+                let lengths: f64 = a.iter().map(|a| a * a).sum::<f64>() * b.iter().map(|b| b * b).sum::<f64>();
+                worst = worst.max((together / libm::sqrt(lengths)).abs() * libm::sqrt(rows as f64));
+            }
+        }
+        worst
+    }
+
+    #[test]
+    fn rows_are_drawn_together_and_within() {
+        let mut points = Points::of("x", "y", (0..12).map(|k| (f64::from(k) + 1.0, 1.0)));
+        for (k, point) in points.rows.iter_mut().enumerate() {
+            point.words.insert("run".into(), format!("run {}", k / 3));
+            point.numbers.insert("budget".into(), (k / 6) as f64);
+        }
+        let rows: Vec<Row> = (0..12)
+            .map(|index| Row { index, inputs: vec![index as f64], x: index as f64, y: 1.0, weight: 1.0 })
+            .collect();
+        let rule = Resample { together: Some("run".into()), within: Some("budget".into()) };
+        let urns = Urns::of(&points, &rows, Some(&rule));
+        for b in 0..50 {
+            let counts = urns.draw(&mut Stream::of(Seed::from_number(1), "bootstrap", b));
+            assert!(counts.chunks(3).all(|run| run.iter().all(|count| *count == run[0])), "{counts:?}");
+            assert_eq!((counts[..6].iter().sum::<u32>(), counts[6..].iter().sum::<u32>()), (6, 6));
+        }
     }
 }

@@ -1,9 +1,9 @@
-//! The curve: the law on a grid that reaches one decade beyond the points, with the band of its resamples.
+//! The curve: the law on a grid that reaches one decade beyond the points, with the band of its resamples. Of a surface it is the least loss
+//! that each amount of compute can buy.
 
-use libm::{exp, log};
 use serde::Serialize;
 
-use super::{bootstrap::interval, law::Law};
+use super::math::{exp_any, interval, ln_any};
 
 /// The law and its band at one x.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -23,17 +23,25 @@ const STEPS: u32 = 64;
 /// How far the grid reaches beyond the largest x.
 const BEYOND: f64 = 10.0;
 
-/// The curve from `least` to ten times `most`.
-pub fn curve(law: &Law, resampled: &[Law], (least, most): (f64, f64), level: f64) -> Vec<Band> {
-    let (from, to) = (log(least), log(most * BEYOND));
-    let at = |k: u32| match k {
+/// The curve from `least` to ten times `most`, `at` being the law of given parameters at x.
+pub fn curve(
+    at: &dyn Fn(&[f64], f64) -> f64,
+    parameters: &[f64],
+    resampled: &[Vec<f64>],
+    (least, most): (f64, f64),
+    level: f64,
+) -> Vec<Band> {
+    let (from, to) = (ln_any(least), ln_any(most * BEYOND));
+    let place = |k: u32| match k {
         0 => least,
         STEPS => most * BEYOND,
-        k => exp(from + (to - from) * f64::from(k) / f64::from(STEPS)),
+        k => exp_any(from + (to - from) * f64::from(k) / f64::from(STEPS)),
     };
     let band = |x: f64| {
-        let (lower, upper) = interval(resampled.iter().map(|law| law.at(x)).collect(), level);
-        Band { x, y: law.at(x), lower, upper }
+        let values: Vec<f64> = resampled.iter().map(|draw| at(draw, x)).filter(|value| value.is_finite()).collect();
+        let y = at(parameters, x);
+        let (lower, upper) = if values.is_empty() { (y, y) } else { interval(values, level) };
+        Band { x, y, lower, upper }
     };
-    (0..=STEPS).map(at).map(band).collect()
+    (0..=STEPS).map(place).map(band).filter(|band| band.y.is_finite()).collect()
 }

@@ -5,6 +5,14 @@ use isoflop_kinds::fit::Form;
 /// Why points cannot be fitted. Each names the column and, where there is one, the row.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum FitError {
+    /// The request contradicts itself.
+    #[error("`{field}` {problem}")]
+    Request {
+        /// The field.
+        field: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Fewer usable points than the form has parameters, or no more.
     #[error("form {form} needs points at {needed} different values of `{x}` at least, and {usable} can be used{}{}", listed(.unusable), doubted(*.beaten, .y))]
     TooFew {
@@ -33,19 +41,27 @@ pub enum FitError {
     },
     /// A hold-out that leaves nothing to fit, or takes nothing.
     #[error(
-        "cannot hold out the {largest} largest values of `{x}`: there are {values} different ones, and form {form} needs {needed} to fit"
+        "cannot hold out {rule}: that leaves {left} of {values} different values of `{x}`, and form {form} needs {needed} to fit"
     )]
     Holdout {
-        /// How many values were to be held out.
-        largest: u32,
+        /// The rule.
+        rule: String,
         /// The name of x.
         x: String,
-        /// How many there are.
+        /// How many values there are.
         values: usize,
+        /// How many are left.
+        left: usize,
         /// The form.
         form: Form,
         /// How many it needs.
         needed: usize,
+    },
+    /// A hold-out that takes nothing.
+    #[error("nothing is held out by the rule {rule}: no point has {rule}")]
+    NothingHeldOut {
+        /// The rule.
+        rule: String,
     },
     /// The optimum is no number that a double can hold.
     #[error("form {form} has no optimum that can be written down: {parameter} is {value}; give x in larger units")]
@@ -56,6 +72,24 @@ pub enum FitError {
         parameter: &'static str,
         /// Its value.
         value: f64,
+    },
+    /// No start lies where the law and the objective are defined.
+    #[error(
+        "form {form} cannot be fitted in this space: no start gives every point a value there; try another objective"
+    )]
+    NoStart {
+        /// The form.
+        form: Form,
+    },
+    /// A fit without a certificate.
+    #[error(
+        "the fit of form {form} has no certificate: {complaint}; `allow-unconverged` keeps it all the same, with a warning"
+    )]
+    Unconverged {
+        /// The form.
+        form: Form,
+        /// What is missing.
+        complaint: String,
     },
 }
 

@@ -1,215 +1,477 @@
 //! From points to the record of a fit.
 
+use std::collections::BTreeMap;
+
 use isoflop_contract::Seed;
-use isoflop_kinds::fit::{Better, FitScaling, Form, Holdout};
-use libm::{log, sqrt};
+use isoflop_kinds::fit::{FitScaling, Form, Rho, Target};
 
 use super::{
-    bootstrap::{self, interval},
-    certificate::Certificate,
+    bootstrap::{self, Urns},
+    chain::Chain,
+    compare::{Comparison, alternatives, bounded, sensitivity},
+    counting,
     curve::curve,
     error::FitError,
-    law::{Law, target},
+    fitting::{Fitting, Request},
+    judge::{by_default, judge},
+    math::{interval, moments},
+    parallel::each,
     points::Points,
-    record::{Alternative, Estimate, Fit, FittedPoint, HeldOut, VERSION},
-    solve::solve,
-    triage::{Fate, Triage, admits, distinct},
+    problem::Work,
+    record::{Chained, Estimate, Fit, FittedPoint, Foretold, Optimum, Second, Tally, VERSION},
+    solve::Settings,
+    surface,
+    triage::{Fate, Row, Triage, distinct, input_names, needed, x_name},
+    uncertainty::{Covariance, delta, profile},
 };
+use crate::random::Stream;
 
-/// What is asked of a fit.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Options {
-    /// What the law looks like.
-    pub form: Form,
-    /// Fit the frontier alone, and what is better on it.
-    pub frontier: Option<Better>,
-    /// Points that only judge.
-    pub holdout: Option<Holdout>,
-    /// How many resamples.
-    pub bootstrap: u32,
-    /// The share of them inside an interval.
-    pub level: f64,
-    /// What the resamples are drawn from.
+/// What a fit is done with; none of it is asked by a spec.
+#[derive(Debug, Clone)]
+pub struct Means {
+    /// What resamples are drawn from.
     pub seed: Seed,
+    /// How hard the solver tries, and on how many threads, of which no bit depends.
+    pub settings: Settings,
 }
 
-impl Options {
-    /// Form `form`, and everything else by default: all points, 1,000 resamples, 90 % intervals, seed 0.
-    pub fn of(form: Form) -> Self {
-        Self { form, frontier: None, holdout: None, bootstrap: 1000, level: 0.9, seed: Seed::from_number(0) }
+impl Default for Means {
+    fn default() -> Self {
+        Self { seed: Seed::from_number(0), settings: Settings::default() }
     }
+}
 
-    /// What a task asks.
-    pub fn of_task(spec: &FitScaling, seed: Seed) -> Self {
-        Self {
+/// A record, and what its intervals were made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Made {
+    /// The record.
+    pub fit: Fit,
+    /// The parameters of every resample, in the order of [`Form::parameters`].
+    pub draws: Vec<Vec<f64>>,
+}
+
+impl Made {
+    /// The draws as CSV.
+    pub fn draws_csv(&self) -> String {
+        let mut text = self.fit.form.parameters().join(",") + "\n";
+        for draw in &self.draws {
+            text += &draw.iter().map(|value| format!("{value:?}")).collect::<Vec<_>>().join(",");
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// Everything a fit knows on its way to the record.
+struct Desk<'a> {
+    points: &'a Points,
+    spec: &'a FitScaling,
+    means: &'a Means,
+    request: Request,
+    triage: Triage,
+    fitted: Vec<Row>,
+    main: Fitting,
+    chain: Option<Chain>,
+    /// Counts and parameters of each resample, and the second law's parameters.
+    draws: Vec<(Vec<u32>, Vec<f64>)>,
+    second: Vec<Option<Vec<f64>>>,
+    warnings: Vec<String>,
+}
+
+/// Fits `points` as `spec` asks.
+pub fn fit(points: &Points, spec: &FitScaling, means: &Means) -> Result<Made, FitError> {
+    use isoflop_contract::Kind;
+    spec.check().map_err(|complaint| FitError::Request { field: complaint.field, problem: complaint.problem })?;
+    let request = Request::of(spec);
+    let triage = Triage::of(points, spec, request.objective.space)?;
+    let fitted = triage.fitted();
+    let starts = grid(spec);
+    let main = Fitting::of(&fitted, request, starts.as_deref(), &means.settings)?;
+    let mut warnings = Vec::new();
+    if let Some(complaint) = main.solution.certificate.complaint() {
+        if !spec.allow_unconverged {
+            return Err(FitError::Unconverged { form: spec.form, complaint });
+        }
+        warnings.push(format!("not at an optimum: {complaint}"));
+    }
+    let chain = spec.then.as_ref().map(|then| Chain::of(points, &fitted, then, &means.settings)).transpose()?;
+    let urns = Urns::of(points, &fitted, spec.resample.as_ref());
+    let threads = means.settings.threads;
+    let draws: Vec<(Vec<u32>, Vec<f64>)> =
+        bootstrap::draws(&main, &fitted, &urns, means.seed, spec.bootstrap, threads).into_iter().flatten().collect();
+    if draws.len() < spec.bootstrap as usize {
+        warnings.push(format!("{} resamples could not be fitted", spec.bootstrap as usize - draws.len()));
+    }
+    let second = match &chain {
+        None => Vec::new(),
+        Some(chain) => each(draws.len(), threads, Work::default, |b, work| chain.again(&draws[b].0, work)),
+    };
+    Ok(Desk { points, spec, means, request, triage, fitted, main, chain, draws, second, warnings }.write())
+}
+
+/// All combinations of a spec's starting values; a parameter that is not named starts where the first of the law's own starts does.
+fn grid(spec: &FitScaling) -> Option<Vec<Vec<f64>>> {
+    if spec.grid.is_empty() {
+        return None;
+    }
+    let mut all = vec![Vec::new()];
+    for name in spec.form.parameters() {
+        let values = spec.grid.get(*name).map_or_else(|| vec![1.0], Clone::clone);
+        let extend = |start: &Vec<f64>| {
+            values.iter().map(|value| start.iter().copied().chain([*value]).collect::<Vec<f64>>()).collect::<Vec<_>>()
+        };
+        all = all.iter().flat_map(extend).collect();
+    }
+    Some(all)
+}
+
+impl Desk<'_> {
+    fn write(mut self) -> Made {
+        let covariance = Covariance::of(&self.main);
+        let (spec, x) = (self.spec, x_name(self.spec).to_owned());
+        let held_out = self.triage.held_out();
+        let rule = spec.holdout.as_ref().map(|rule| rule.sentence(&x)).unwrap_or_default();
+        let (least, most) = self.range();
+        let settings = &self.means.settings;
+        let holdout = if held_out.is_empty() {
+            by_default(&self.fitted, self.request, needed(spec), &x, settings)
+        } else {
+            judge(&self.main, &self.fitted, &held_out, rule.clone(), false)
+        };
+        let with_ruled = self.triage.chosen(|fate| matches!(fate, Fate::Fitted | Fate::Ruled(_)));
+        let alternatives = alternatives(
+            &Comparison {
+                names: (&x, &spec.y),
+                form: spec.form,
+                fitted: &self.fitted,
+                held_out: &held_out,
+                rule: &rule,
+                most,
+            },
+            settings,
+        );
+        let sensitivity = sensitivity(&self.fitted, &with_ruled, self.request, settings);
+        let (counting, counted) = counting::check(self.points, &self.fitted, spec);
+        self.warnings.extend(counted);
+        self.caution(most);
+        let parameters = &self.main.parameters;
+        let draws: Vec<Vec<f64>> = self.draws.iter().map(|(_, draw)| draw.clone()).collect();
+        let surface = spec.form.is_surface();
+        let at = |parameters: &[f64], x: f64| {
+            if surface {
+                let (n, d) = surface::best(parameters, x);
+                self.main.with(parameters, &[n, d])
+            } else {
+                self.main.with(parameters, &[x])
+            }
+        };
+        let names = self.input_columns();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let fit = Fit {
+            version: VERSION,
             form: spec.form,
-            frontier: spec.frontier.then_some(spec.better),
-            holdout: spec.holdout,
-            bootstrap: spec.bootstrap,
+            formula: self.main.law.formula(parameters, &names, &spec.y),
+            objective: self.request.objective.sentence(),
+            objective_exactly: self.request.objective,
+            x: x.clone(),
+            y: spec.y.clone(),
+            inputs: spec.inputs.clone(),
+            params: self.params(&covariance),
+            derived: self.derived(&covariance),
+            loss: self.main.loss(&self.fitted),
+            r2: self.main.r2(&self.fitted),
+            n: self.fitted.len(),
+            degrees_of_freedom: self.fitted.len().saturating_sub(self.main.solution.free.len()),
+            rows: self.tally(),
+            holdout,
+            alternatives,
+            sensitivity,
+            certificate: self.main.solution.certificate.clone(),
+            optima: self.optima(most),
+            targets: self.targets(),
+            then: self.second_law(),
+            counting,
+            resamples: self.draws.len(),
             level: spec.level,
-            seed,
+            points_digest: self.points.digest(spec),
+            points: self.account(),
+            curve: curve(&at, parameters, &draws, (least, most), spec.level),
+            warnings: self.warnings,
+        };
+        Made { fit, draws }
+    }
+
+    fn range(&self) -> (f64, f64) {
+        let fold = |(least, most): (f64, f64), row: &Row| (least.min(row.x), most.max(row.x));
+        self.fitted.iter().fold((f64::INFINITY, f64::NEG_INFINITY), fold)
+    }
+
+    /// What the inputs are called in a formula.
+    fn input_columns(&self) -> Vec<String> {
+        if self.spec.form.is_surface() {
+            input_names(self.spec).into_iter().map(str::to_owned).collect()
+        } else {
+            vec![x_name(self.spec).to_owned()]
         }
     }
-}
 
-/// Above this cosine between residuals and derivatives a fit is not at its optimum.
-const NOT_CONVERGED: f64 = 1e-6;
+    /// Value, percentiles and standard deviation of a number that follows from parameters.
+    fn estimate(&self, covariance: &Covariance, of: &dyn Fn(&[f64]) -> f64) -> Estimate {
+        let values: Vec<f64> = self.draws.iter().map(|(_, draw)| of(draw)).filter(|value| value.is_finite()).collect();
+        let by = |matrix: &Option<super::dense::Matrix>| {
+            delta(&self.main, matrix.as_ref()?, &|theta| of(&self.main.law.report(theta)))
+        };
+        let spread = spread(of(&self.main.parameters), values, self.spec.level);
+        Estimate { wald: by(&covariance.wald), sandwich: by(&covariance.sandwich), ..spread }
+    }
 
-/// Fits `points`.
-pub fn fit(points: &Points, options: &Options) -> Result<Fit, FitError> {
-    let form = options.form;
-    let triage = Triage::of(points, form, options.frontier, options.holdout)?;
-    let solution = solve(form, &triage.fitted);
-    let law = &solution.law;
-    for (parameter, value) in form.parameters().iter().zip(&law.parameters) {
-        // A factor that underflowed to 0 has lost the law.
-        let lost = *parameter == "c" && *value == 0.0 && form != Form::PowerOffset;
-        if !value.is_finite() || lost {
-            return Err(FitError::NotFinite { form, parameter, value: *value });
+    fn params(&self, covariance: &Covariance) -> BTreeMap<&'static str, Estimate> {
+        let one = |(index, name): (usize, &&'static str)| {
+            let mut estimate = self.estimate(covariance, &|parameters| parameters[index]);
+            let finite = |end: f64| end.is_finite().then_some(end);
+            estimate.profile =
+                profile(&self.main, index, self.spec.level).map(|(lower, upper)| (finite(lower), finite(upper)));
+            (*name, estimate)
+        };
+        self.main.law.names().iter().enumerate().map(one).collect()
+    }
+
+    fn derived(&self, covariance: &Covariance) -> BTreeMap<&'static str, Estimate> {
+        let derived = self.main.law.derived(&self.main.parameters);
+        let one = |(index, derived): (usize, &super::law::Derived)| {
+            let of = |parameters: &[f64]| self.main.law.derived(parameters)[index].value;
+            (derived.name, self.estimate(covariance, &of))
+        };
+        derived.iter().enumerate().map(one).collect()
+    }
+
+    fn tally(&self) -> Tally {
+        let count = |passes: fn(&Fate) -> bool| self.triage.fates.iter().filter(|fate| passes(fate)).count();
+        Tally {
+            given: self.triage.fates.len(),
+            fitted: count(|fate| *fate == Fate::Fitted),
+            held_out: count(|fate| *fate == Fate::HeldOut),
+            unusable: count(|fate| matches!(fate, Fate::Unusable(_))),
+            ruled_out: count(|fate| matches!(fate, Fate::Ruled(_))),
+            beaten: count(|fate| matches!(fate, Fate::Beaten(_))),
         }
     }
-    let mut resampled = bootstrap::laws(&triage.fitted, &solution, options.seed, options.bootstrap);
-    let mut warnings = solution.warnings.clone();
-    if resampled.len() < options.bootstrap as usize {
-        warnings.push(format!("{} resamples could not be fitted", options.bootstrap as usize - resampled.len()));
+
+    fn foretell(&self, parameters: &[f64], target: &Target) -> f64 {
+        self.main.with(parameters, &inputs_at(parameters, target))
     }
-    if resampled.is_empty() {
-        resampled.push(law.clone());
+
+    fn optima(&self, most: f64) -> Vec<Optimum> {
+        let far = if self.spec.form.is_surface() { "C" } else { "x" };
+        let far = vec![BTreeMap::from([(far.to_owned(), 10.0 * most)])];
+        let targets = if self.spec.targets.is_empty() { &far } else { &self.spec.targets };
+        let one = |other: &super::solve::Optimum| {
+            let parameters = self.main.law.report(&other.theta);
+            Optimum {
+                foretells: targets.iter().map(|target| self.foretell(&parameters, target)).collect(),
+                params: self.main.law.names().iter().copied().zip(parameters).collect(),
+                loss: other.loss,
+                above: other.loss / self.main.solution.loss - 1.0,
+            }
+        };
+        self.main.solution.others.iter().map(one).collect()
     }
-    let values = distinct(&triage.fitted);
-    let (least, most) = (values[0], values[values.len() - 1]);
-    let (loss, n) = (law.loss(&triage.fitted), triage.fitted.len());
-    warnings.extend(cautions(points, &triage, law, &solution.certificate, (values.len(), most)));
 
-    let named = form.parameters().iter().enumerate();
-    Ok(Fit {
-        version: VERSION,
-        form,
-        formula: law.formula(&points.x, &points.y),
-        objective: form.objective(),
-        x: points.x.clone(),
-        y: points.y.clone(),
-        params: named.map(|(i, name)| (*name, estimate(law, &resampled, i, options.level))).collect(),
-        loss,
-        r2: 1.0 - loss / variation(form, &triage.fitted),
-        n,
-        holdout: judge(law, &triage.held_out),
-        alternatives: alternatives(points, form, &triage, most),
-        certificate: solution.certificate.clone(),
-        resamples: resampled.len(),
-        level: options.level,
-        warnings,
-        points: account(points, &triage, law),
-        curve: curve(law, &resampled, (least, most), options.level),
-    })
-}
+    fn targets(&self) -> Vec<Foretold> {
+        self.spec.targets.iter().enumerate().map(|(number, target)| self.target(number, target)).collect()
+    }
 
-fn estimate(law: &Law, resampled: &[Law], index: usize, level: f64) -> Estimate {
-    let values: Vec<f64> = resampled.iter().map(|law| law.parameters[index]).collect();
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    let square = values.iter().map(|value| (value - mean) * (value - mean)).sum::<f64>();
-    let (lower, upper) = interval(values, level);
-    Estimate { value: law.parameters[index], lower, upper, stderr: sqrt(square / (n - 1.0).max(1.0)) }
-}
-
-/// The sum of squares about the mean, in the space the form is fitted in.
-fn variation(form: Form, points: &[(f64, f64)]) -> f64 {
-    let targets: Vec<f64> = points.iter().map(|(_, y)| target(form, *y)).collect();
-    let mean = targets.iter().sum::<f64>() / targets.len() as f64;
-    targets.iter().map(|value| (value - mean) * (value - mean)).sum()
-}
-
-fn judge(law: &Law, held_out: &[(f64, f64)]) -> Option<HeldOut> {
-    let n = held_out.len() as f64;
-    let mean = |of: &dyn Fn(f64, f64) -> f64| held_out.iter().map(|(x, y)| of(law.at(*x), *y)).sum::<f64>() / n;
-    let positive = held_out.iter().all(|(x, y)| law.at(*x) > 0.0 && *y > 0.0);
-    (!held_out.is_empty()).then(|| HeldOut {
-        n: held_out.len(),
-        mean_abs_error: mean(&|foretold, y| (y - foretold).abs()),
-        mean_abs_log_error: positive.then(|| mean(&|foretold, y| (log(y) - log(foretold)).abs())),
-    })
-}
-
-/// Scores strictly between 0 and 1 are compared with forms that keep them there, everything else with what else is usual.
-fn alternatives(names: &Points, form: Form, triage: &Triage, most: f64) -> Vec<Alternative> {
-    let others: &[Form] = if bounded(triage) {
-        &[Form::Power, Form::LogLinear, Form::Logit, Form::ErrorPower]
-    } else {
-        &[Form::Power, Form::PowerOffset, Form::LogLinear]
-    };
-    let points = &triage.fitted;
-    let possible = |other: &Form| {
-        *other != form
-            && points.iter().all(|(_, y)| admits(*other, *y).is_ok())
-            && distinct(points).len() > other.parameters().len()
-    };
-    let alternative = |other: &Form| {
-        let law = solve(*other, points).law;
-        let error = points.iter().map(|(x, y)| (y - law.at(*x)).abs()).sum::<f64>() / points.len() as f64;
-        Alternative {
-            form: *other,
-            formula: law.formula(&names.x, &names.y),
-            loss: law.loss(points),
-            mean_abs_error: error,
-            holdout: judge(&law, &triage.held_out),
-            at_ten_times: law.at(10.0 * most),
+    fn target(&self, number: usize, target: &Target) -> Foretold {
+        let level = self.spec.level;
+        let y = self.foretell(&self.main.parameters, target);
+        let told: Vec<f64> = self.draws.iter().map(|(_, draw)| self.foretell(draw, target)).collect();
+        // A new observation: a residual of the fit on top of each resampled law, in the objective's space.
+        let space = self.request.objective.space;
+        let residuals: Vec<f64> = self.fitted.iter().map(|row| self.main.residual(row)).collect();
+        let inflate =
+            libm::sqrt(self.fitted.len() as f64 / (self.fitted.len() - self.main.solution.free.len()).max(1) as f64);
+        let mut stream = Stream::of(self.means.seed, "residuals", number as u64);
+        let observed: Vec<f64> = told
+            .iter()
+            .map(|y| super::space::out_of(space, super::space::into(space, *y) + inflate * stream.one_of(&residuals)))
+            .collect();
+        let (lower, upper) = bounds(told.clone(), level, y);
+        let (observed_lower, observed_upper) = bounds(observed, level, y);
+        let mut best = BTreeMap::new();
+        if target.contains_key("C") {
+            for (i, name) in ["N", "D"].into_iter().enumerate() {
+                let of = |parameters: &[f64]| inputs_at(parameters, target)[i];
+                let draws = self.draws.iter().map(|(_, draw)| of(draw)).filter(|value| value.is_finite()).collect();
+                best.insert(name, spread(of(&self.main.parameters), draws, level));
+            }
         }
-    };
-    others.iter().filter(|other| possible(other)).map(alternative).collect()
-}
+        let then = self.chain.as_ref().map(|chain| {
+            let second = |parameters: &[f64], first: f64| chain.fitting.with(parameters, &[first]);
+            let value = second(&chain.fitting.parameters, y);
+            let pairs = || told.iter().zip(&self.second).filter_map(|(first, draw)| Some((*first, draw.as_ref()?)));
+            let (lower, upper) = bounds(pairs().map(|(first, draw)| second(draw, first)).collect(), level, value);
+            let (second_alone_lower, second_alone_upper) =
+                bounds(pairs().map(|(_, draw)| second(draw, y)).collect(), level, value);
+            Chained { y: value, lower, upper, second_alone_lower, second_alone_upper }
+        });
+        Foretold { at: target.clone(), y, lower, upper, observed_lower, observed_upper, best, then }
+    }
 
-fn bounded(triage: &Triage) -> bool {
-    triage.fitted.iter().chain(&triage.held_out).all(|(_, y)| *y > 0.0 && *y < 1.0)
-}
+    fn second_law(&self) -> Option<Second> {
+        let (chain, then) = (self.chain.as_ref()?, self.spec.then.as_ref()?);
+        let fitting = &chain.fitting;
+        let covariance = Covariance::of(fitting);
+        let one = |(index, name): (usize, &&'static str)| {
+            let values = self.second.iter().flatten().map(|draw| draw[index]).collect();
+            let by = |matrix: &Option<super::dense::Matrix>| {
+                delta(fitting, matrix.as_ref()?, &|theta| fitting.law.report(theta)[index])
+            };
+            let spread = spread(fitting.parameters[index], values, self.spec.level);
+            (*name, Estimate { wald: by(&covariance.wald), sandwich: by(&covariance.sandwich), ..spread })
+        };
+        Some(Second {
+            y: then.y.clone(),
+            formula: fitting.law.formula(&fitting.parameters, &[&self.spec.y], &then.y),
+            params: fitting.law.names().iter().enumerate().map(one).collect(),
+            loss: fitting.loss(&chain.rows),
+            n: chain.rows.len(),
+            certificate: fitting.solution.certificate.clone(),
+        })
+    }
 
-/// What a reader should know before believing the law.
-fn cautions(
-    points: &Points,
-    triage: &Triage,
-    law: &Law,
-    certificate: &Certificate,
-    (values, most): (usize, f64),
-) -> Vec<String> {
-    let mut all = Vec::new();
-    for (row, fate) in points.rows.iter().zip(&triage.fates) {
-        if let Fate::Unusable(reason) = fate {
-            all.push(format!("{} was left out: {reason}", row.label));
+    /// What a reader should know before believing the law.
+    fn caution(&mut self, most: f64) {
+        let (spec, certificate) = (self.spec, &self.main.solution.certificate);
+        let mut all = Vec::new();
+        for (row, fate) in self.points.rows.iter().zip(&self.triage.fates) {
+            match fate {
+                Fate::Unusable(reason) => all.push(format!("{} was left out: {reason}", row.label)),
+                Fate::Ruled(reason) => all.push(format!("{} was left out by rule: {reason}", row.label)),
+                Fate::Fitted | Fate::HeldOut | Fate::Beaten(_) => {}
+            }
         }
+        let parameters = self.main.solution.free.len();
+        let values = distinct(&self.fitted);
+        if values < parameters + 2 {
+            let x = x_name(spec);
+            all.push(format!(
+                "{values} different values of `{x}` for {parameters} parameters: the intervals mean little"
+            ));
+        }
+        all.extend(self.beyond(most));
+        for name in &certificate.on_bound {
+            all.push(match (spec.form, *name) {
+                (Form::PowerOffset | Form::FreeCeiling, "p") => {
+                    "`p` ran to its bound: the points do not bend in ln x as an offset and an exponent would have them"
+                        .to_owned()
+                }
+                (Form::PowerOffset, "e") => "`e` is on its bound 0: the points do not show an offset".to_owned(),
+                (_, name) => format!("`{name}` is on its bound: the points do not tell it"),
+            });
+        }
+        if certificate.at_optimum < 0.5 && certificate.starts > 1 {
+            all.push(format!("only {:.0} % of the starts reached the optimum", 100.0 * certificate.at_optimum));
+        }
+        let close: Vec<f64> = self
+            .main
+            .solution
+            .others
+            .iter()
+            .map(|other| other.loss / self.main.solution.loss - 1.0)
+            .filter(|above| *above < 0.1)
+            .collect();
+        if let [first, ..] = close.as_slice() {
+            all.push(format!("another optimum is only {:.2} % worse: compare what both foretell", 100.0 * first));
+        }
+        if self.request.objective.rho != Rho::Squared {
+            let freedom = self.fitted.len().saturating_sub(parameters);
+            if freedom < 5 {
+                all.push(format!("{freedom} degrees of freedom are too few for a robust objective"));
+            }
+        }
+        if let Some(chain) = &self.chain {
+            if let Some(complaint) = chain.fitting.solution.certificate.complaint() {
+                all.push(format!("the second law is not at an optimum: {complaint}"));
+            }
+            for name in &chain.fitting.solution.certificate.on_bound {
+                all.push(format!("`{name}` of the second law is on its bound: the points do not tell it"));
+            }
+        }
+        self.warnings.extend(all);
     }
-    let parameters = law.parameters.len();
-    if values < parameters + 2 {
-        all.push(format!(
-            "{values} different values of `{}` for {parameters} parameters: the intervals mean little",
-            points.x
-        ));
+
+    /// Whether a score's law leaves the range of scores, on the points or within a hundred times the largest x.
+    fn beyond(&self, most: f64) -> Option<String> {
+        let all: Vec<Row> = self.triage.chosen(|fate| matches!(fate, Fate::Fitted | Fate::HeldOut));
+        let range = self.spec.range.or_else(|| bounded(&all).then_some([0.0, 1.0]));
+        let ([low, high], false) = (range?, self.spec.form.is_surface()) else { return None };
+        let (x, y) = (x_name(self.spec), &self.spec.y);
+        let out = |value: f64| !(low..=high).contains(&value);
+        if let Some(row) = all.iter().find(|row| out(self.main.at(&row.inputs))) {
+            let told = self.main.at(&row.inputs);
+            return Some(format!(
+                "the law leaves [{low}, {high}] on the points themselves: `{y}` = {told:.3} at `{x}` = {}",
+                row.x
+            ));
+        }
+        let far = self.main.at(&[100.0 * most]);
+        out(far)
+            .then(|| format!("the law leaves [{low}, {high}]: it says `{y}` = {far:.3} at 100 times the largest `{x}`"))
     }
-    let far = law.at(100.0 * most);
-    if bounded(triage) && !(0.0..=1.0).contains(&far) {
-        let (x, y) = (&points.x, &points.y);
-        all.push(format!("the law leaves [0, 1]: it says `{y}` = {far:.3} at 100 times the largest `{x}`"));
+
+    fn account(&self) -> Vec<FittedPoint> {
+        let names = input_names(self.spec);
+        let one = |(index, (point, fate)): (usize, (&super::Point, &Fate))| {
+            let row = self.triage.rows[index].as_ref();
+            let known = |column: &str| point.numbers.get(column).copied().filter(|value| value.is_finite());
+            let x = row.map(|row| row.x).or_else(|| self.spec.x.as_deref().and_then(known));
+            // A law of one x says something also where y is missing.
+            let place = row
+                .map(|row| row.inputs.clone())
+                .or_else(|| x.filter(|x| *x > 0.0 && !self.spec.form.is_surface()).map(|x| vec![x]));
+            FittedPoint {
+                label: point.label.clone(),
+                x,
+                y: row.map(|row| row.y).or_else(|| known(&self.spec.y)),
+                inputs: row
+                    .filter(|_| self.spec.form.is_surface())
+                    .map(|row| names.iter().copied().zip(row.inputs.iter().copied()).collect()),
+                fitted: place.map(|inputs| self.main.at(&inputs)),
+                residual: row.map(|row| self.main.residual(row)).filter(|value| value.is_finite()),
+                held_out: *fate == Fate::HeldOut,
+                dropped: match fate {
+                    Fate::Unusable(reason) | Fate::Beaten(reason) => Some(reason.clone()),
+                    Fate::Ruled(reason) => Some(format!("left out by rule: {reason}")),
+                    Fate::Fitted | Fate::HeldOut => None,
+                },
+            }
+        };
+        self.points.rows.iter().zip(&self.triage.fates).enumerate().map(one).collect()
     }
-    if certificate.gradient > NOT_CONVERGED {
-        all.push(format!("not at an optimum: the scaled gradient is {:.1e}", certificate.gradient));
-    }
-    if certificate.at_optimum < 0.5 {
-        all.push(format!("only {:.0} % of the starts reached the optimum", 100.0 * certificate.at_optimum));
-    }
-    all
 }
 
-fn account(points: &Points, triage: &Triage, law: &Law) -> Vec<FittedPoint> {
-    let account = |(row, fate): (&super::Point, &Fate)| FittedPoint {
-        label: row.label.clone(),
-        // A number that JSON cannot hold is in the reason.
-        x: row.x.filter(|x| x.is_finite()),
-        y: row.y.filter(|y| y.is_finite()),
-        fitted: row.x.filter(|x| *x > 0.0 && x.is_finite()).map(|x| law.at(x)),
-        held_out: *fate == Fate::HeldOut,
-        dropped: match fate {
-            Fate::Unusable(reason) | Fate::Beaten(reason) => Some(reason.clone()),
-            Fate::Fitted | Fate::HeldOut => None,
-        },
-    };
-    points.rows.iter().zip(&triage.fates).map(account).collect()
+/// The inputs of a target for given parameters: compute alone is put to its best use.
+fn inputs_at(parameters: &[f64], target: &Target) -> Vec<f64> {
+    match (target.get("C"), target.get("N"), target.get("D"), target.get("x")) {
+        (Some(c), ..) => {
+            let (n, d) = surface::best(parameters, *c);
+            vec![n, d]
+        }
+        (None, Some(n), Some(d), _) => vec![*n, *d],
+        (.., Some(x)) => vec![*x],
+        _ => Vec::new(),
+    }
+}
+
+/// The middle share of values, or the value itself where there are none.
+fn bounds(values: Vec<f64>, level: f64, value: f64) -> (f64, f64) {
+    let values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
+    if values.is_empty() { (value, value) } else { interval(values, level) }
+}
+
+/// A value with the percentiles and the standard deviation of its resamples.
+fn spread(value: f64, draws: Vec<f64>, level: f64) -> Estimate {
+    let stderr = if draws.len() > 1 { moments(&draws).1 } else { 0.0 };
+    let (lower, upper) = bounds(draws, level, value);
+    Estimate { value, lower, upper, stderr, wald: None, sandwich: None, profile: None }
 }

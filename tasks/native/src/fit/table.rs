@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, io::Read};
 
-use super::points::{Point, Points};
+use isoflop_kinds::fit::FitScaling;
+
+use super::points::{Point, Points, columns};
 
 /// Rows under a header. Cells are text until a column is asked for.
 #[derive(Debug, Clone)]
@@ -93,29 +95,48 @@ impl Table {
         Ok(Self { header, rows })
     }
 
-    /// The points that columns `x` and `y` make. An empty cell is a missing value, and the fit says so.
-    pub fn points(&self, x: &str, y: &str) -> Result<Points, TableError> {
-        self.take(x, y, &self.rows.iter().collect::<Vec<_>>())
+    /// The points that these columns make: numbers, and names of groups. An empty cell is a missing value, and the fit says so.
+    pub fn points(&self, numbers: &[String], words: &[String]) -> Result<Points, TableError> {
+        self.take(numbers, words, &self.rows.iter().collect::<Vec<_>>())
+    }
+
+    /// The points of what a fit asks.
+    pub fn points_of(&self, spec: &FitScaling) -> Result<Points, TableError> {
+        let (numbers, words) = columns(spec);
+        self.points(&numbers, &words)
     }
 
     /// The same for each value of column `group`.
-    pub fn grouped(&self, x: &str, y: &str, group: &str) -> Result<BTreeMap<String, Points>, TableError> {
+    pub fn grouped(&self, spec: &FitScaling, group: &str) -> Result<BTreeMap<String, Points>, TableError> {
+        let (numbers, words) = columns(spec);
         let column = self.column(group)?;
         let mut groups: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
         for row in &self.rows {
             groups.entry(&row.cells[column]).or_default().push(row);
         }
-        groups.into_iter().map(|(name, rows)| Ok((name.to_owned(), self.take(x, y, &rows)?))).collect()
+        groups.into_iter().map(|(name, rows)| Ok((name.to_owned(), self.take(&numbers, &words, &rows)?))).collect()
     }
 
-    fn take(&self, x: &str, y: &str, rows: &[&Row]) -> Result<Points, TableError> {
-        let (across, up) = (self.column(x)?, self.column(y)?);
+    fn take(&self, numbers: &[String], words: &[String], rows: &[&Row]) -> Result<Points, TableError> {
+        let numbers = self.columns(numbers)?;
+        let words = self.columns(words)?;
         let point = |row: &&Row| {
-            let (x, y) = (number(row, across, x)?, number(row, up, y)?);
-            Ok(Point { label: format!("line {}", row.line), x, y })
+            let mut point = Point { label: format!("line {}", row.line), ..Point::default() };
+            for (index, name) in &numbers {
+                if let Some(value) = number(row, *index, name)? {
+                    point.numbers.insert((*name).clone(), value);
+                }
+            }
+            for (index, name) in &words {
+                point.words.insert((*name).clone(), row.cells[*index].clone());
+            }
+            Ok(point)
         };
-        let rows = rows.iter().map(point).collect::<Result<_, TableError>>()?;
-        Ok(Points { x: x.to_owned(), y: y.to_owned(), rows })
+        Ok(Points { rows: rows.iter().map(point).collect::<Result<_, TableError>>()? })
+    }
+
+    fn columns<'n>(&self, names: &'n [String]) -> Result<Vec<(usize, &'n String)>, TableError> {
+        names.iter().map(|name| Ok((self.column(name)?, name))).collect()
     }
 
     fn column(&self, wanted: &str) -> Result<usize, TableError> {
@@ -145,10 +166,13 @@ fn number(row: &Row, index: usize, column: &str) -> Result<Option<f64>, TableErr
 
 #[cfg(test)]
 mod tests {
+    use isoflop_kinds::fit::Form;
+
     use super::*;
 
     fn refused(text: &str, x: &str) -> String {
-        let error = Table::read(text.as_bytes()).and_then(|table| table.points(x, "loss")).unwrap_err();
+        let spec = FitScaling::of(Form::Power, x, "loss");
+        let error = Table::read(text.as_bytes()).and_then(|table| table.points_of(&spec)).unwrap_err();
         match error {
             TableError::Csv(source) => source.to_string(),
             error => error.to_string(),
@@ -159,12 +183,15 @@ mod tests {
     fn points_come_by_column_and_group() {
         let table = Table::read("\u{feff}compute, loss,run\n1e3, 2.5,a\n10,,b\n# 1,3,b\n".replace("# ", "").as_bytes())
             .unwrap();
-        let points = table.points("compute", "loss").unwrap();
-        assert_eq!(points.rows[0], Point { label: "line 2".into(), x: Some(1000.0), y: Some(2.5) });
-        assert_eq!(points.rows[1], Point { label: "line 3".into(), x: Some(10.0), y: None });
-        let groups = table.grouped("compute", "loss", "run").unwrap();
+        let spec = FitScaling::of(Form::Power, "compute", "loss");
+        let points = table.points_of(&spec).unwrap();
+        assert_eq!((points.rows[0].label.as_str(), points.rows[0].numbers["compute"]), ("line 2", 1000.0));
+        assert_eq!((points.rows[1].label.as_str(), points.rows[1].numbers.get("loss")), ("line 3", None));
+        let groups = table.grouped(&spec, "run").unwrap();
         assert_eq!(groups.keys().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(groups["b"].rows.len(), 2);
+        let named = table.points(&["loss".to_owned()], &["run".to_owned()]).unwrap();
+        assert_eq!(named.rows[2].word("run").as_deref(), Some("b"));
     }
 
     #[test]

@@ -1,0 +1,68 @@
+//! `fit`: a law fitted to columns of a CSV file, by hand. The same code as the kind `fit-scaling`.
+
+mod ask;
+mod tell;
+
+use std::{collections::BTreeMap, fs::File, path::Path, thread};
+
+use isoflop_contract::Seed;
+use isoflop_native::fit::{Fit, FitError, Means, Points, Settings, Table, fit as fit_points};
+use serde_json::{Value, json};
+
+use crate::{
+    args::FitArgs,
+    output::{Output, Paint},
+    stop::Stop,
+};
+
+/// Reads, fits and prints.
+pub fn fit(args: &FitArgs, out: &mut Output) -> Result<(), Stop> {
+    let usage = |error: &dyn std::fmt::Display| Stop::Usage(format!("{}: {error}", args.data.display()));
+    let spec = ask::spec(args)?;
+    let file = File::open(&args.data).map_err(|error| unreadable(&args.data, &error))?;
+    let table = Table::read(file).map_err(|error| usage(&chain(&error)))?;
+    let threads = args.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+    let means = Means { seed: Seed::from_number(args.seed), settings: Settings { threads, ..Settings::default() } };
+    let one = |points: &Points| -> Result<Fit, FitError> { Ok(fit_points(points, &spec, &means)?.fit) };
+    let Some(group) = &args.group else {
+        let points = table.points_of(&spec).map_err(|error| usage(&error))?;
+        let fit = one(&points).map_err(|error| usage(&ask::in_flags(&error)))?;
+        return if out.json { out.data(&value(&fit)?) } else { tell::fit(&fit, out) };
+    };
+    let mut fits = BTreeMap::new();
+    for (name, points) in table.grouped(&spec, group).map_err(|error| usage(&error))? {
+        let fit = one(&points).map_err(|error| usage(&format!("{group} {name}: {}", ask::in_flags(&error))))?;
+        fits.insert(name, fit);
+    }
+    if out.json {
+        let groups =
+            fits.iter().map(|(name, fit)| Ok((name.clone(), value(fit)?))).collect::<Result<BTreeMap<_, _>, Stop>>()?;
+        return out.data(&json!({"version": 1, "form": spec.form, "group": group, "groups": groups}));
+    }
+    for (name, fit) in &fits {
+        out.line(&out.paint(Paint::Bold, &format!("{group} {name}")))?;
+        tell::fit(fit, out)?;
+    }
+    Ok(())
+}
+
+fn value(fit: &Fit) -> Result<Value, Stop> {
+    serde_json::to_value(fit).map_err(|error| Stop::Internal(error.into()))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Stop {
+    Stop::Usage(match error.kind() {
+        std::io::ErrorKind::NotFound => format!("there is no file {}", path.display()),
+        _ => format!("{} cannot be read: {error}", path.display()),
+    })
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
