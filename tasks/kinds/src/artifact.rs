@@ -35,7 +35,7 @@ artifacts! {
     /// A fitted law.
     ///
     /// - `draws.csv`: the parameters of every bootstrap resample, a column each.
-    /// - `fit.json`, version 1. Numbers stand in full; what is absent is `null`.
+    /// - `fit.json`, version 1. Numbers stand in full; what is absent is `null`, and `inputs`, `derived` and `best` are left out where empty.
     ///   - `form`, `formula` (for people), `objective` (a sentence), `objective_exactly` (`space`, `rho`, `delta`), `x`, `y`, `inputs` (of a surface:
     ///     column by `N`, `D`, `C`; `x` is then compute).
     ///   - `params` and `derived`, by name: `value`, `lower`, `upper` (bootstrap percentiles at `level`), `stderr` (of the bootstrap), `wald`,

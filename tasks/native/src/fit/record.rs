@@ -29,10 +29,12 @@ pub struct Fit {
     /// The name of y.
     pub y: String,
     /// The columns of a surface's inputs.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, String>,
     /// Parameters by name.
     pub params: BTreeMap<&'static str, Estimate>,
     /// What follows from the parameters, by name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub derived: BTreeMap<&'static str, Estimate>,
     /// The objective at the optimum, worked out from the parameters above on the points below.
     pub loss: f64,
@@ -196,6 +198,7 @@ pub struct Foretold {
     /// Its upper bound.
     pub observed_upper: f64,
     /// The best use of that compute, where only compute was asked: N and D with their intervals.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub best: BTreeMap<&'static str, Estimate>,
     /// What the second law makes of it.
     pub then: Option<Chained>,

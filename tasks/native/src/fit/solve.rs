@@ -108,7 +108,8 @@ pub fn solve(law: &dyn Law, block: &Block, objective: Objective, settings: &Sett
     let descend = |k: usize, work: &mut Work| {
         let mut theta = starts[k].clone();
         let mut effort = Effort::default();
-        let projected = law.separable().filter(|_| squares_of_y && settings.limits.steps > 0);
+        let projected =
+            law.separable().filter(|_| squares_of_y && settings.starts.is_none() && settings.limits.steps > 0);
         if let Some(found) = projected.and_then(|sum| varpro::search(sum, block, &theta, 100)) {
             theta = found;
         }
