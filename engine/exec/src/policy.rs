@@ -31,7 +31,7 @@ pub const fn may_help(class: FailureClass) -> bool {
     }
 }
 
-/// How many ticks a task rests before it is tried for the `tries`-th time again: 3, 6, 12 and so on, and at most [`LONGEST_REST`].
+/// How many ticks a task rests before it is tried for the `tries`-th time again: 3, 6, 12 and so on, and at most `LONGEST_REST`.
 pub const fn rest(tries: u32) -> u64 {
     let doublings = if tries > 7 { 7 } else { tries.saturating_sub(1) };
     let ticks = 3 << doublings;
