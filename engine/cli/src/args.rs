@@ -152,7 +152,7 @@ pub enum Verb {
     /// Judge a study's claims by its results
     Claims(StudyArgs),
     /// Fit a law to two columns of a CSV file
-    Fit(FitArgs),
+    Fit(Box<FitArgs>),
     /// Count a model's parameters and multiply-accumulates
     Model(ModelArgs),
     /// Check what isoflop needs on this machine, and that the store and the ledger are sound

@@ -36,7 +36,7 @@ fn surface() -> FitScaling {
 }
 
 fn on_a_grid(law: &Written, mut noise: impl FnMut() -> f64) -> Points {
-    let place = |k: u32| (1e7 * 4_f64.powi((k / 6) as i32), 1e9 * 4_f64.powi((k % 6) as i32));
+    let place = |k: u32| (1e7 * 4_f64.powi((k / 6).cast_signed()), 1e9 * 4_f64.powi((k % 6).cast_signed()));
     Points::table(
         &["n", "d", "y"],
         (0..36)

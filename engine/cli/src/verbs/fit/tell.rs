@@ -32,7 +32,7 @@ fn short(value: f64, digits: usize) -> String {
     }
     let magnitude = value.abs().log10().floor() as i32;
     if (-3..6).contains(&magnitude) {
-        let decimals = (digits as i32 - 1 - magnitude).max(0) as usize;
+        let decimals = (i32::try_from(digits).unwrap_or(i32::MAX) - 1 - magnitude).max(0) as usize;
         format!("{value:.decimals$}")
     } else {
         format!("{value:.*e}", digits - 1)
@@ -49,7 +49,7 @@ fn rows(fit: &Fit) -> String {
         (tally.beaten, "not on the frontier"),
     ] {
         if count > 0 {
-            text += &format!(", {count} {what}");
+            text = format!("{text}, {count} {what}");
         }
     }
     text + &format!("; {} degrees of freedom", fit.degrees_of_freedom)
@@ -165,12 +165,21 @@ fn foretold(fit: &Fit, out: &mut Output) -> Result<(), Stop> {
             short(target.observed_upper, 4)
         );
         for (name, best) in &target.best {
-            line +=
-                &format!("; {name}* = {} [{}, {}]", short(best.value, 4), short(best.lower, 3), short(best.upper, 3));
+            line = format!(
+                "{line}; {name}* = {} [{}, {}]",
+                short(best.value, 4),
+                short(best.lower, 3),
+                short(best.upper, 3)
+            );
         }
         if let (Some(then), Some(second)) = (&target.then, &fit.then) {
-            line +=
-                &format!("; {} = {} [{}, {}]", second.y, short(then.y, 4), short(then.lower, 3), short(then.upper, 3));
+            line = format!(
+                "{line}; {} = {} [{}, {}]",
+                second.y,
+                short(then.y, 4),
+                short(then.lower, 3),
+                short(then.upper, 3)
+            );
         }
         out.line(&line)?;
     }
