@@ -115,7 +115,7 @@ impl Context {
 
     /// Offers a checkpoint after `step` steps; cheap to call after each. If one is due, `write` writes what the body needs to go on from
     /// here into the folder it is given. If the body should stop, one is written first, and the answer is
-    /// [`Interrupted`](crate::Interrupted).
+    /// [`Interrupted`].
     pub fn checkpoint(&mut self, step: u64, write: impl FnOnce(&Path) -> Result<(), Halt>) -> Result<(), Halt> {
         let stopping = self.should_stop();
         if let Some(saver) = &mut self.saver
@@ -154,7 +154,7 @@ impl Context {
         self.mouth.say(&Notice::Progress { done, total });
     }
 
-    /// Whether the body should stop and end with [`Interrupted`](crate::Interrupted). A body that ever looks is given five seconds to do so; one that
+    /// Whether the body should stop and end with [`Interrupted`]. A body that ever looks is given five seconds to do so; one that
     /// never does is ended at once.
     pub fn should_stop(&self) -> bool {
         self.stop.look() || self.mouth.is_unheard()
