@@ -26,7 +26,7 @@ SECONDS ?= 600
 fuzz:
 	@mkdir -p fuzz/corpus/plan fuzz/corpus/template
 	@cp engine/plan/tests/fixtures/*.yaml fuzz/corpus/plan/
-	@for study in studies/*/; do cp $$study/study.yaml fuzz/corpus/plan/study-$$(basename $$study).yaml; done
+	@for study in studies/*/study.yaml; do cp $$study fuzz/corpus/plan/study-$$(basename $$(dirname $$study)).yaml; done
 	@grep -rhoP '\{\{\K.*?(?=\}\})' studies engine/plan/tests/fixtures | split -l 1 - fuzz/corpus/template/seed-
 	@for target in plan template; do RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir fuzz -s none $$target -- \
 	  -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=1024 -max_len=16384 || exit 1; done
