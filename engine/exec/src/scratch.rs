@@ -1,11 +1,14 @@
 //! Scratch: one folder for each attempt, `scratch/<attempt>/{in,files,out,tmp}`, removed when the attempt has ended. A file `holder` in it is
 //! locked by the engine for as long as that lives, so the next engine can tell what a dead one left behind. While a folder is made, `scratch`
-//! itself is locked shared: whoever holds it alone sees none that is half made and not dead.
+//! itself is locked shared: whoever holds it alone sees none that is half made and not dead. Nobody waits long for that lock, since an engine
+//! that holds it may be paused.
 
 use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use isoflop_ledger::Holder;
@@ -25,7 +28,8 @@ impl Scratch {
         let all = folder.join("scratch");
         fs::create_dir_all(&all)?;
         let making = File::open(&all)?;
-        making.lock_shared()?;
+        // In vain only if a sweep was paused in its midst; whether it still takes this folder for a dead one's is then a matter of a moment.
+        soon(|| making.try_lock_shared().is_ok());
         let path = all.join(name);
         fs::create_dir_all(&path)?;
         // Locked before it has its name, so that no sweep ever sees it unlocked.
@@ -76,11 +80,11 @@ pub(crate) fn sweep(folder: &Path) -> Result<(), ExecError> {
     let failed = |source| ExecError::Folder { path: folder.clone(), doing: "make the folder", source };
     fs::create_dir_all(&folder).map_err(failed)?;
     let failed = |source| ExecError::Folder { path: folder.clone(), doing: "list", source };
-    // A filesystem without locks: then nothing can be told, and nothing goes.
-    let alone = File::open(&folder).and_then(|all| all.lock().map(|()| all)).ok();
+    let all = File::open(&folder).map_err(failed)?;
+    let alone = soon(|| all.try_lock().is_ok());
     let entries = fs::read_dir(&folder).map_err(failed)?.flatten().map(|entry| entry.path());
-    let left: Vec<PathBuf> = entries.filter(|path| alone.is_some() && is_left_behind(path)).collect();
-    drop(alone); // what is dead stays so, and may take long to remove
+    let left: Vec<PathBuf> = entries.filter(|path| is_left_behind(path, alone)).collect();
+    drop(all); // what is dead stays so, and may take long to remove
     for path in left {
         tracing::debug!(folder = %path.display(), "removing what a dead engine left behind");
         remove(&path);
@@ -88,10 +92,21 @@ pub(crate) fn sweep(folder: &Path) -> Result<(), ExecError> {
     Ok(())
 }
 
-/// Whether nobody alive has this folder; while nobody can be making one.
-fn is_left_behind(path: &Path) -> bool {
-    // A lock that cannot be tried at all is taken to be held.
-    File::open(path.join("holder")).map_or(true, |holder| holder.try_lock().is_ok())
+/// Tries for half a second.
+fn soon(mut lock: impl FnMut() -> bool) -> bool {
+    const TRIES: u32 = 50;
+    (0..TRIES).any(|n| {
+        if n > 0 {
+            thread::sleep(Duration::from_millis(10));
+        }
+        lock()
+    })
+}
+
+/// Whether nobody alive has this folder. One without a holder may be in the making, unless nobody can be making one.
+fn is_left_behind(path: &Path, alone: bool) -> bool {
+    // A lock that cannot be tried at all (a filesystem without locks) is taken to be held.
+    File::open(path.join("holder")).map_or(alone, |holder| holder.try_lock().is_ok())
 }
 
 /// Removes a folder, also one in which a body took permissions away. What cannot be removed stays for the next run to try. The holder's file
@@ -135,6 +150,20 @@ mod tests {
         fs::create_dir_all(&unfinished).unwrap();
         sweep(folder.path()).unwrap();
         assert!(living.out().exists() && !unfinished.exists() && !dead.exists());
+        // An engine that makes a folder may be paused: nobody waits for it, and what may be its own is left alone.
+        let making = File::open(folder.path().join("scratch")).unwrap();
+        making.lock_shared().unwrap();
+        fs::create_dir_all(&dead).unwrap();
+        fs::write(dead.join("holder"), "gone").unwrap();
+        fs::create_dir_all(&unfinished).unwrap();
+        sweep(folder.path()).unwrap();
+        assert!(living.out().exists() && unfinished.exists() && !dead.exists());
+        drop(making);
+        // The other way round: a sweep that is paused keeps nobody from making a folder.
+        let sweeping = File::open(folder.path().join("scratch")).unwrap();
+        sweeping.lock().unwrap();
+        drop(Scratch::create(folder.path(), "another", &Holder::here()).unwrap());
+        drop(sweeping);
         let path = living.path().to_owned();
         drop(living);
         assert!(!path.exists());
