@@ -5,7 +5,7 @@ mod synthetic;
 
 use std::{collections::BTreeMap, env, fs, io, path::PathBuf};
 
-use isoflop_report::{claims::judge_all, figures, fit::Fit, page::page, to_svg_document};
+use isoflop_report::{Width, claims::judge_all, figures, fit::Fit, page::page, to_svg_document};
 
 fn main() -> io::Result<()> {
     let folder = env::args().nth(1).map_or_else(PathBuf::new, PathBuf::from);
@@ -18,7 +18,10 @@ fn main() -> io::Result<()> {
     for (name, document) in &facts.fits {
         let task = index.task(name).ok_or_else(|| io::Error::other("a fit without its task"))?;
         let fit = Fit::read(document).map_err(io::Error::other)?;
-        fs::write(folder.join(format!("{name}.svg")), to_svg_document(&figures::law(&index, task, &fit, name)))?;
+        fs::write(
+            folder.join(format!("{name}.svg")),
+            to_svg_document(&figures::law(&index, task, &fit, name), Width::Double),
+        )?;
     }
     Ok(())
 }

@@ -1,18 +1,23 @@
 //! An axis: a scale, a range of data and the ticks that fall in it.
 
+use libm::{log as ln, pow};
+
 use crate::number;
 
 /// How values are spread along an axis.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Scale {
     /// Evenly.
+    #[default]
     Linear,
     /// By their logarithm; only positive values have a place.
     Log,
+    /// One row a name, the first at the top; a value is a row's number, from 0.
+    Rows,
 }
 
 /// What an axis says of itself.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Axis {
     /// The quantity, as in `training compute`.
     pub label: String,
@@ -20,6 +25,10 @@ pub struct Axis {
     pub unit: String,
     /// How values are spread.
     pub scale: Scale,
+    /// The names of rows, for [`Scale::Rows`].
+    pub rows: Vec<String>,
+    /// The range it shows whatever the data are.
+    pub range: Option<(f64, f64)>,
 }
 
 /// One mark on an axis.
@@ -31,7 +40,7 @@ pub struct Tick {
     pub label: Option<String>,
 }
 
-/// A range of an axis in data units, `low < high`.
+/// A range of an axis in data units, `low < high`; of rows it is the other way round, because the first stands at the top.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Range {
     /// The scale it is a range of.
@@ -45,7 +54,12 @@ pub struct Range {
 impl Axis {
     /// An axis of `label` in `unit`.
     pub fn new(label: impl Into<String>, unit: impl Into<String>, scale: Scale) -> Self {
-        Self { label: label.into(), unit: unit.into(), scale }
+        Self { label: label.into(), unit: unit.into(), scale, ..Self::default() }
+    }
+
+    /// An axis of named rows.
+    pub fn rows(label: impl Into<String>, rows: Vec<String>) -> Self {
+        Self { label: label.into(), scale: Scale::Rows, rows, ..Self::default() }
     }
 
     /// Label and unit, as they stand along the axis.
@@ -60,7 +74,7 @@ impl Range {
     pub fn of(scale: Scale, values: impl IntoIterator<Item = f64>, margin: f64) -> Self {
         let (mut low, mut high) = (f64::INFINITY, f64::NEG_INFINITY);
         for value in values {
-            if value.is_finite() && (scale == Scale::Linear || value > 0.0) {
+            if value.is_finite() && (scale != Scale::Log || value > 0.0) {
                 low = low.min(value);
                 high = high.max(value);
             }
@@ -68,9 +82,10 @@ impl Range {
         match scale {
             _ if low > high => Self { scale, low: if scale == Scale::Log { 1.0 } else { 0.0 }, high: 10.0 },
             Scale::Log => {
-                let factor = if low < high { (high / low).powf(margin) } else { 2.0 };
+                let factor = if low < high { pow(high / low, margin) } else { 2.0 };
                 Self { scale, low: low / factor, high: high * factor }
             }
+            Scale::Rows => Self { scale, low: high.max(0.0) + 0.6, high: low.min(0.0) - 0.6 },
             Scale::Linear => {
                 let pad = if low < high { (high - low) * margin } else { (low.abs() * 0.1).max(0.5) };
                 Self { scale, low: low - pad, high: high + pad }
@@ -81,34 +96,40 @@ impl Range {
     /// Where `value` stands: 0 at the lower end, 1 at the upper. `None` if it has no place on the scale.
     pub fn place(&self, value: f64) -> Option<f64> {
         let place = match self.scale {
-            Scale::Linear => (value - self.low) / (self.high - self.low),
-            Scale::Log if value > 0.0 => (value / self.low).ln() / (self.high / self.low).ln(),
+            Scale::Linear | Scale::Rows => (value - self.low) / (self.high - self.low),
+            Scale::Log if value > 0.0 => ln(value / self.low) / ln(self.high / self.low),
             Scale::Log => return None,
         };
         place.is_finite().then_some(place)
     }
 
-    /// The ticks inside, in order.
+    /// The ticks inside, in order, on an axis with room for about six labels.
     pub fn ticks(&self) -> Vec<Tick> {
+        self.ticks_about(6.0)
+    }
+
+    /// The ticks inside, in order, where there is room for about `wanted` labels. A logarithmic axis may label more: powers of ten are wanted first.
+    pub fn ticks_about(&self, wanted: f64) -> Vec<Tick> {
         let mut ticks = match self.scale {
-            Scale::Linear => linear(self.low, self.high),
-            Scale::Log => log(self.low, self.high),
+            Scale::Linear => linear(self.low, self.high, wanted),
+            Scale::Log => log(self.low, self.high, wanted),
+            Scale::Rows => return Vec::new(),
         };
         ticks.retain(|tick| tick.at >= self.low && tick.at <= self.high);
         ticks
     }
 }
 
-/// Labelled ticks at 1, 2, 2.5 or 5 times a power of ten, four to eight of them, and unlabelled ones between.
-fn linear(low: f64, high: f64) -> Vec<Tick> {
-    let rough = (high - low) / 6.0;
-    let power = 10f64.powi(rough.log10().floor() as i32);
+/// Labelled ticks at 1, 2, 2.5 or 5 times a power of ten, about `wanted` of them, and unlabelled ones between.
+fn linear(low: f64, high: f64, wanted: f64) -> Vec<Tick> {
+    let rough = (high - low) / wanted.max(1.5);
+    let power = ten(libm::log10(rough).floor() as i32);
     let (step, parts) = [(1.0, 5), (2.0, 4), (2.5, 5), (5.0, 5), (10.0, 5)]
         .into_iter()
         .find(|(s, _)| s * power >= rough)
         .unwrap_or((10.0, 5));
     let step = step * power;
-    let decimals = usize::try_from((1 - step.log10().floor() as i32).max(0)).unwrap_or(0);
+    let decimals = usize::try_from((1 - libm::log10(step).floor() as i32).max(0)).unwrap_or(0);
     // Counting in minor steps and multiplying keeps 0.30000000000000004 out.
     let minor = step / f64::from(parts);
     let first = (low / minor).ceil() as i64;
@@ -139,8 +160,8 @@ fn linear(low: f64, high: f64) -> Vec<Tick> {
 
 /// Labelled ticks at powers of ten; over less than two decades at 1, 2 and 5 times a power too; over a sliver, evenly. Unlabelled ticks at all
 /// other whole multiples.
-fn log(low: f64, high: f64) -> Vec<Tick> {
-    let (first, last) = (low.log10().floor() as i32, high.log10().ceil() as i32);
+fn log(low: f64, high: f64, wanted: f64) -> Vec<Tick> {
+    let (first, last) = (libm::log10(low).floor() as i32, libm::log10(high).ceil() as i32);
     let majors = (first..=last).filter(|e| (low..=high).contains(&ten(*e))).count();
     let labelled = |set: &[u8]| {
         (first..=last)
@@ -153,7 +174,7 @@ fn log(low: f64, high: f64) -> Vec<Tick> {
         _ if labelled(&[1, 3]) >= 4 => &[1, 3],
         _ if labelled(&[1, 2, 5]) >= 3 => &[1, 2, 5],
         _ if labelled(&[1, 2, 3, 4, 5, 6, 8]) >= 3 => &[1, 2, 3, 4, 5, 6, 8],
-        _ => return linear(low, high),
+        _ => return linear(low, high, wanted),
     };
     let stride = i32::try_from(majors / 9).unwrap_or(0) + 1;
     let plain = low >= 9.9e-4 && high < 2e4;

@@ -6,6 +6,15 @@
 
 use crate::html::put;
 
+/// The paper that something is drawn on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Theme {
+    /// White.
+    Light,
+    /// Nearly black.
+    Dark,
+}
+
 /// What something in a figure is drawn with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ink {
@@ -79,7 +88,15 @@ impl Ink {
         }
     }
 
-    fn class(self) -> String {
+    /// The three channels on the paper of `theme`.
+    pub fn rgb(self, theme: Theme) -> [u8; 3] {
+        let text = if theme == Theme::Light { self.light() } else { self.dark() };
+        let number = u32::from_str_radix(text.trim_start_matches('#'), 16).unwrap_or(0);
+        [(number >> 16) as u8, (number >> 8) as u8, number as u8]
+    }
+
+    /// What a style sheet calls it, after `if-` for areas and `is-` for lines.
+    pub fn class(self) -> String {
         match self {
             Self::Text => "t".to_owned(),
             Self::Muted => "m".to_owned(),
@@ -89,27 +106,6 @@ impl Ink {
             Self::Step(i) => format!("q{i}"),
             Self::Family(i) => format!("c{i}"),
         }
-    }
-
-    /// The attributes that fill with this ink.
-    pub fn fill(self) -> String {
-        format!("fill=\"{}\" class=\"if-{}\"", self.light(), self.class())
-    }
-
-    /// The attributes that draw lines with this ink.
-    pub fn stroke(self) -> String {
-        format!("fill=\"none\" stroke=\"{}\" class=\"is-{}\"", self.light(), self.class())
-    }
-
-    /// The attributes that fill with this ink inside an outline of `line`.
-    pub fn fill_and_stroke(self, line: Self) -> String {
-        format!(
-            "fill=\"{}\" stroke=\"{}\" class=\"if-{} is-{}\"",
-            self.light(),
-            line.light(),
-            self.class(),
-            line.class()
-        )
     }
 }
 

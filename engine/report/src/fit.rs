@@ -16,6 +16,10 @@ pub struct Fit {
     pub y: String,
     /// Parameters in the file's order.
     pub params: Vec<(String, Param)>,
+    /// What follows from them: a, b of a surface.
+    pub derived: Vec<(String, Param)>,
+    /// What the law foretells where it was asked.
+    pub targets: Vec<Target>,
     /// What was fitted, held out or dropped.
     pub points: Vec<Point>,
     /// The law with its band.
@@ -26,6 +30,10 @@ pub struct Fit {
     pub ceiling: Option<f64>,
     /// Warnings.
     pub warnings: Vec<String>,
+    /// The columns of a surface's inputs, as the file has them.
+    pub inputs: Option<Value>,
+    /// Resamples that were kept, as the file has them: a map from a parameter to its values.
+    pub draws: Option<Value>,
     /// Everything else: objective, certificate, hold-out, alternatives.
     pub rest: Map<String, Value>,
 }
@@ -41,6 +49,23 @@ pub struct Param {
     pub upper: Option<f64>,
     /// The standard error.
     pub stderr: Option<f64>,
+    /// The same by the curvature at the optimum.
+    pub wald: Option<f64>,
+    /// The same by the sandwich.
+    pub sandwich: Option<f64>,
+}
+
+/// What a law foretells.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Target {
+    /// Where, by input: `x`, or `N`, `D` and `C` of a surface.
+    pub at: Vec<(String, f64)>,
+    /// The law there.
+    pub y: f64,
+    /// The interval of a new observation, else of the law.
+    pub interval: Option<(f64, f64)>,
+    /// The best use of that compute: N and D.
+    pub best: Vec<(String, Param)>,
 }
 
 /// One row of the data.
@@ -54,6 +79,10 @@ pub struct Point {
     pub y: f64,
     /// What the law says.
     pub fitted: Option<f64>,
+    /// What is left over, in the space of the fit.
+    pub residual: Option<f64>,
+    /// N and D, where the law is a surface.
+    pub inputs: Option<(f64, f64)>,
     /// Whether the fit did not see it, to be tested on it.
     pub held_out: bool,
     /// Why it was left out altogether.
@@ -136,21 +165,11 @@ impl Fit {
         let members =
             document.as_object().ok_or_else(|| FitError { path: "the whole".to_owned(), ..top.error("a map") })?;
         let text = |name: &str| top.member(name).map_or(Ok(String::new()), |at| at.text());
-        let params = match top.member("params") {
-            None => Vec::new(),
-            Some(at) => {
-                let params = at.value.as_object().ok_or_else(|| at.error("a map"))?;
-                params
-                    .keys()
-                    .filter_map(|name| Some((name, at.member(name)?)))
-                    .map(|(name, at)| Ok((name.clone(), param(&at)?)))
-                    .collect::<Result<_, _>>()?
-            }
-        };
         let mut rest = members.clone();
-        for known in
-            ["form", "formula", "x", "y", "params", "points", "curve", "level", "ceiling", "warnings", "version"]
-        {
+        for known in [
+            "form", "formula", "x", "y", "params", "derived", "targets", "points", "curve", "level", "ceiling",
+            "warnings", "version", "draws", "inputs",
+        ] {
             rest.remove(known);
         }
         Ok(Self {
@@ -158,7 +177,9 @@ impl Fit {
             formula: text("formula")?,
             x: column(&top, "x")?,
             y: column(&top, "y")?,
-            params,
+            params: params(&top, "params")?,
+            derived: params(&top, "derived")?,
+            targets: list(&top, "targets", target)?,
             points: list(&top, "points", point)?,
             curve: list(&top, "curve", curve_point)?,
             level: top.either(&["level", "confidence"]).map_or(Ok(0.9), |at| at.number())?,
@@ -166,6 +187,8 @@ impl Fit {
             warnings: list(&top, "warnings", |at| {
                 Ok(at.value.as_str().map_or_else(|| at.value.to_string(), str::to_owned))
             })?,
+            inputs: members.get("inputs").cloned(),
+            draws: members.get("draws").cloned(),
             rest,
         })
     }
@@ -195,13 +218,31 @@ fn column(top: &At<'_>, name: &str) -> Result<String, FitError> {
     }
 }
 
+/// Parameters by name, in the file's order.
+fn params(of: &At<'_>, name: &str) -> Result<Vec<(String, Param)>, FitError> {
+    let Some(at) = of.member(name) else { return Ok(Vec::new()) };
+    let named = at.value.as_object().ok_or_else(|| at.error("a map"))?;
+    let named = named.keys().filter_map(|name| Some((name, at.member(name)?)));
+    named.map(|(name, at)| Ok((name.clone(), param(&at)?))).collect()
+}
+
+fn target(at: &At<'_>) -> Result<Target, FitError> {
+    let number = |name: &str| at.member(name).map(|at| at.number()).transpose();
+    let place = params(at, "at")?.into_iter().map(|(name, param)| (name, param.value)).collect();
+    let y = at.member("y").ok_or_else(|| at.error("a map with `at` and `y`"))?.number()?;
+    let observed = number("observed_lower")?.zip(number("observed_upper")?);
+    let interval = observed.or(number("lower")?.zip(number("upper")?));
+    Ok(Target { at: place, y, interval, best: params(at, "best")? })
+}
+
 fn param(at: &At<'_>) -> Result<Param, FitError> {
     if at.value.is_number() {
         return Ok(Param { value: at.number()?, ..Param::default() });
     }
     let number = |name: &str| at.member(name).map(|at| at.number()).transpose();
     let value = at.member("value").ok_or_else(|| at.error("a number or a map with `value`"))?.number()?;
-    Ok(Param { value, lower: number("lower")?, upper: number("upper")?, stderr: number("stderr")? })
+    let (lower, upper, stderr) = (number("lower")?, number("upper")?, number("stderr")?);
+    Ok(Param { value, lower, upper, stderr, wald: number("wald")?, sandwich: number("sandwich")? })
 }
 
 fn point(at: &At<'_>) -> Result<Point, FitError> {
@@ -221,6 +262,10 @@ fn point(at: &At<'_>) -> Result<Point, FitError> {
         x: or_missing(needed("x"))?,
         y: or_missing(needed("y"))?,
         fitted: at.member("fitted").map(|at| at.number()).transpose()?,
+        residual: at.member("residual").map(|at| at.number()).transpose()?,
+        inputs: at
+            .member("inputs")
+            .and_then(|at| Some((at.member("N")?.number().ok()?, at.member("D")?.number().ok()?))),
         held_out: at.member("held_out").is_some_and(|at| at.value.as_bool() == Some(true)),
         dropped,
     })

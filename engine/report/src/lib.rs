@@ -8,32 +8,50 @@
 //! | [`fit`] | a fitted law as `fit.json` has it |
 //! | [`variant`] | tasks that differ only in a repetition |
 //! | [`figure`], [`axis`], [`color`] | a chart as data |
-//! | [`figures`] | charts made of facts |
-//! | [`draw`], [`svg`] | a chart as SVG |
+//! | [`figures`], [`contour`] | charts made of facts; lines of equal height |
+//! | [`catalogue`] | every figure of a report with its caption |
+//! | [`draw`], [`scene`] | a chart laid out; what it is made of |
+//! | [`svg`], [`raster`], [`pdf`] | a drawing as SVG, PNG, PDF; [`font`] and [`png`] serve them |
+//! | [`vega`] | a chart as Vega-Lite |
 //! | [`page`] | the report, one HTML file |
+//! | [`sheet`], [`tables`] | a table as data, CSV, Markdown and LaTeX; those of a report |
+//! | [`assets`] | the files beside a report |
 //! | [`table`] | a table for a terminal |
 //! | [`number`], [`stats`], [`html`], [`base64`] | numbers as text, statistics, escaping, data URIs |
 
+pub mod assets;
 pub mod axis;
 pub mod base64;
+pub mod catalogue;
 pub mod claims;
 pub mod color;
+pub mod contour;
 pub mod draw;
 pub mod facts;
 pub mod figure;
 pub mod figures;
 pub mod fit;
+pub mod font;
 pub mod html;
 pub mod number;
 pub mod page;
+pub mod pdf;
+pub mod png;
+pub mod raster;
+pub mod scene;
+pub mod sheet;
 pub mod stats;
 pub mod svg;
 pub mod table;
+pub mod tables;
 pub mod variant;
+pub mod vega;
 
+pub use assets::{Assets, assets};
 pub use claims::{Judged, Verdict, judge, to_json as claims_to_json};
-pub use draw::{to_svg, to_svg_document};
+pub use draw::{Width, to_pdf, to_png, to_svg, to_svg_document};
 pub use facts::{Facts, Picture, RunFacts, State, StudyFacts, TaskFacts, WorkerFacts};
 pub use figure::{Figure, to_csv};
 pub use page::render;
 pub use table::{Align, Table};
+pub use vega::to_vega;

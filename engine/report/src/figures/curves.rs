@@ -1,9 +1,9 @@
 //! Learning curves: one metric against the step, a thin line a task.
 
-use super::column;
+use super::{capital, column};
 use crate::{
     axis::{Axis, Scale},
-    figure::{Datum, Entry, Figure, Series, Shape},
+    figure::{Datum, Entry, Figure, Panel, Series, Shape},
     number, stats,
     variant::Variants,
 };
@@ -31,12 +31,8 @@ pub fn curves(variants: &Variants<'_>, name: &str, id: &str) -> Option<Figure> {
         for task in &variant.tasks {
             let Some(values) = task.series.get(name).filter(|values| !values.is_empty()) else { continue };
             if series.len() < LINES {
-                series.push(Series {
-                    name: task.name.clone(),
-                    shape: Shape::Thin,
-                    ink: variant.ink,
-                    points: thinned(values).into_iter().map(|(x, y)| Datum::new(x, y, task.name.clone())).collect(),
-                });
+                let points = thinned(values).into_iter().map(|(x, y)| Datum::new(x, y, task.name.clone())).collect();
+                series.push(Series::new(task.name.clone(), Shape::Thin, variant.ink, points));
             }
         }
     }
@@ -56,25 +52,14 @@ pub fn curves(variants: &Variants<'_>, name: &str, id: &str) -> Option<Figure> {
         }
     }
     legend.push(Entry::remark("lines", number::plural(series.len(), "run")));
-    Some(Figure {
-        id: id.to_owned(),
-        title: format!("{} during training", capital(&label)),
-        x: Axis::new("optimizer step", "", Scale::Linear),
-        y: Axis::new(label, unit, if log { Scale::Log } else { Scale::Linear }),
-        series,
-        rules: Vec::new(),
-        fitted_to: None,
-        legend,
-    })
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    let x = Axis::new("optimizer step", "", Scale::Linear);
+    let y = Axis::new(label.clone(), unit, if log { Scale::Log } else { Scale::Linear });
+    let panel = Panel { series, ..Panel::new(x, y) };
+    Some(Figure { legend, ..Figure::of(id, format!("{} during training", capital(&label)), panel) })
 }
 
 /// At most [`POINTS`] points: means over equal stretches, so that a noisy metric shows its course. Short series are left as they are.
-fn thinned(values: &[(u64, f64)]) -> Vec<(f64, f64)> {
+pub fn thinned(values: &[(u64, f64)]) -> Vec<(f64, f64)> {
     let stretch = values.len().div_ceil(POINTS);
     let mean = |part: &[(u64, f64)]| {
         let n = part.len() as f64;

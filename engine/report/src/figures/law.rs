@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 
 use isoflop_contract::Cell;
 
-use super::{column, spoken};
+use super::{capital, column, interval, record::is_exponent, scale, spoken, symbol};
 use crate::{
-    axis::{Axis, Scale},
+    axis::Axis,
     color::Ink,
     facts::{Index, TaskFacts},
-    figure::{Datum, Entry, Figure, Mark, Rule, Series, Shape},
-    fit::{Fit, Param, Point},
+    figure::{Datum, Entry, Figure, Mark, Panel, Rule, Shape},
+    fit::{Fit, Point},
     number, stats,
     variant::{Variants, variants},
 };
@@ -28,71 +28,54 @@ pub fn law(index: &Index<'_>, task: &TaskFacts, fit: &Fit, id: &str) -> Figure {
     let used: Vec<&TaskFacts> = fit.points.iter().filter_map(|p| by_label.get(&p.label).copied()).collect();
     let variants = variants(index, &used);
 
-    let mut figure = Figure {
-        id: id.to_owned(),
-        title: format!("{} against {}", capital(&y), x),
-        x: Axis::new(x, x_unit, scale(fit.points.iter().map(|p| p.x), 5.0)),
-        y: Axis::new(y, y_unit, scale(fit.points.iter().map(|p| p.y), 12.0)),
-        series: Vec::new(),
-        rules: ceiling(fit, &used, index).into_iter().collect(),
-        fitted_to: None,
-        legend: Vec::new(),
-    };
-    curve(&mut figure, fit);
-    points(&mut figure, fit, &variants, &by_label);
-    legend(&mut figure, fit, &variants);
-    figure
-}
-
-/// Logarithmic where all is positive and spans at least `factor`.
-fn scale(values: impl Iterator<Item = f64>, factor: f64) -> Scale {
-    let values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
-    match stats::span(&values) {
-        Some((low, high)) if low > 0.0 && high / low >= factor => Scale::Log,
-        _ => Scale::Linear,
-    }
+    let title = format!("{} against {}", capital(&y), x);
+    let x = Axis::new(x, x_unit, scale(fit.points.iter().map(|p| p.x), 5.0));
+    let y = Axis::new(y, y_unit, scale(fit.points.iter().map(|p| p.y), 12.0));
+    let mut panel = Panel { rules: ceiling(fit, &used, index).into_iter().collect(), ..Panel::new(x, y) };
+    curve(&mut panel, fit);
+    points(&mut panel, fit, &variants, &by_label);
+    panel.draw("foretold", Shape::Marks(Mark::Star), Ink::Law, super::targets(fit));
+    let legend = legend(&panel, fit, &variants);
+    Figure { legend, ..Figure::of(id, title, panel) }
 }
 
 /// Law and band; beyond what was fitted the line is dashed.
-fn curve(figure: &mut Figure, fit: &Fit) {
-    let datum =
-        |p: &crate::fit::CurvePoint| Datum { x: p.x, y: p.y, low: p.lower, high: p.upper, label: String::new() };
+fn curve(panel: &mut Panel, fit: &Fit) {
+    let datum = |p: &crate::fit::CurvePoint| Datum { x: p.x, y: p.y, low: p.lower, high: p.upper, ..Datum::default() };
     let all: Vec<Datum> = fit.curve.iter().map(datum).collect();
     if all.is_empty() {
         return;
     }
-    let series = |name: &str, shape, points| Series { name: name.to_owned(), shape, ink: Ink::Law, points };
     if all.iter().any(|p| p.low.is_some() && p.high.is_some()) {
-        figure.series.push(series(&format!("{} band", fit.percent()), Shape::Band, all.clone()));
+        panel.draw(format!("{} band", fit.percent()), Shape::Band, Ink::Law, all.clone());
     }
-    let Some((low, high)) = fit.fitted_range() else {
-        figure.series.push(series("law", Shape::Line, all));
-        return;
-    };
-    // The point next to the border belongs to both, or a gap would show.
-    let tolerance = 1e-9;
-    let last_inside = all.iter().rposition(|p| p.x <= high * (1.0 + tolerance)).unwrap_or(0);
-    let first_inside = all.iter().position(|p| p.x >= low * (1.0 - tolerance)).unwrap_or(0);
-    if last_inside < first_inside {
-        figure.series.push(series("law, extrapolated", Shape::Dashed, all));
-        return;
-    }
-    for (name, shape, part) in [
-        ("law, extrapolated", Shape::Dashed, &all[..=first_inside]),
-        ("law", Shape::Line, &all[first_inside..=last_inside]),
-        ("law, extrapolated", Shape::Dashed, &all[last_inside..]),
-    ] {
-        if part.len() > 1 {
-            figure.series.push(series(name, shape, part.to_vec()));
-        }
-    }
-    if all.last().is_some_and(|p| p.x > high * 1.02) {
-        figure.fitted_to = Some(high);
+    panel.fitted = fit.fitted_range();
+    for (name, shape, part) in parts(&all, panel.fitted) {
+        panel.draw(name, shape, Ink::Law, part);
     }
 }
 
+/// A line in the parts before, in and beyond what was fitted. The point next to a border belongs to both sides, or a gap would show.
+pub fn parts(all: &[Datum], fitted: Option<(f64, f64)>) -> Vec<(&'static str, Shape, Vec<Datum>)> {
+    const BEYOND: &str = "law, extrapolated";
+    let Some((low, high)) = fitted else { return vec![("law", Shape::Line, all.to_vec())] };
+    let tolerance = 1e-9;
+    let last = all.iter().rposition(|p| p.x <= high * (1.0 + tolerance)).unwrap_or(0);
+    let first = all.iter().position(|p| p.x >= low * (1.0 - tolerance)).unwrap_or(0);
+    if last < first {
+        return vec![(BEYOND, Shape::Dashed, all.to_vec())];
+    }
+    let mut parts = vec![
+        (BEYOND, Shape::Dashed, all[..=first].to_vec()),
+        ("law", Shape::Line, all[first..=last].to_vec()),
+        (BEYOND, Shape::Dashed, all[last..].to_vec()),
+    ];
+    parts.retain(|(_, _, part)| part.len() > 1);
+    parts
+}
+
 /// One mark a variant at the mean of its repetitions, with a bar over their range and the repetitions themselves beside it, pale.
-fn points(figure: &mut Figure, fit: &Fit, variants: &Variants<'_>, by_label: &BTreeMap<String, &TaskFacts>) {
+fn points(panel: &mut Panel, fit: &Fit, variants: &Variants<'_>, by_label: &BTreeMap<String, &TaskFacts>) {
     let mut variant_of: BTreeMap<&str, usize> = BTreeMap::new();
     for (i, variant) in variants.list.iter().enumerate() {
         variant_of.extend(variant.tasks.iter().map(|task| (task.name.as_str(), i)));
@@ -107,9 +90,7 @@ fn points(figure: &mut Figure, fit: &Fit, variants: &Variants<'_>, by_label: &BT
     let strangers: Vec<&Point> = fit.points.iter().filter(|p| !by_label.contains_key(&p.label)).collect();
     groups.extend(strangers.into_iter().map(|p| (p.label.clone(), Ink::Text, Mark::Disc, vec![p])));
     let mut push = |name: String, mark: Mark, ink: Ink, points: Vec<Datum>| {
-        if !points.is_empty() {
-            figure.series.push(Series { name, shape: Shape::Marks(mark), ink, points });
-        }
+        panel.draw(name, Shape::Marks(mark), ink, points);
     };
     let plain = |p: &Point| Datum::new(p.x, p.y, tip(p));
     for (name, ink, mark, points) in groups {
@@ -126,7 +107,7 @@ fn points(figure: &mut Figure, fit: &Fit, variants: &Variants<'_>, by_label: &BT
             push(format!("{name}, each"), Mark::Faint, ink, points.iter().map(|p| plain(p)).collect());
             if let (Some(x), Some(y), Some((low, high))) = (stats::mean(&xs), stats::mean(&ys), stats::span(&ys)) {
                 let label = format!("{name}: mean of {}", points.len());
-                push(name, mark, ink, vec![Datum { x, y, low: Some(low), high: Some(high), label }]);
+                push(name, mark, ink, vec![Datum { label, ..Datum::between(x, y, low, high) }]);
             }
         } else {
             push(name, mark, ink, points.iter().map(|p| plain(p)).collect());
@@ -148,7 +129,7 @@ fn tip(point: &Point) -> String {
     tip
 }
 
-fn legend(figure: &mut Figure, fit: &Fit, variants: &Variants<'_>) {
+fn legend(panel: &Panel, fit: &Fit, variants: &Variants<'_>) -> Vec<Entry> {
     let mut legend = Vec::new();
     let heading = variants.heading();
     let n = variants.list.len();
@@ -157,7 +138,7 @@ fn legend(figure: &mut Figure, fit: &Fit, variants: &Variants<'_>) {
             legend.push(Entry::of(&heading, variant.caption(), Shape::Marks(variant.mark), variant.ink));
         }
     }
-    let has = |mark: Mark| figure.series.iter().any(|series| series.shape == Shape::Marks(mark));
+    let has = |mark: Mark| panel.has(Shape::Marks(mark));
     let marks = [
         (Mark::Ring, "held out of the fit"),
         (Mark::Faint, "each repetition; bar: their range"),
@@ -176,9 +157,10 @@ fn legend(figure: &mut Figure, fit: &Fit, variants: &Variants<'_>) {
         (Shape::Line, if fit.form.is_empty() { "law".to_owned() } else { spoken(&fit.form).replace('-', " ") }),
         (Shape::Dashed, "extrapolated".to_owned()),
         (Shape::Band, format!("{} band", fit.percent())),
+        (Shape::Marks(Mark::Star), "what it foretells".to_owned()),
     ];
     for (shape, text) in shapes {
-        if figure.series.iter().any(|series| series.shape == shape) {
+        if panel.has(shape) {
             legend.push(Entry::of(group, text, shape, Ink::Law));
         }
     }
@@ -192,42 +174,13 @@ fn legend(figure: &mut Figure, fit: &Fit, variants: &Variants<'_>) {
     if fitted > 0 {
         legend.push(Entry::remark(group, format!("n = {fitted}")));
     }
-    figure.legend = legend;
-}
-
-/// `0.124 [0.098, 0.151]`.
-fn interval(param: &Param) -> String {
-    let number = |value: f64| number::sig(value, 3).replace('-', "−");
-    match (param.lower, param.upper) {
-        (Some(lower), Some(upper)) => format!("{} [{}, {}]", number(param.value), number(lower), number(upper)),
-        _ => number(param.value),
-    }
-}
-
-/// Whether a parameter of this name is what readers look for first.
-fn is_exponent(name: &str) -> bool {
-    matches!(name, "p" | "alpha" | "beta")
-}
-
-/// Greek names as letters.
-pub fn symbol(name: &str) -> String {
-    match name {
-        "alpha" => "α",
-        "beta" => "β",
-        "gamma" => "γ",
-        "delta" => "δ",
-        "epsilon" => "ε",
-        "lambda" => "λ",
-        "sigma" => "σ",
-        other => other,
-    }
-    .to_owned()
+    legend
 }
 
 /// A value that nothing can exceed: the fit's own, or how often the judge that all points share is right where the truth is known.
 fn ceiling(fit: &Fit, used: &[&TaskFacts], index: &Index<'_>) -> Option<Rule> {
     if let Some(y) = fit.ceiling {
-        return Some(Rule { y, label: format!("ceiling: {}", number::sig(y, 3)) });
+        return Some(Rule::level(y, format!("ceiling: {}", number::sig(y, 3))));
     }
     let is_share = fit.points.iter().filter(|p| p.dropped.is_none()).all(|p| (0.0..=1.0).contains(&p.y));
     if fit.y.contains("loss") || !is_share {
@@ -242,11 +195,6 @@ fn ceiling(fit: &Fit, used: &[&TaskFacts], index: &Index<'_>) -> Option<Rule> {
             .filter(|(name, _)| name.ends_with("accuracy"))
             .max_by_key(|(name, _)| name.contains("held"))?;
         let label = format!("{} of {} on real images: {}", spoken(name), judge.name, number::sig(*y, 3));
-        Some(Rule { y: *y, label })
+        Some(Rule::level(*y, label))
     })
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

@@ -1,6 +1,6 @@
 //! The claims with their verdicts.
 
-use super::Page;
+use super::{Page, head_cell, wide};
 use crate::{
     claims::{Judged, Verdict},
     html::{escape, putln},
@@ -12,10 +12,7 @@ pub fn section(page: &Page<'_>) -> String {
     if page.claims.is_empty() {
         return String::new();
     }
-    let mut out = String::from(
-        "<p class=\"soft\">Each sentence is bound to a check over measured numbers. A claim is not tested where a number is missing; a diverged run is never averaged away.</p>\n\
-         <div class=\"wide\"><table class=\"claims\"><thead><tr><th scope=\"col\">verdict</th><th scope=\"col\">claim</th><th scope=\"col\">evidence</th></tr></thead><tbody>\n",
-    );
+    let mut out = String::new();
     for (i, claim) in page.claims.iter().enumerate() {
         let source = claim.source.as_ref().map_or_else(String::new, |source| format!("{} · ", escape(source)));
         putln!(
@@ -29,8 +26,11 @@ pub fn section(page: &Page<'_>) -> String {
             evidence(page, claim)
         );
     }
-    out.push_str("</tbody></table></div>\n");
-    out
+    let head = ["verdict", "claim", "evidence"].map(|name| head_cell(name, false)).concat();
+    format!(
+        "<p class=\"soft\">Each sentence is bound to a check over measured numbers. A claim is not tested where a number is missing; a diverged run is never averaged away.</p>\n{}",
+        wide("Claims with their verdicts", "claims", &head, &out)
+    )
 }
 
 fn badge(verdict: Verdict) -> String {

@@ -2,11 +2,12 @@
 
 use serde_json::Value;
 
-use super::{Page, figure, pairs};
+use super::{Page, figure, head_cell, pairs, wide};
 use crate::{
-    figures::{law, spoken, symbol},
+    catalogue::{Exhibit, Of},
+    figures::{capital, spoken, symbol},
     fit::{Fit, Param},
-    html::{escape, id, put, putln},
+    html::{escape, put, putln},
     number::{plural, short, sig},
 };
 
@@ -26,33 +27,37 @@ pub fn section(page: &Page<'_>) -> String {
                 continue;
             }
         };
-        let Some(task) = page.index.task(name) else { continue };
-        let drawing = law(&page.index, task, fit, &id("law", i, name));
-        let caption = format!(
-            "{}: points are {}, the line is the fitted law{}, the pale area its {} band{}.",
-            page.link(name),
-            if drawing.series.iter().any(|s| s.name.ends_with("each")) {
-                "means over repetitions"
-            } else {
-                "single measurements"
-            },
-            if drawing.fitted_to.is_some() { ", dashed where it is extrapolated" } else { "" },
-            escape(&fit.percent()),
-            if fit.points.iter().any(|p| p.held_out) { "; open marks were held out of the fit" } else { "" }
-        );
-        putln!(out, "<h3 id=\"fit{i}\">{}</h3>", escape(&drawing.title));
-        out.push_str(&figure(&drawing, &caption));
-        out.push_str(&card(fit));
+        let of = |wanted: Of| page.exhibits.iter().filter(move |exhibit| exhibit.of == wanted);
+        for law in of(Of::Law((*name).to_owned())) {
+            putln!(out, "<h3 id=\"fit{i}\">{}: {}</h3>", page.link(name), escape(&law.figure.title));
+            out.push_str(&figure(law));
+        }
+        out.push_str(&card(name, fit));
+        let checks: Vec<&Exhibit> = of(Of::Check((*name).to_owned())).collect();
+        if !checks.is_empty() {
+            let titles: Vec<String> = checks.iter().map(|check| escape(&check.figure.title)).collect();
+            let drawn: Vec<String> = checks
+                .iter()
+                .map(|check| format!("<h4>{}</h4>\n{}", escape(&check.figure.title), figure(check)))
+                .collect();
+            putln!(
+                out,
+                "<details open><summary>How far to trust <code>{}</code>: {}</summary>\n{}</details>",
+                escape(name),
+                titles.join(" · "),
+                drawn.concat()
+            );
+        }
     }
     out
 }
 
-fn card(fit: &Fit) -> String {
+fn card(name: &str, fit: &Fit) -> String {
     let mut out = String::from("<div class=\"cards\"><div>\n<h4>Law</h4>\n");
     if !fit.formula.is_empty() {
         putln!(out, "<p class=\"formula\">{}</p>", raised(&fit.formula));
     }
-    out.push_str(&parameters(fit));
+    out.push_str(&parameters(name, fit));
     out.push_str("</div><div>\n<h4>Data and fit</h4>\n");
     let fitted = fit.points.iter().filter(|p| !p.held_out && p.dropped.is_none()).count();
     let mut rows = vec![(
@@ -86,7 +91,8 @@ fn card(fit: &Fit) -> String {
     for (name, value) in fit.rest.iter().filter(|(_, value)| nested(value)) {
         // A table needs the whole width.
         let wide = if value.is_array() { " style=\"grid-column: 1 / -1\"" } else { "" };
-        putln!(out, "<div{wide}><h4>{}</h4>\n{}</div>", escape(&capital(&spoken(name))), block(value));
+        let title = capital(&spoken(name));
+        putln!(out, "<div{wide}><h4>{}</h4>\n{}</div>", escape(&title), block(&title, value));
     }
     out.push_str("</div>\n");
     for warning in &fit.warnings {
@@ -128,41 +134,46 @@ fn exponent(text: &str) -> (&str, &str) {
     (text, "")
 }
 
-fn parameters(fit: &Fit) -> String {
-    if fit.params.is_empty() {
+/// A way to know how sure a parameter is: its column's name, and where it stands.
+type ErrorOf = (&'static str, fn(&Param) -> Option<f64>);
+
+/// Columns of standard errors, where any parameter has one.
+const ERRORS: [ErrorOf; 3] =
+    [("std. error", |p| p.stderr), ("by curvature", |p| p.wald), ("by sandwich", |p| p.sandwich)];
+
+/// The parameters, and what follows from them.
+fn parameters(name: &str, fit: &Fit) -> String {
+    let all = || fit.params.iter().chain(&fit.derived);
+    if all().next().is_none() {
         return String::new();
     }
-    let stderr = fit.params.iter().any(|(_, param)| param.stderr.is_some());
-    let mut out = format!(
-        "<table><thead><tr><th scope=\"col\">parameter</th><th scope=\"col\" class=\"n\">value</th><th scope=\"col\" class=\"n\">{} interval</th>{}</tr></thead><tbody>\n",
-        fit.percent(),
-        if stderr { "<th scope=\"col\" class=\"n\">std. error</th>" } else { "" }
-    );
+    let errors: Vec<&ErrorOf> = ERRORS.iter().filter(|(_, of)| all().any(|(_, param)| of(param).is_some())).collect();
+    let mut head = head_cell("parameter", false)
+        + &head_cell("value", true)
+        + &head_cell(&format!("{} interval", fit.percent()), true);
+    for (title, _) in &errors {
+        head += &head_cell(title, true);
+    }
+    let mut rows = String::new();
     let number = |value: f64| sig(value, 3).replace('-', "−");
-    for (name, Param { value, lower, upper, stderr: error }) in &fit.params {
-        let interval = match (lower, upper) {
-            (Some(lower), Some(upper)) => format!("{} … {}", number(*lower), number(*upper)),
+    for (param, estimate) in all() {
+        let interval = match (estimate.lower, estimate.upper) {
+            (Some(lower), Some(upper)) => format!("{} … {}", number(lower), number(upper)),
             _ => "not given".to_owned(),
         };
-        let error = if stderr {
-            format!("<td class=\"n\">{}</td>", error.map_or(String::new(), |e| sig(e, 2)))
-        } else {
-            String::new()
-        };
-        putln!(
-            out,
-            "<tr><th scope=\"row\">{}</th><td class=\"n\" title=\"{value}\">{}</td><td class=\"n\">{interval}</td>{error}</tr>",
-            escape(&symbol(name)),
-            number(*value)
+        put!(
+            rows,
+            "<tr><th scope=\"row\">{}</th><td class=\"n\" title=\"{}\">{}</td><td class=\"n\">{interval}</td>",
+            escape(&symbol(param)),
+            estimate.value,
+            number(estimate.value)
         );
+        for (_, of) in &errors {
+            put!(rows, "<td class=\"n\">{}</td>", of(estimate).map_or_else(String::new, |error| sig(error, 2)));
+        }
+        rows.push_str("</tr>\n");
     }
-    out.push_str("</tbody></table>\n");
-    out
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    wide(&format!("Parameters of {name}"), "", &head, &rows)
 }
 
 /// A plain value: numbers rounded, the whole number in the tooltip.
@@ -192,8 +203,13 @@ fn scalar(value: &Value) -> String {
     }
 }
 
+/// What a number is sorted by: all of it.
+fn sorted_by(value: Option<&Value>) -> String {
+    value.and_then(Value::as_f64).map_or_else(String::new, |number| format!(" data-v=\"{number}\""))
+}
+
 /// A map as two columns, a list of maps as a table.
-fn block(value: &Value) -> String {
+fn block(title: &str, value: &Value) -> String {
     match value {
         Value::Object(members) => {
             let plain = |value: &Value| !value.is_null();
@@ -203,7 +219,7 @@ fn block(value: &Value) -> String {
                 .partition(|(_, value)| value.as_array().is_some_and(|items| items.iter().any(Value::is_object)));
             let rows: Vec<(String, String)> =
                 rows.into_iter().map(|(name, value)| (spoken(name), scalar(value))).collect();
-            let tables: Vec<String> = tables.into_iter().map(|(_, value)| block(value)).collect();
+            let tables: Vec<String> = tables.into_iter().map(|(_, value)| block(title, value)).collect();
             pairs(&rows) + &tables.concat()
         }
         Value::Array(items) => {
@@ -215,21 +231,29 @@ fn block(value: &Value) -> String {
             }
             // What names a row stands first.
             columns.sort_by_key(|name| !matches!(*name, "name" | "form" | "label"));
-            let head: Vec<String> =
-                columns.iter().map(|name| format!("<th scope=\"col\">{}</th>", escape(&spoken(name)))).collect();
+            let is_number = |name: &str| {
+                items
+                    .iter()
+                    .filter_map(|item| item.get(name))
+                    .all(|value| value.is_number() || value.is_null() || value.get("mean_abs_error").is_some())
+            };
+            let head: Vec<String> = columns.iter().map(|name| head_cell(&spoken(name), is_number(name))).collect();
             let row = |item: &Value| {
                 let cells: Vec<String> = columns
                     .iter()
-                    .map(|name| format!("<td>{}</td>", item.get(name).map_or_else(String::new, scalar)))
+                    .map(|name| {
+                        let class = if is_number(name) { " class=\"n\"" } else { "" };
+                        format!(
+                            "<td{class}{}>{}</td>",
+                            sorted_by(item.get(name)),
+                            item.get(name).map_or_else(String::new, scalar)
+                        )
+                    })
                     .collect();
                 format!("<tr>{}</tr>\n", cells.concat())
             };
             let rows: Vec<String> = items.iter().map(row).collect();
-            format!(
-                "<div class=\"wide\"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>\n",
-                head.concat(),
-                rows.concat()
-            )
+            wide(title, "sort", &head.concat(), &rows.concat())
         }
         plain => format!("<p>{}</p>", scalar(plain)),
     }

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::{Page, figure};
+use super::{Page, figure, head_cell, wide};
 use crate::{
     base64,
+    catalogue::{Exhibit, Of},
     facts::{Picture, TaskFacts},
-    figures::{curves, primary, spoken},
-    html::{escape, id, put, putln},
+    figures::spoken,
+    html::{escape, put, putln},
     number::{plural, sig},
     stats,
     variant::{Variant, variants},
@@ -16,34 +17,20 @@ use crate::{
 /// Learning curves of every group whose tasks recorded metrics.
 pub fn curves_section(page: &Page<'_>) -> String {
     let mut out = String::new();
-    let mut groups: Vec<(usize, &str)> = page.facts.groups().into_iter().enumerate().collect();
-    groups.sort_by_key(|(_, group)| page.facts.group(group).count() < 2); // what is compared before what stands alone
-    for (g, group) in groups {
-        let tasks: Vec<&TaskFacts> = page.facts.group(group).filter(|task| !task.series.is_empty()).collect();
-        let names: BTreeSet<&str> = tasks.iter().flat_map(|task| task.series.keys()).map(String::as_str).collect();
-        let names: Vec<&str> = names.into_iter().collect();
-        let Some(first) = primary(&names) else { continue };
-        let variants = variants(&page.index, &tasks);
-        let draw = |n: usize, name: &str| {
-            let drawing = curves(&variants, name, &id(&format!("curve-{g}"), n, name))?;
-            Some(figure(
-                &drawing,
-                &format!("<code>{}</code> of <code>{}</code>, a line a run.", escape(name), escape(group)),
-            ))
-        };
-        let Some(main) = draw(0, first) else { continue };
-        putln!(out, "<h3>{}: {}</h3>\n{main}", escape(group), escape(&spoken(first)));
-        let others: Vec<String> =
-            names.iter().filter(|name| **name != first).enumerate().filter_map(|(n, name)| draw(n + 1, name)).collect();
+    for exhibit in &page.exhibits {
+        let Of::Courses(group) = &exhibit.of else { continue };
+        let main = &exhibit.figure.panels[0].y.label;
+        putln!(out, "<h3>{}: {}</h3>\n{}", escape(group), escape(main), figure(exhibit));
+        let others: Vec<&Exhibit> =
+            page.exhibits.iter().filter(|other| other.of == Of::MoreCourses(group.clone())).collect();
         if !others.is_empty() {
-            let names: Vec<String> =
-                names.iter().filter(|name| **name != first).map(|name| escape(&spoken(name))).collect();
+            let names: Vec<String> = others.iter().map(|other| escape(&other.figure.title)).collect();
+            let drawn: String = others.iter().map(|other| figure(other)).collect();
             putln!(
                 out,
-                "<details><summary>More of <code>{}</code>: {}</summary>\n{}</details>",
+                "<details><summary>More of <code>{}</code>: {}</summary>\n{drawn}</details>",
                 escape(group),
-                names.join(", "),
-                others.concat()
+                names.join(" · ")
             );
         }
     }
@@ -116,18 +103,15 @@ fn category_table(
     let all: Vec<f64> =
         rows.iter().flat_map(|(_, name)| shown.iter().filter_map(move |v| mean(v, name))).map(|(m, _, _)| m).collect();
     let Some((low, high)) = stats::span(&all) else { return String::new() };
-    let mut out = format!(
-        "<h3>{}: {} by category</h3>\n<div class=\"wide\"><table class=\"heat\"><thead><tr><th></th>",
-        escape(group),
-        escape(&spoken(prefix))
-    );
+    let title = format!("{group}: {} by category", spoken(prefix));
+    let mut head = head_cell("category", false);
     for variant in &shown {
-        put!(out, "<th scope=\"col\" class=\"n\">{}</th>", escape(&variant.name));
+        head += &head_cell(&variant.name, true);
     }
     if let Some((task, scalar)) = reference {
-        put!(out, "<th scope=\"col\" class=\"n\" title=\"{1} of {0}\">{0}</th>", escape(&task.name), escape(scalar));
+        put!(head, "<th scope=\"col\" class=\"n\" title=\"{1} of {0}\">{0}</th>", escape(&task.name), escape(scalar));
     }
-    out.push_str("</tr></thead><tbody>\n");
+    let mut out = String::new();
     for (title, name) in &rows {
         put!(out, "<tr><th scope=\"row\">{}</th>", escape(title));
         for variant in &shown {
@@ -162,11 +146,11 @@ fn category_table(
             page.link(&task.name)
         )
     });
-    put!(
-        out,
-        "</tbody></table></div>\n<p class=\"small soft\">Means over repetitions, from the smallest model to the largest.{more}{against}</p>\n"
-    );
-    out
+    format!(
+        "<h3>{}</h3>\n{}<p class=\"small soft\">Means over repetitions, from the smallest model to the largest.{more}{against}</p>\n",
+        escape(&title),
+        wide(&title, "heat", &head, &out)
+    )
 }
 
 /// Images of every group that made some: shared data first as they come, variants from small to large.

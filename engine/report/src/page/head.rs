@@ -6,7 +6,6 @@ use crate::{
     facts::State,
     html::escape,
     number::{count, plural, seconds, with_prefix},
-    variant::plain,
 };
 
 /// Name, sentence, where it comes from, key numbers, links.
@@ -17,17 +16,6 @@ pub fn header(page: &Page<'_>, links: &str) -> String {
         origin.push(format!("profile <code>{}</code>", escape(profile)));
     }
     origin.push(format!("seed {}", study.seed));
-    let params: Vec<String> =
-        // Maps, such as a family of models, are a table of their own; the study's file has them.
-        study
-            .params
-            .iter()
-            .filter(|(_, value)| !value.is_object())
-            .map(|(name, value)| format!("{}={}", escape(name), escape(&plain(value))))
-            .collect();
-    if !params.is_empty() {
-        origin.push(format!("<span class=\"mono\">{}</span>", params.join(" ")));
-    }
     let run = page.facts.run.as_ref().map_or_else(
         || "<p class=\"small soft\">This study has not been run.</p>".to_owned(),
         |run| {
@@ -45,7 +33,7 @@ pub fn header(page: &Page<'_>, links: &str) -> String {
         },
     );
     format!(
-        "<header>\n<div class=\"kicker\">isoflop report</div>\n<h1>{}</h1>\n<p class=\"lead\">{}</p>\n<p class=\"small soft\">{}</p>\n{run}\n<ul class=\"tiles\">{}</ul>\n<nav>{links}</nav>\n</header>\n",
+        "<header>\n<p class=\"kicker\">isoflop report</p>\n<h1>{}</h1>\n<p class=\"lead\">{}</p>\n<p class=\"small soft\">{}</p>\n{run}\n<ul class=\"tiles\">{}</ul>\n<nav aria-label=\"Sections\"><ul>{links}</ul></nav>\n</header>\n",
         escape(&study.name),
         escape(&study.about),
         origin.join(" · "),
@@ -103,6 +91,6 @@ fn tiles(page: &Page<'_>) -> Vec<String> {
 pub fn footer(page: &Page<'_>) -> String {
     let engine = page.facts.run.as_ref().map_or_else(String::new, |run| format!(" {}", escape(&run.engine)));
     format!(
-        "<footer>Written by isoflop{engine}. The page holds no script and loads nothing; the same facts give the same bytes.</footer>\n"
+        "<footer>Written by isoflop{engine}. The page loads nothing from anywhere; the same facts give the same bytes.</footer>\n"
     )
 }

@@ -1,28 +1,35 @@
-//! The report as one HTML page: no script, no network, light and dark, fit for print. The same facts give the same bytes.
+//! The report as one HTML page that needs no network: light and dark, fit for phones, print, keyboards and screen readers. The same facts give the same
+//! bytes. One small script of ours sorts tables; a policy in the page's head lets no other run and nothing load, and without it the page lacks nothing else.
 //!
 //! To add a section: a file here with a function that takes the `Page` and answers its HTML, empty where there is nothing to show, and one
-//! line in [`render`].
+//! line in [`page`].
 
+mod cells;
 mod claims;
+mod design;
 mod fits;
 mod groups;
 mod head;
 mod provenance;
-mod tasks;
 
 use std::collections::BTreeMap;
 
 use isoflop_plan::Plan;
 
 use crate::{
+    catalogue::{self, Exhibit, NamedFit},
     claims::Judged,
     color::dark_rules,
-    draw::to_svg,
+    draw::{Width, to_svg},
     facts::{Facts, Index, State},
-    figure::{Figure, to_csv},
-    fit::{Fit, FitError},
+    figure::to_csv,
     html::{escape, percent},
 };
+
+/// Sorts a table by the column whose button was pressed.
+const SCRIPT: &str = include_str!("sort.js");
+/// The digest of [`SCRIPT`] as a page's policy names it; a test holds it true.
+const SCRIPT_DIGEST: &str = "sha256-uL5RMvoJevyAb1bwWbLedyVvCjnNp3dvVDSIUiIIdo4=";
 
 /// What all sections look at.
 struct Page<'a> {
@@ -32,7 +39,9 @@ struct Page<'a> {
     /// Canonical recipe text by task.
     recipes: BTreeMap<&'a str, &'a str>,
     /// Fits in the plan's order.
-    fits: Vec<(&'a str, Result<Fit, FitError>)>,
+    fits: Vec<NamedFit<'a>>,
+    /// Every figure.
+    exhibits: Vec<Exhibit>,
 }
 
 /// A section: its id, its name in the navigation, its HTML.
@@ -46,29 +55,34 @@ pub fn render(plan: &Plan, facts: &Facts, claims: &[Judged]) -> String {
 
 /// The whole page where the recipes' canonical texts by task come from somewhere else than a plan: the ledger keeps those of old runs.
 pub fn page<'a>(facts: &'a Facts, claims: &'a [Judged], recipes: BTreeMap<&'a str, &'a str>) -> String {
-    let fits = facts.tasks.iter().filter_map(|task| {
-        let document = facts.fits.get(&task.name)?;
-        Some((task.name.as_str(), Fit::read(document)))
-    });
-    let page = Page { facts, index: facts.index(), claims, recipes, fits: fits.collect() };
+    let index = facts.index();
+    let fits = catalogue::fits(facts);
+    let exhibits = catalogue::exhibits(facts, &index, &fits);
+    let page = Page { facts, index, claims, recipes, fits, exhibits };
     let sections: Vec<Section> = vec![
+        ("design", "Question and design", design::section(&page)),
         ("claims", "Claims", claims::section(&page)),
         ("fits", "Fitted laws", fits::section(&page)),
         ("curves", "Learning curves", groups::curves_section(&page)),
         ("categories", "By category", groups::categories_section(&page)),
         ("samples", "Images", groups::images_section(&page)),
-        ("tasks", "Tasks", tasks::section(&page)),
+        ("cells", "Cells", cells::section(&page)),
         ("provenance", "Provenance", provenance::section(&page)),
     ];
     let shown: Vec<&Section> = sections.iter().filter(|(_, _, html)| !html.is_empty()).collect();
-    let links: Vec<String> = shown.iter().map(|(id, name, _)| format!("<a href=\"#{id}\">{name}</a>")).collect();
+    let links: Vec<String> =
+        shown.iter().map(|(id, name, _)| format!("<li><a href=\"#{id}\">{name}</a></li>")).collect();
     let body: Vec<String> = shown
         .iter()
-        .map(|(id, name, html)| format!("<section><h2 id=\"{id}\">{name}</h2>\n{html}</section>\n"))
+        .map(|(id, name, html)| {
+            format!("<section aria-labelledby=\"{id}\"><h2 id=\"{id}\" tabindex=\"-1\">{name}</h2>\n{html}</section>\n")
+        })
         .collect();
     format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\
-         <title>{} — isoflop report</title>\n<style>{}{}</style></head>\n<body>\n{}<main>\n{}</main>\n{}</body></html>\n",
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src '{SCRIPT_DIGEST}'; base-uri 'none'; form-action 'none'\">\
+         <meta name=\"color-scheme\" content=\"light dark\"><link rel=\"icon\" href=\"data:,\">\
+         <title>{} — isoflop report</title>\n<style>{}{}</style></head>\n<body>\n<a class=\"skip\" href=\"#content\">Skip to the results</a>\n{}<main id=\"content\" tabindex=\"-1\">\n{}</main>\n{}<script>{SCRIPT}</script></body></html>\n",
         escape(&facts.study.name),
         include_str!("style.css"),
         dark_rules(),
@@ -88,14 +102,32 @@ impl Page<'_> {
     }
 }
 
-/// A figure with its caption and its data.
-fn figure(figure: &Figure, caption: &str) -> String {
+/// A figure with its caption and its data, in the width that the screen has room for; the other is not there for anybody.
+fn figure(exhibit: &Exhibit) -> String {
+    let (figure, caption) = (&exhibit.figure, escape(&exhibit.caption));
+    let notes: Vec<String> = figure.notes.iter().map(|note| escape(note)).collect();
+    let figure = &crate::figure::Figure { notes: Vec::new(), ..figure.clone() };
     format!(
-        "<figure id=\"{id}\">\n{}<figcaption>{caption} <a download=\"{id}.csv\" href=\"data:text/csv;charset=utf-8,{}\">Data (CSV)</a></figcaption></figure>\n",
-        to_svg(figure),
+        "<figure id=\"{id}\">\n<div class=\"broad\">{}</div><div class=\"narrow\">{}</div><figcaption>{caption} {} <a download=\"{id}.csv\" href=\"data:text/csv;charset=utf-8,{}\">Data of this figure (CSV)</a></figcaption></figure>\n",
+        to_svg(figure, Width::Double),
+        to_svg(figure, Width::Single),
+        notes.join(" "),
         percent(&to_csv(figure)),
         id = escape(&figure.id)
     )
+}
+
+/// A table that a keyboard can scroll where it is wider than the screen; `head` and `body` are rows of HTML.
+fn wide(caption: &str, class: &str, head: &str, body: &str) -> String {
+    format!(
+        "<div class=\"wide\" role=\"region\" tabindex=\"0\" aria-label=\"{0}\"><table class=\"{class}\"><caption>{0}</caption><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>\n",
+        escape(caption)
+    )
+}
+
+/// The head of a column; of numbers it stands to the right.
+fn head_cell(name: &str, number: bool) -> String {
+    format!("<th scope=\"col\"{}>{}</th>", if number { " class=\"n\"" } else { "" }, escape(name))
 }
 
 /// The class of a state's badge.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Page, badge, pairs, short};
+use super::{Page, badge, head_cell, pairs, short, wide};
 use crate::{
     facts::{TaskFacts, WorkerFacts},
     html::{escape, put, putln},
@@ -21,10 +21,10 @@ pub fn section(page: &Page<'_>) -> String {
     for claim in page.claims.iter().filter(|claim| !claim.calls.is_empty()) {
         let cited: Vec<&str> =
             claim.calls.iter().flat_map(|call| &call.tasks).map(|cited| cited.task.as_str()).collect();
-        chains.push_str(&chain(page, &format!("claim <code>{}</code>", escape(&claim.name)), &cited));
+        chains.push_str(&chain(page, "claim", &claim.name, &cited));
     }
     for (name, _) in &page.fits {
-        chains.push_str(&chain(page, &format!("fit <code>{}</code>", escape(name)), &[name]));
+        chains.push_str(&chain(page, "fit", name, &[name]));
     }
     if !chains.is_empty() {
         put!(out, "<h3>What each number rests on</h3>\n{chains}");
@@ -95,17 +95,19 @@ fn told(worker: &WorkerFacts) -> String {
     parts.join(", ")
 }
 
-fn chain(page: &Page<'_>, title: &str, names: &[&str]) -> String {
+fn chain(page: &Page<'_>, what: &str, name: &str, names: &[&str]) -> String {
+    let title = format!("{what} <code>{}</code>", escape(name));
     let lineage = page.index.lineage(names.iter().copied());
-    let mut out = format!(
-        "<details><summary>{title} rests on {}</summary>\n<div class=\"wide\"><table><thead><tr><th scope=\"col\">task</th><th scope=\"col\">kind</th><th scope=\"col\">key</th>\
-         <th scope=\"col\">digest</th><th scope=\"col\" class=\"n\">seed</th><th scope=\"col\">written at</th></tr></thead><tbody>\n",
-        plural(lineage.len(), "task")
-    );
+    let summary = format!("{title} rests on {}", plural(lineage.len(), "task"));
+    let head: String =
+        [("task", false), ("kind", false), ("key", false), ("digest", false), ("seed", true), ("written at", false)]
+            .map(|(name, number)| head_cell(name, number))
+            .concat();
+    let mut out = String::new();
     for task in lineage.iter().take(CHAIN) {
         putln!(
             out,
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td><td><code>{}</code></td></tr>",
+            "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td><td><code>{}</code></td></tr>",
             page.link(&task.name),
             escape(&task.kind),
             short(&task.key.to_string()),
@@ -118,8 +120,10 @@ fn chain(page: &Page<'_>, title: &str, names: &[&str]) -> String {
     if more > 0 {
         putln!(out, "<tr><td colspan=\"6\">and {more} more; <code>isoflop trace NAME</code> prints all</td></tr>");
     }
-    out.push_str("</tbody></table></div></details>\n");
-    out
+    format!(
+        "<details><summary>{summary}</summary>\n{}</details>\n",
+        wide(&format!("What {name} rests on"), "", &head, &out)
+    )
 }
 
 fn record(page: &Page<'_>, i: usize, task: &TaskFacts) -> String {

@@ -6,10 +6,11 @@ use crate::synthetic;
 use isoflop_contract::{Cell, Cost, Key};
 use isoflop_plan::{Claim, Origin};
 use isoflop_report::{
-    Facts, Judged, Picture, State, StudyFacts, TaskFacts, claims::judge_all, figures, fit::Fit, page::page, to_csv,
-    to_svg,
+    Facts, Judged, Picture, State, StudyFacts, TaskFacts, Width, base64, claims::judge_all, figures, fit::Fit,
+    page::page, to_csv, to_svg,
 };
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 fn page_of(facts: &Facts, claims: &[Judged]) -> String {
     page(facts, claims, BTreeMap::from([("train[size=xs,seed=0]", r#"{"kind":"train-denoiser"}"#)]))
@@ -28,7 +29,13 @@ fn same_facts_same_bytes() {
 fn the_page_stands_alone() {
     let facts = synthetic::facts();
     let html = page_of(&facts, &judge_all(&synthetic::claims(), &facts));
-    assert!(!html.contains("<script") && !html.contains("javascript:") && !html.contains("@import"));
+    assert_eq!(html.matches("<script").count(), 1, "one script, ours");
+    assert!(!html.contains("javascript:") && !html.contains("@import"));
+    // The policy names the script by its digest, so a browser runs no other.
+    let script = html.split_once("<script>").and_then(|(_, rest)| rest.split_once("</script>")).unwrap().0;
+    let digest = base64::encode(&Sha256::digest(script.as_bytes()));
+    assert!(html.contains(&format!("script-src 'sha256-{digest}'")), "the script's digest is {digest}");
+    assert!(html.contains("default-src 'none'"));
     let addresses = html.split(['"', '\'', '(', ')']).filter(|part| part.contains("://"));
     assert_eq!(addresses.collect::<Vec<_>>(), Vec::<&str>::new(), "the page reaches out");
     for id in html.match_indices("href=\"#").map(|(at, _)| html[at + 7..].split('"').next().unwrap()) {
@@ -53,6 +60,9 @@ fn every_section_is_there_and_told_by_facts_alone() {
         "data:image/png;base64,iVBORw0KGgo",
         "accuracy of vqa on real images: 0.941",
         "exponent α = 0.102 [0.0890, 0.121]",
+        "How far to trust",
+        "Held out: predicted against measured",
+        "seed (repetitions): 0, 1",
         "studies/quickstart/study.yaml:49",
         "199 TFLOP",
         "train[size=l,seed=1] diverged",
@@ -122,7 +132,7 @@ fn hostile_texts_stay_texts() {
         origin: Origin { file: evil.into(), line: 1, column: 1 },
     };
     let html = page(&facts, &judge_all(&[claim], &facts), BTreeMap::from([(name.as_str(), evil)]));
-    assert!(!html.contains("<script"), "{}", &html[html.find("<script").unwrap().saturating_sub(300)..][..400]);
+    assert_eq!(html.matches("<script").count(), 1, "a script came in");
     assert!(!html.contains("alert('x')"), "a quote went through");
     assert!(!html.contains('\u{1}'));
     assert!(html.contains("The preview is not a PNG image"));
@@ -146,7 +156,7 @@ fn a_law_is_drawn_with_what_it_did_and_did_not_see() {
     let index = facts.index();
     let fit = Fit::read(&facts.fits["law"]).unwrap();
     let figure = figures::law(&index, index.task("law").unwrap(), &fit, "law");
-    let names: Vec<&str> = figure.series.iter().map(|series| series.name.as_str()).collect();
+    let names: Vec<&str> = figure.panels[0].series.iter().map(|series| series.name.as_str()).collect();
     assert_eq!(
         names,
         [
@@ -169,15 +179,19 @@ fn a_law_is_drawn_with_what_it_did_and_did_not_see() {
         ]
     );
     // The law is whole: each part begins where the one before ends.
-    let part = |i: usize| &figure.series[i].points;
+    let part = |i: usize| &figure.panels[0].series[i].points;
     assert_eq!((part(1).last(), part(2).last()), (part(2).first(), part(3).first()));
-    let mean = &figure.series[5].points[0];
+    let mean = &figure.panels[0].series[5].points[0];
     assert!(mean.low.unwrap() < mean.y && mean.y < mean.high.unwrap());
-    assert_eq!(figure.rules[0].label, "accuracy of vqa on real images: 0.941");
+    assert_eq!(figure.panels[0].rules[0].label, "accuracy of vqa on real images: 0.941");
     let csv = to_csv(&figure);
-    assert!(csv.starts_with("series,label,training compute (FLOP),alignment,lower,upper\n"), "{}", &csv[..80]);
+    assert!(
+        csv.starts_with("series,label,training compute (FLOP),alignment,lower,upper,left,right\n"),
+        "{}",
+        &csv[..80]
+    );
     assert_eq!(csv.lines().count(), 1 + 81 + 83 + 5 * 3 + 2 + 1);
-    assert!(to_svg(&figure).contains("clip-law"));
+    assert!(to_svg(&figure, Width::Double).contains("clip-law"));
 }
 
 #[test]

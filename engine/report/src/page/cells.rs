@@ -1,6 +1,6 @@
-//! The table of all tasks.
+//! The cells: every task, by group.
 
-use super::{Page, badge, short};
+use super::{Page, badge, head_cell, short, wide};
 use crate::{
     facts::TaskFacts,
     html::{escape, put, putln},
@@ -18,23 +18,21 @@ pub fn section(page: &Page<'_>) -> String {
         let columns = columns(&tasks);
         let kind = tasks.first().map_or("", |task| task.kind.as_str());
         let origin = tasks.first().map_or("", |task| task.origin.as_str());
-        put!(
+        putln!(
             out,
-            "<h3>{}</h3>\n<p class=\"small soft\">{} of kind <code>{}</code>, written at <code>{}</code></p>\n\
-             <div class=\"wide\"><table><thead><tr><th scope=\"col\">task</th><th scope=\"col\">state</th>",
+            "<h3>{}</h3>\n<p class=\"small soft\">{} of kind <code>{}</code>, written at <code>{}</code></p>",
             escape(group),
             plural(tasks.len(), "task"),
             escape(kind),
             escape(origin)
         );
+        let mut head = head_cell("task", false) + &head_cell("state", false);
         for column in &columns {
-            put!(out, "<th scope=\"col\" class=\"n\">{}</th>", escape(&crate::figures::spoken(column)));
+            head += &head_cell(&crate::figures::spoken(column), true);
         }
-        out.push_str("<th scope=\"col\" class=\"n\">time</th><th scope=\"col\">key</th><th scope=\"col\">digest</th></tr></thead><tbody>\n");
-        for task in tasks {
-            out.push_str(&row(page, task, &columns));
-        }
-        out.push_str("</tbody></table></div>\n");
+        head += &(head_cell("time", true) + &head_cell("key", false) + &head_cell("digest", false));
+        let rows: String = tasks.into_iter().map(|task| row(page, task, &columns)).collect();
+        out.push_str(&wide(&format!("Tasks of {group}"), "sort", &head, &rows));
     }
     out
 }
@@ -56,21 +54,22 @@ fn columns<'a>(tasks: &[&'a TaskFacts]) -> Vec<&'a str> {
 }
 
 fn row(page: &Page<'_>, task: &TaskFacts, columns: &[&str]) -> String {
-    let mut out = format!("<tr><td>{}", page.link(&task.name));
+    let mut out = format!("<tr><th scope=\"row\">{}", page.link(&task.name));
     if let Some(message) = task.message.as_ref().filter(|_| !task.state.has_artifact()) {
         put!(out, "<div class=\"small soft\">{}</div>", escape(message));
     }
     let bits =
         task.bits.as_ref().map_or_else(String::new, |bits| format!("<div class=\"small soft\">{}</div>", escape(bits)));
-    put!(out, "</td><td>{}{bits}</td>", badge(task.state));
+    put!(out, "</th><td>{}{bits}</td>", badge(task.state));
     for column in columns {
         match task.scalars.get(*column) {
-            Some(value) => put!(out, "<td class=\"n\" title=\"{value}\">{}</td>", cell(*value)),
+            Some(value) => put!(out, "<td class=\"n\" title=\"{value}\" data-v=\"{value}\">{}</td>", cell(*value)),
             None => put!(out, "<td class=\"n\"></td>"),
         }
     }
     let digest = task.digest.map_or_else(String::new, |digest| short(&digest.to_string()));
     let time = task.seconds.map_or_else(String::new, seconds);
-    putln!(out, "<td class=\"n\">{time}</td><td>{}</td><td>{digest}</td></tr>", short(&task.key.to_string()));
+    let exact = task.seconds.map_or_else(String::new, |seconds| format!(" data-v=\"{seconds}\""));
+    putln!(out, "<td class=\"n\"{exact}>{time}</td><td>{}</td><td>{digest}</td></tr>", short(&task.key.to_string()));
     out
 }
