@@ -10,6 +10,7 @@ quickstart: build
 	@$(BIN)/isoflop run studies/quickstart --report report.html
 
 test: build
+	@setup/chromium.sh
 	$(CARGO) test --release --locked --workspace --exclude isoflop-tests --lib --bins --tests --examples
 	$(CARGO) test --release --locked --workspace --exclude isoflop-torch --doc
 	$(CARGO) test --release --locked -p isoflop-tests

@@ -4,6 +4,7 @@ mod again;
 mod architecture;
 mod author;
 mod bits;
+mod browser;
 mod catalog;
 mod commands;
 mod committed;

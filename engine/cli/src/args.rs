@@ -241,6 +241,12 @@ pub struct ReportArgs {
     /// Where to write it
     #[arg(short, long, value_name = "FILE", default_value = "report.html")]
     pub output: PathBuf,
+    /// Write every figure into this folder too: SVG, PDF, PNG, Vega-Lite, CSV
+    #[arg(long, value_name = "DIR")]
+    pub figures: Option<PathBuf>,
+    /// Write every table into this folder too: CSV, Markdown, LaTeX
+    #[arg(long, value_name = "DIR")]
+    pub tables: Option<PathBuf>,
 }
 
 /// Arguments of `model`.

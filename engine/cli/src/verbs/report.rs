@@ -1,10 +1,10 @@
-//! `report`: a study's results as one page.
+//! `report`: a study's results as one page, and its figures and tables as files.
 
 use std::path::Path;
 
 use isoflop_contract::Catalog;
 use isoflop_plan::Plan;
-use isoflop_report::{Facts, Judged, judge, render};
+use isoflop_report::{Facts, Judged, assets, judge, render};
 use serde_json::json;
 
 use crate::{
@@ -23,10 +23,35 @@ pub async fn report(args: &ReportArgs, catalog: &Catalog, settings: &Settings, o
     let facts = facts::gather(&plan, settings, ledger.as_ref(), facts::Depth::Everything).await?;
     let judged = judge(&plan, &facts);
     write(&plan, &facts, &judged, &args.output)?;
-    if out.json {
-        return out.data(&json!({"version": 1, "study": plan.study.name, "report": args.output}));
+    let (mut figures, mut tables) = (0, 0);
+    if args.figures.is_some() || args.tables.is_some() {
+        let made = assets(&facts, &judged);
+        figures = fill(args.figures.as_deref(), &made.figures)?;
+        tables = fill(args.tables.as_deref(), &made.tables)?;
     }
-    out.line(&format!("report: {}", args.output.display()))
+    if out.json {
+        return out.data(&json!({
+            "version": 1, "study": plan.study.name, "report": args.output, "figures": args.figures, "tables": args.tables,
+        }));
+    }
+    out.line(&format!("report: {}", args.output.display()))?;
+    for (folder, n) in [(&args.figures, figures), (&args.tables, tables)] {
+        if let Some(folder) = folder {
+            out.line(&format!("{n} files in {}", folder.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes files into a folder, which is made where there is none; answers how many.
+fn fill(folder: Option<&Path>, files: &[(String, Vec<u8>)]) -> Result<usize, Stop> {
+    let Some(folder) = folder else { return Ok(0) };
+    std::fs::create_dir_all(folder)
+        .map_err(|error| infrastructure(anyhow::anyhow!("cannot make the folder {}: {error}", folder.display())))?;
+    for (name, bytes) in files {
+        put(&folder.join(name), bytes)?;
+    }
+    Ok(files.len())
 }
 
 /// Renders the page into `output`.
