@@ -26,3 +26,4 @@ mod schema;
 mod sizing;
 mod state;
 mod torture;
+mod vega;

@@ -1,5 +1,7 @@
 //! Writes the report of a made-up study to `report.html` in the folder given (or here), and its figures as SVG documents, to be looked at.
 
+#[path = "../tests/it/noise.rs"]
+mod noise;
 #[path = "../tests/it/synthetic.rs"]
 mod synthetic;
 

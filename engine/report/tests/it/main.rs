@@ -2,6 +2,8 @@
 
 mod claims;
 mod gallery;
+mod noise;
 mod plan;
+mod planted;
 mod report;
 mod synthetic;

@@ -7,6 +7,8 @@ use isoflop_plan::{Claim, Origin};
 use isoflop_report::{Facts, Picture, RunFacts, State, StudyFacts, TaskFacts, WorkerFacts};
 use serde_json::{Value, json};
 
+use crate::noise::noise;
+
 pub const SIZES: [(&str, u64, u64); 6] = [
     ("xs", 68_000, 1_900_000),
     ("s", 148_000, 4_100_000),
@@ -15,14 +17,6 @@ pub const SIZES: [(&str, u64, u64); 6] = [
     ("xl", 1_490_000, 44_000_000),
     ("xxl", 3_120_000, 93_000_000),
 ];
-
-/// Noise that is the same everywhere: a fixed mixing of counters.
-pub fn noise(seed: u64) -> f64 {
-    let mut z = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64 * 2.0 - 1.0
-}
 
 fn png(seed: u64, columns: u32, rows: u32) -> Vec<u8> {
     let (width, height) = (columns * 18, rows * 18);
