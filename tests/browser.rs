@@ -217,6 +217,12 @@ const FAINT: &str = r"
   return faint.slice(0, 10);
 })()";
 
+/// What stands out of the page on the right, outside of what scrolls by itself.
+const BEYOND: &str = r"
+[...document.querySelectorAll('body *')]
+  .filter((e) => !e.closest('.wide *, svg *') && e.getBoundingClientRect().right > innerWidth + 0.5)
+  .map((e) => `${e.tagName}.${e.className} ${e.textContent.trim().slice(0, 60)}`).slice(-6)";
+
 #[test]
 fn the_report_holds_up_in_a_browser() {
     let Some(program) = chromium() else {
@@ -250,9 +256,10 @@ fn the_report_holds_up_in_a_browser() {
     for (name, width, scheme, medium) in looks {
         browser.look(width, scheme, medium);
         let over = browser.value("document.documentElement.scrollWidth - innerWidth");
+        let beyond = browser.value(BEYOND);
         assert!(
             over.as_f64().is_some_and(|over| over < 1.0),
-            "{name}: the page is {over} pixels wider than the screen"
+            "{name}: the page is {over} pixels wider than the screen: {beyond}"
         );
         let shown = browser
             .value("[...document.querySelectorAll('figure svg')].filter((s) => s.getClientRects().length).length");

@@ -58,7 +58,7 @@ pub fn section(page: &Page<'_>) -> String {
             out,
             "<details><summary>{} in force</summary>\n{}</details>",
             plural(params.len(), "parameter"),
-            pairs(&params)
+            pairs("Parameters in force", &params)
         );
     }
     out

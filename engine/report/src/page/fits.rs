@@ -86,7 +86,7 @@ fn card(name: &str, fit: &Fit) -> String {
     for (name, value) in fit.rest.iter().filter(|(_, value)| !nested(value) && !value.is_null()) {
         rows.push((spoken(name), scalar(value)));
     }
-    out.push_str(&pairs(&rows));
+    out.push_str(&pairs(&format!("Data and fit of {name}"), &rows));
     out.push_str("</div>\n");
     for (name, value) in fit.rest.iter().filter(|(_, value)| nested(value)) {
         // A table needs the whole width.
@@ -220,7 +220,7 @@ fn block(title: &str, value: &Value) -> String {
             let rows: Vec<(String, String)> =
                 rows.into_iter().map(|(name, value)| (spoken(name), scalar(value))).collect();
             let tables: Vec<String> = tables.into_iter().map(|(_, value)| block(title, value)).collect();
-            pairs(&rows) + &tables.concat()
+            pairs(title, &rows) + &tables.concat()
         }
         Value::Array(items) => {
             let mut columns: Vec<&str> = Vec::new();

@@ -153,11 +153,11 @@ fn short(whole: &str) -> String {
     format!("<code class=\"h\" title=\"{0}\">{1}</code>", escape(whole), escape(whole.get(..12).unwrap_or(whole)))
 }
 
-/// Two columns, names and values; the values are HTML.
-fn pairs(rows: &[(String, String)]) -> String {
+/// Two columns, names and values, of what `title` says; the values are HTML.
+fn pairs(title: &str, rows: &[(String, String)]) -> String {
     let rows: Vec<String> = rows
         .iter()
         .map(|(name, value)| format!("<tr><th scope=\"row\">{}</th><td>{value}</td></tr>\n", escape(name)))
         .collect();
-    format!("<table class=\"kv\">{}</table>\n", rows.concat())
+    format!("<table class=\"kv\" aria-label=\"{}\">{}</table>\n", escape(title), rows.concat())
 }

@@ -74,7 +74,7 @@ fn environment(page: &Page<'_>) -> String {
     for (worker, n) in workers {
         rows.push((format!("worker of {}", plural(n, "task")), escape(&told(worker))));
     }
-    if rows.is_empty() { String::new() } else { pairs(&rows) }
+    if rows.is_empty() { String::new() } else { pairs("The run and its workers", &rows) }
 }
 
 fn told(worker: &WorkerFacts) -> String {
@@ -157,6 +157,6 @@ fn record(page: &Page<'_>, i: usize, task: &TaskFacts) -> String {
         "<details class=\"task\" id=\"t{i}\"><summary><span class=\"mono\">{}</span> {}</summary>\n{}{recipe}</details>\n",
         escape(&task.name),
         badge(task.state),
-        pairs(&rows)
+        pairs(&format!("Record of {}", task.name), &rows)
     )
 }
