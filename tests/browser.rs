@@ -57,7 +57,7 @@ impl Browser {
         drop(command); // with our copies of its ends: its end is our end of file
         let (send, receive) = mpsc::channel();
         std::thread::spawn(move || {
-            let (mut buffer, mut part) = (Vec::new(), [0; 1 << 16]);
+            let (mut buffer, mut part) = (Vec::new(), vec![0; 1 << 16]);
             while let Ok(n @ 1..) = from.read(&mut part) {
                 buffer.extend_from_slice(&part[..n]);
                 while let Some(end) = buffer.iter().position(|byte| *byte == 0) {
@@ -102,7 +102,7 @@ impl Browser {
 
     fn next(&mut self, waiting_for: &str) -> Value {
         self.from
-            .recv_timeout(Duration::from_secs(180))
+            .recv_timeout(Duration::from_mins(3))
             .unwrap_or_else(|error| panic!("no word of {waiting_for} from the browser: {error}"))
     }
 
@@ -325,6 +325,8 @@ fn serves_keyboards(browser: &mut Browser) {
     assert_eq!(browser.value("document.activeElement.className"), "skip", "the first stop is the way past the head");
     browser.key("Enter", 13);
     assert_eq!(browser.value("document.activeElement.id"), "content");
+    let washed = browser.value("getComputedStyle(document.querySelector('main')).backgroundColor");
+    assert_eq!(washed, "rgba(0, 0, 0, 0)", "going to the results colours all of them");
     let trapped = browser.value("[...document.querySelectorAll('[tabindex]')].filter((e) => e.tabIndex > 0).length");
     assert_eq!(trapped, 0, "something jumps the queue of the keyboard");
     // What scrolls sideways can be reached and scrolled by keys.

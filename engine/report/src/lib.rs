@@ -15,7 +15,7 @@
 //! | [`vega`] | a chart as Vega-Lite |
 //! | [`page`] | the report, one HTML file |
 //! | [`sheet`], [`tables`] | a table as data, CSV, Markdown and LaTeX; those of a report |
-//! | [`assets`] | the files beside a report |
+//! | [`mod@assets`] | the files beside a report |
 //! | [`table`] | a table for a terminal |
 //! | [`number`], [`stats`], [`html`], [`base64`] | numbers as text, statistics, escaping, data URIs |
 

@@ -58,7 +58,7 @@ pub fn curves(variants: &Variants<'_>, name: &str, id: &str) -> Option<Figure> {
     Some(Figure { legend, ..Figure::of(id, format!("{} during training", capital(&label)), panel) })
 }
 
-/// At most [`POINTS`] points: means over equal stretches, so that a noisy metric shows its course. Short series are left as they are.
+/// At most 240 points: means over equal stretches, so that a noisy metric shows its course. Short series are left as they are.
 pub fn thinned(values: &[(u64, f64)]) -> Vec<(f64, f64)> {
     let stretch = values.len().div_ceil(POINTS);
     let mean = |part: &[(u64, f64)]| {
