@@ -4,7 +4,7 @@ use isoflop_contract::{Complaint, Cost, Kind, Runtime, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::artifact;
+use crate::{artifact, train::Weights};
 
 /// How to sample: DDIM (arXiv 2010.02502) without added noise, with classifier-free guidance (arXiv 2207.12598).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +21,9 @@ pub struct SampleImages {
     #[serde(default = "guidance")]
     #[schemars(range(min = 0))]
     pub guidance: f64,
+    /// The weights to sample from.
+    #[serde(default)]
+    pub weights: Weights,
     /// The initial noise of prompt `i` depends on this and `i` alone, so that all models start from the same.
     #[serde(default)]
     pub noise_seed: u64,
@@ -61,7 +64,7 @@ ports! {
 
 impl Kind for SampleImages {
     const NAME: &'static str = "sample-images";
-    const REVISION: u32 = 1; // 1: first version
+    const REVISION: u32 = 2; // 1: first version. 2: `weights`
     const RUNTIME: Runtime = Runtime::Torch;
     const SEEDED: bool = false; // `noise_seed` is the only randomness, so all models share it
     const ABOUT: &'static str = "Samples images for the captions of a set of scenes.";

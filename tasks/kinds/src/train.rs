@@ -38,6 +38,11 @@ pub struct TrainDenoiser {
     /// Images a step.
     #[schemars(range(min = 1, max = 1_048_576))]
     pub batch: u64,
+    /// Images that go through the network at once: a divisor of `batch`, all of it unless said otherwise. Gradients of the parts are summed, so it
+    /// decides the memory a step takes. Each part draws its own noise, so it is a part of the recipe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub micro_batch: Option<u64>,
     /// The learning rate after warm-up.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub learning_rate: f64,
@@ -55,10 +60,13 @@ pub struct TrainDenoiser {
     #[serde(default = "epsilon")]
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub epsilon: f64,
-    /// AdamW's decoupled weight decay, on every parameter.
+    /// AdamW's decoupled weight decay.
     #[serde(default = "weight_decay")]
     #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub weight_decay: f64,
+    /// The parameters that decay.
+    #[serde(default)]
+    pub decays: Decays,
     /// The gradient's norm is held to this.
     #[serde(default = "clip")]
     #[schemars(extend("exclusiveMinimum" = 0))]
@@ -67,6 +75,12 @@ pub struct TrainDenoiser {
     #[serde(default = "caption_dropout")]
     #[schemars(range(min = 0, max = 1))]
     pub caption_dropout: f64,
+    /// Keeps an average of the weights beside those that train, as a file of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ema: Option<Ema>,
+    /// The weights that the held-out loss is measured with.
+    #[serde(default)]
+    pub evaluate_weights: Weights,
     /// Held-out loss is measured every so many steps, and at the end.
     #[serde(default = "evaluate_every")]
     #[schemars(range(min = 1))]
@@ -99,6 +113,41 @@ pub enum Decay {
     Constant,
     /// It falls to zero at the last step along half a cosine.
     Cosine,
+}
+
+/// Parameters that weight decay pulls on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decays {
+    /// All of them, as PyTorch's AdamW does unless told otherwise.
+    #[default]
+    Everything,
+    /// Those of two dimensions or more: weights of linear layers and convolutions, and tables. Not biases and scales of normalizations.
+    Matrices,
+}
+
+/// An exponential moving average of the weights: after each step, `average = decay · average + (1 − decay) · weights`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ema {
+    /// The share of the average that a step leaves of it.
+    #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
+    pub decay: f64,
+    /// Whether that share rises to `decay` at first, as `k / (9 + k)` at step `k`, so that the start is soon forgotten (diffusers' and
+    /// TensorFlow's warm-up).
+    #[serde(default = "yes")]
+    pub ramp: bool,
+}
+
+/// Which of a denoiser's weights.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Weights {
+    /// Those that trained.
+    #[default]
+    Raw,
+    /// Their exponential moving average.
+    Ema,
 }
 
 /// The scaled-linear schedule of latent diffusion: the square root of beta rises linearly.
@@ -150,6 +199,10 @@ fn caption_dropout() -> f64 {
     0.1
 }
 
+fn yes() -> bool {
+    true
+}
+
 fn evaluate_every() -> u64 {
     500
 }
@@ -174,6 +227,11 @@ impl TrainDenoiser {
         let (backbone, text) = (self.backbone.clone(), self.text.clone());
         Denoiser { backbone, text, resolution: self.resolution, patch: self.patch }
     }
+
+    /// Images that go through the network at once.
+    pub fn part(&self) -> u64 {
+        self.micro_batch.unwrap_or(self.batch)
+    }
 }
 
 impl Noise {
@@ -188,7 +246,8 @@ impl Noise {
 
 impl Kind for TrainDenoiser {
     const NAME: &'static str = "train-denoiser";
-    const REVISION: u32 = 1; // 1: first version
+    // 1: first version. 2: libtorch's fused AdamW; micro-batches, decay groups, averages.
+    const REVISION: u32 = 2;
     const RUNTIME: Runtime = Runtime::Torch;
     const SEEDED: bool = true;
     const ABOUT: &'static str = "Trains a text-conditioned denoiser on scenes and measures its held-out loss.";
@@ -217,6 +276,8 @@ schedule: cosine
         let positive = |x: f64| x > 0.0 && x.is_finite();
         Complaint::unless(self.steps > 0, "steps", "must be positive")?;
         Complaint::unless((1..=1 << 20).contains(&self.batch), "batch", "must be between 1 and 1048576")?;
+        let parts = self.micro_batch.is_none_or(|micro| micro > 0 && self.batch.is_multiple_of(micro));
+        Complaint::unless(parts, "micro_batch", "must divide `batch`")?;
         Complaint::unless(self.warmup <= self.steps, "warmup", "is longer than the training")?;
         Complaint::unless(positive(self.learning_rate), "learning_rate", "must be positive")?;
         let rates = (0.0..1.0).contains(&first) && (0.0..1.0).contains(&second);
@@ -226,6 +287,11 @@ schedule: cosine
         Complaint::unless(positive(self.clip), "clip", "must be positive")?;
         let share = (0.0..=1.0).contains(&self.caption_dropout);
         Complaint::unless(share, "caption_dropout", "is a share, so between 0 and 1")?;
+        if let Some(Ema { decay, .. }) = self.ema {
+            Complaint::unless((0.0..1.0).contains(&decay), "ema.decay", "must lie between 0 and 1, 1 left out")?;
+        }
+        let there = self.ema.is_some() || self.evaluate_weights == Weights::Raw;
+        Complaint::unless(there, "evaluate_weights", "asks for an average, and no `ema` is kept")?;
         Complaint::unless(self.evaluate_every > 0, "evaluate_every", "must be positive")?;
         Complaint::unless(self.evaluate_images > 0, "evaluate_images", "must be positive")
     }

@@ -13,6 +13,7 @@
 //! | [`command`] | what a person may type |
 //! | [`forward`] | one forward pass of any model |
 //! | [`run`] | bodies, one file a kind |
+//! | [`shim`] | what libtorch has and the binding lacks |
 //!
 //! To add a kind: its contract in `tasks/kinds`, a file in `run`, one line in [`run::bodies`]. Inside models, shapes that do not fit
 //! panic, and the worker turns that into a failed attempt; at the edges (files, specs, data) everything is a [`TorchError`](error::TorchError).
@@ -31,6 +32,7 @@ pub mod metrics;
 pub mod models;
 pub mod nn;
 pub mod run;
+pub mod shim;
 pub mod tokens;
 pub mod train;
 pub mod weights;

@@ -54,7 +54,7 @@ fn converse(kind: &str, spec: &Value, needs: &Value, seed: Option<u64>, out: &Pa
         .spawn()
         .unwrap();
     let assignment = json!({
-        "protocol": PROTOCOL, "task": kind, "kind": kind, "revision": 1, "spec": spec, "seed": seed, "environment": environment,
+        "protocol": PROTOCOL, "task": kind, "kind": kind, "revision": 2, "spec": spec, "seed": seed, "environment": environment,
         "needs": needs, "out": out, "scratch": out, "saving": saving,
     });
     let mut stdin = child.stdin.take().unwrap();
@@ -173,7 +173,10 @@ fn a_training_that_was_killed_ends_with_the_same_bits() {
     write_scenes(&at("data"), 1);
     write_scenes(&at("heldout"), 2);
     let needs = json!({"data": input(&at("data"), "scenes"), "heldout": input(&at("heldout"), "scenes")});
-    let spec = spec(1e-3);
+    let mut spec = spec(1e-3);
+    spec["micro_batch"] = 3.into();
+    spec["ema"] = json!({"decay": 0.9});
+    spec["evaluate_weights"] = "ema".into();
     let saving = |resume: Option<u64>, death: &Value| {
         let how = json!({"every": 2, "keep": 2});
         let mut saving = json!({"key": "00".repeat(32), "folder": at("checkpoints"), "how": how, "death": death});
@@ -190,7 +193,7 @@ fn a_training_that_was_killed_ends_with_the_same_bits() {
     assert_ne!(second.last().unwrap()["notice"], "made");
     let third = train("third", &saving(Some(6), &Value::Null));
     assert_eq!(third.last(), whole.last());
-    for file in ["model.safetensors", "config.json", "history.csv"] {
+    for file in ["model.safetensors", "ema.safetensors", "config.json", "history.csv"] {
         let bytes = |name: &str| std::fs::read(at(name).join(file)).unwrap();
         assert!(bytes("third") == bytes("whole"), "{file} differs");
     }

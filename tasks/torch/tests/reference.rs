@@ -1,7 +1,10 @@
 //! What other people's programs compute: diffusers' UNet, schedules and DDIM, PyTorch's AdamW. `golden/reference.py` wrote the numbers.
 
 use isoflop_contract::Seed;
-use isoflop_kinds::{model, train::Noise};
+use isoflop_kinds::{
+    model,
+    train::{Decays, Noise},
+};
 use isoflop_torch::{
     diffusion::{Schedule, levels, step},
     models::{Told, Unet},
@@ -118,11 +121,12 @@ fn ten_steps_of_adamw_are_pytorchs() {
     let start = [("weight", wave(&[3, 4], 0.7, 0.0, 1.0)), ("bias", wave(&[4], 0.7, 2.0, 1.0))];
     params.load(&start.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()).unwrap();
 
-    let settings = Settings { betas: [0.9, 0.95], epsilon: 1e-8, weight_decay: 0.1, clip: 1.0 };
+    let settings =
+        Settings { betas: [0.9, 0.95], epsilon: 1e-8, weight_decay: 0.1, clip: 1.0, decays: Decays::Everything };
     let mut optimizer = AdamW::new(params.pack(), settings);
     for norm in numbers(&theirs["norms"]) {
         let loss = (&weight + &bias).pow_tensor_scalar(4).sum(Kind::Float) * 0.1;
-        let ours = optimizer.step(&loss, 0.05);
+        let ours = optimizer.step(&loss, 0.05).double_value(&[]);
         assert!((ours / norm - 1.0).abs() < 1e-5, "norm {ours}, theirs {norm}");
     }
     close(&weight, &numbers(&theirs["weight"]), 2e-6);

@@ -15,7 +15,7 @@ use std::{
 use isoflop_contract::Seed;
 use tch::{Device, Kind, Tensor, no_grad};
 
-use crate::error::TorchError;
+use crate::{error::TorchError, shim};
 
 /// How a parameter starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -64,13 +64,66 @@ pub struct Path<'a> {
     name: String,
 }
 
-/// Parameters that share one flat tensor.
+/// Parameters that share one flat tensor, end to end: first those that have two dimensions or more (the weights of linear layers and
+/// convolutions, tables), then the others (biases, scales of normalizations), each by name.
 #[derive(Debug)]
 pub struct Packed {
-    /// All of them end to end, by name.
+    /// All of them.
     pub flat: Tensor,
-    /// Each as a view of its stretch, by name.
+    /// Their gradients in the same order, once they were [collected](Self::collect).
+    pub gradient: Tensor,
+    /// How many numbers at the beginning belong to parameters of two dimensions or more.
+    pub matrices: i64,
+    /// Each as a view of its stretch.
     pub views: Vec<Tensor>,
+    names: Vec<String>,
+}
+
+impl Packed {
+    /// The parameters' names, in the order of their stretches.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// How many numbers there are.
+    pub fn len(&self) -> i64 {
+        self.flat.size()[0]
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Moves the gradients that backward passes left at the parameters into the flat gradient.
+    pub fn collect(&self) {
+        shim::collect(&self.views, &self.gradient);
+    }
+
+    /// The stretches of `flat`, which has a number for each of the parameters', by name.
+    pub fn cut(&self, flat: &Tensor) -> BTreeMap<String, Tensor> {
+        let mut offset = 0;
+        let stretches = self.names.iter().zip(&self.views).map(|(name, view)| {
+            let length = view.numel() as i64;
+            let stretch = flat.narrow(0, offset, length).view(view.size().as_slice());
+            offset += length;
+            (name.clone(), stretch)
+        });
+        stretches.collect()
+    }
+
+    /// The opposite of [`cut`](Self::cut). A stretch that is not there, or of another shape, is the error.
+    pub fn join(&self, stretches: &BTreeMap<String, Tensor>) -> Result<Tensor, TorchError> {
+        let whole = self.names.iter().zip(&self.views).map(|(name, view)| {
+            let stretch = stretches.get(name).ok_or_else(|| TorchError::MissingWeight(name.clone()))?;
+            let (wanted, found) = (view.size(), stretch.size());
+            if wanted != found {
+                return Err(TorchError::WeightShape { name: name.clone(), wanted, found });
+            }
+            Ok(stretch.reshape([-1]))
+        });
+        Ok(Tensor::cat(&whole.collect::<Result<Vec<_>, _>>()?, 0))
+    }
 }
 
 impl Params {
@@ -145,20 +198,26 @@ impl Params {
     /// Moves all parameters into one flat tensor and asks for their gradients.
     pub fn pack(&self) -> Packed {
         let tensors = self.tensors.borrow();
+        let mut order: Vec<(&String, &Tensor)> = tensors.iter().collect();
+        order.sort_by_key(|(_, tensor)| tensor.dim() < 2); // stable, so by name
         no_grad(|| {
-            let parts: Vec<Tensor> = tensors.values().map(|tensor| tensor.reshape([-1])).collect();
+            let parts: Vec<Tensor> = order.iter().map(|(_, tensor)| tensor.reshape([-1])).collect();
             let flat = Tensor::cat(&parts, 0);
-            let mut views = Vec::with_capacity(tensors.len());
-            let mut offset = 0;
-            for tensor in tensors.values() {
+            let mut views = Vec::with_capacity(order.len());
+            let (mut offset, mut matrices) = (0, 0);
+            for (_, tensor) in &order {
                 let length = tensor.numel() as i64;
                 let view = flat.narrow(0, offset, length).view(tensor.size().as_slice());
                 let mut handle = tensor.shallow_clone();
                 handle.set_data(&view); // every clone a layer holds is the same variable, and follows
                 views.push(handle.set_requires_grad(true));
                 offset += length;
+                if tensor.dim() >= 2 {
+                    matrices = offset;
+                }
             }
-            Packed { flat, views }
+            let names = order.into_iter().map(|(name, _)| name.clone()).collect();
+            Packed { gradient: flat.zeros_like(), flat, matrices, views, names }
         })
     }
 }
@@ -258,13 +317,27 @@ mod tests {
         let params = Params::new(Seed::from_number(1));
         let held = params.root().param("b", &[2, 2], Init::Ones);
         let _ = params.root().param("a", &[3], Init::Zeros);
+        let unused = params.root().param("c", &[1, 1], Init::Zeros);
         let mut packed = params.pack();
-        assert_eq!(Vec::<f32>::try_from(&packed.flat).unwrap(), [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0]);
+        assert_eq!((packed.names(), packed.matrices), (&["b", "c", "a"].map(String::from)[..], 5));
+        let numbers = |tensor: &Tensor| Vec::<f32>::try_from(tensor).unwrap();
+        assert_eq!(numbers(&packed.flat), [1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
         let _ = no_grad(|| packed.flat.g_add_scalar_(2.0));
-        assert_eq!(held.double_value(&[1, 1]), 3.0);
-        let gradients =
-            Tensor::run_backward(&[(&held * &held).sum(None) + packed.views[0].sum(None)], &packed.views, false, false);
-        assert_eq!(gradients[1].double_value(&[0, 0]), 6.0);
+        assert_eq!((held.double_value(&[1, 1]), unused.double_value(&[0, 0])), (3.0, 2.0));
+
+        // Gradients of two backward passes add up; a parameter that nothing depends on has none.
+        ((&held * &held).sum(None) + packed.views[2].sum(None)).backward();
+        packed.collect();
+        assert_eq!(numbers(&packed.gradient), [6.0, 6.0, 6.0, 6.0, 0.0, 1.0, 1.0, 1.0]);
+        held.sum(None).backward();
+        held.sum(None).backward();
+        packed.collect();
+        assert_eq!(numbers(&packed.gradient), [2.0, 2.0, 2.0, 2.0, 0.0, 0.0, 0.0, 0.0]);
+
+        let cut = packed.cut(&packed.gradient);
+        assert_eq!(cut["b"].size(), [2, 2]);
+        assert_eq!(packed.join(&cut).unwrap(), packed.gradient);
+        assert!(packed.join(&BTreeMap::new()).is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use isoflop_contract::Seed;
 use isoflop_kinds::{
     artifact,
     sample::{Needs, SampleImages},
+    train::Weights,
 };
 use isoflop_worker::{Context, Halt, Interrupted, Made};
 use tch::{Tensor, no_grad};
@@ -21,20 +22,31 @@ use crate::{
 };
 
 /// A trained denoiser with its config.
-fn load(handle: &isoflop_contract::Handle<artifact::Denoiser>) -> Result<(Config, Denoiser), TorchError> {
+fn load(
+    handle: &isoflop_contract::Handle<artifact::Denoiser>,
+    weights: Weights,
+) -> Result<(Config, Denoiser), TorchError> {
     let config: Config = read_json(&handle.file("config.json"))?;
     config.model.check().map_err(TorchError::Config)?;
     config.noise.check("noise").map_err(TorchError::Config)?;
     let params = Params::new(Seed::from_number(0)); // every start is overwritten
     let model = Denoiser::new(&params, &config.model);
-    params.load(&read_tensors(&handle.file("model.safetensors"))?)?;
+    let file = handle.file(match weights {
+        Weights::Raw => "model.safetensors",
+        Weights::Ema => "ema.safetensors",
+    });
+    if weights == Weights::Ema && !file.exists() {
+        let problem = "`weights` asks for an average, and the model was trained without `ema`".to_owned();
+        return Err(TorchError::Mismatch(problem));
+    }
+    params.load(&read_tensors(&file)?)?;
     Ok((config, model))
 }
 
 /// Samples images for captions.
 pub fn run(spec: SampleImages, needs: Needs, context: &mut Context) -> Result<Made, Halt> {
     settle(context)?;
-    let (config, model) = load(&needs.model)?;
+    let (config, model) = load(&needs.model, spec.weights)?;
     let prompts = Scenes::read(&needs.prompts)?;
     let (there, known) = (prompts.words(), config.model.text.vocabulary);
     if there > known || prompts.caption_length() > config.model.text.tokens {

@@ -39,28 +39,36 @@ struct Denoising<'a> {
     heldout: Heldout,
     order: Order,
     seed: Seed,
-    batch: u64,
+    /// In how many parts a batch goes through the network, and images in each.
+    parts: u64,
+    part: u64,
     tokens: i64,
     patch: i64,
     caption_dropout: f64,
 }
 
 impl Objective for Denoising<'_> {
-    fn loss(&self, step: u64) -> Tensor {
-        let (size, batch) = (self.batch as i64, self.batch);
-        let rows = self.order.rows(step, batch);
+    fn parts(&self) -> u64 {
+        self.parts
+    }
+
+    fn loss(&self, step: u64, part: u64) -> Tensor {
+        let (batch, size) = ((self.part * self.parts) as i64, self.part as i64);
+        let index = step * self.parts + part; // of this part among all there ever are
+        let rows = self.order.rows(index, self.part);
         let images = self.data.images(&rows).pixel_unshuffle(self.patch);
         let captions = self.data.captions(&rows, self.tokens);
-        let kept = uniform(self.seed.stream("dropout", step), &[size, 1]).ge(self.caption_dropout);
+        let kept = uniform(self.seed.stream("dropout", index), &[size, 1]).ge(self.caption_dropout);
         let captions = captions * kept;
 
         // Levels are uniform, one from each of `batch` equal stretches: the same expectation as independent draws with less variance.
-        let stretch = Tensor::arange(size, (Kind::Double, Device::Cpu));
-        let within = uniform(self.seed.stream("level", step), &[size]);
+        let first = part as i64 * size;
+        let stretch = Tensor::arange_start(first, first + size, (Kind::Double, Device::Cpu));
+        let within = uniform(self.seed.stream("level", index), &[size]);
         let levels = self.schedule.levels() as f64;
-        let level = ((stretch + within) / size as f64 * levels).floor().clamp(0.0, levels - 1.0).to_kind(Kind::Int64);
+        let level = ((stretch + within) / batch as f64 * levels).floor().clamp(0.0, levels - 1.0).to_kind(Kind::Int64);
 
-        let noise = normal(self.seed.stream("noise", step), &images.size());
+        let noise = normal(self.seed.stream("noise", index), &images.size());
         let noisy = self.schedule.mix(&images, &noise, &level);
         let output = self.model.denoise(&noisy, &level, &self.model.read(&captions));
         let seen = noise_in(self.prediction, self.schedule, &noisy, output, &level);
@@ -125,7 +133,8 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
         heldout: Heldout::new(&heldout, spec.evaluate_images, &config, &schedule, spec.prediction),
         order: Order::new(seed, data.len()),
         seed,
-        batch: spec.batch,
+        parts: spec.batch / spec.part(),
+        part: spec.part(),
         tokens,
         patch: spec.patch as i64,
         caption_dropout: spec.caption_dropout,
@@ -139,13 +148,19 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
             betas: spec.betas,
             epsilon: spec.epsilon,
             weight_decay: spec.weight_decay,
+            decays: spec.decays,
             clip: spec.clip,
         },
+        ema: spec.ema,
+        evaluate_weights: spec.evaluate_weights,
         evaluate_every: spec.evaluate_every,
     };
     let outcome = train(&params, &recipe, &objective, context)?;
 
     write_tensors(&context.out("model.safetensors"), &params.named())?;
+    if let Some(ema) = &outcome.ema {
+        write_tensors(&context.out("ema.safetensors"), ema)?;
+    }
     write_json(&context.out("config.json"), &Config { model: config, noise: spec.noise, prediction: spec.prediction })?;
     write_bytes(&context.out("history.csv"), outcome.csv("heldout_loss").as_bytes())?;
     let cost = spec.cost();

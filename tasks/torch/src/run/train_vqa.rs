@@ -3,7 +3,10 @@
 use std::ops::Range;
 
 use isoflop_contract::Seed;
-use isoflop_kinds::vqa::{Needs, TrainVqa};
+use isoflop_kinds::{
+    train::{Decays, Weights},
+    vqa::{Needs, TrainVqa},
+};
 use isoflop_worker::{Context, Halt, Made};
 use tch::Tensor;
 
@@ -36,7 +39,7 @@ struct Answering<'a> {
 }
 
 impl Objective for Answering<'_> {
-    fn loss(&self, step: u64) -> Tensor {
+    fn loss(&self, step: u64, _whole: u64) -> Tensor {
         let (scenes, questions) = self.data;
         let rows = self.order.batch(step, self.batch);
         let mut owner = Vec::new();
@@ -104,7 +107,15 @@ pub fn run(spec: TrainVqa, needs: Needs, context: &mut Context) -> Result<Made, 
         learning_rate: spec.learning_rate,
         warmup: spec.warmup,
         schedule: spec.schedule,
-        optimizer: Settings { betas: [0.9, 0.98], epsilon: 1e-8, weight_decay: spec.weight_decay, clip: 1.0 },
+        optimizer: Settings {
+            betas: [0.9, 0.98],
+            epsilon: 1e-8,
+            weight_decay: spec.weight_decay,
+            clip: 1.0,
+            decays: Decays::Everything,
+        },
+        ema: None,
+        evaluate_weights: Weights::Raw,
         evaluate_every: spec.evaluate_every,
     };
     let outcome = train(&params, &recipe, &objective, context)?;

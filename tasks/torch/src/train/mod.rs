@@ -1,11 +1,13 @@
 //! Training: one loop for every objective.
 
+mod ema;
 mod evaluate;
 mod optimizer;
 mod rate;
 mod state;
 mod trainer;
 
+pub use ema::Ema;
 pub use evaluate::{Heldout, normal};
 pub use optimizer::{AdamW, Settings};
 pub use rate::rate;

@@ -1,12 +1,13 @@
-//! What a training goes on from: all that it is between two steps. Parameters and both moments of the optimizer by name, its count of steps,
-//! sums under way and the curve. Nothing random is in it, since batches, levels and noise follow from seed and step.
+//! What a training goes on from: all that it is between two steps. Parameters, both moments of the optimizer and the average of the weights by name,
+//! the count of steps, sums under way and the curve. Nothing random is in it, since batches, levels and noise follow from seed and step.
 
 use std::{collections::BTreeMap, path::Path};
 
+use isoflop_kinds::train::{self, Weights};
 use serde::{Deserialize, Serialize};
-use tch::Tensor;
+use tch::{Tensor, no_grad};
 
-use super::{AdamW, Curve};
+use super::{AdamW, Curve, Settings, ema::Ema};
 use crate::{
     data::{read_tensors_with, write_tensors_with},
     error::TorchError,
@@ -20,7 +21,89 @@ pub(super) const FILE: &str = "training.safetensors";
 const MEMBER: &str = "training";
 
 /// The version of what is in the metadata.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// What trains: the parameters with the optimizer's moments, and their average.
+#[derive(Debug)]
+pub(super) struct State {
+    optimizer: AdamW,
+    ema: Option<Ema>,
+}
+
+impl State {
+    /// `params` before the first step.
+    pub(super) fn new(params: &Params, settings: Settings, ema: Option<train::Ema>) -> Self {
+        let optimizer = AdamW::new(params.pack(), settings);
+        let ema = ema.map(|settings| Ema::new(optimizer.packed(), optimizer.range(), settings));
+        Self { optimizer, ema }
+    }
+
+    /// One step down the gradients that backward passes left at the parameters. Answers with their norm.
+    pub(super) fn step(&mut self, rate: f64) -> Tensor {
+        self.optimizer.packed().collect();
+        let norm = no_grad(|| self.optimizer.packed().gradient.norm());
+        self.optimizer.descend(&norm, rate);
+        if let Some(ema) = &mut self.ema {
+            ema.update(self.optimizer.packed(), self.optimizer.steps() as u64);
+        }
+        norm
+    }
+
+    /// What `run` finds with these weights in place.
+    pub(super) fn seen<T>(&self, weights: Weights, run: impl FnOnce() -> T) -> T {
+        match (&self.ema, weights) {
+            (Some(ema), Weights::Ema) => ema.in_place(self.optimizer.packed(), run),
+            _ => run(),
+        }
+    }
+
+    /// The average of the weights by name, where one is kept.
+    pub(super) fn ema(&self) -> Option<BTreeMap<String, Tensor>> {
+        Some(self.optimizer.packed().cut(self.ema.as_ref()?.flat()))
+    }
+
+    /// Everything in one map, by name: `model.…`, `first.…`, `second.…`, `ema.…`.
+    fn tensors(&self) -> BTreeMap<String, Tensor> {
+        let packed = self.optimizer.packed();
+        let (first, second) = self.optimizer.moments();
+        let mut parts = vec![("model", &packed.flat), ("first", first), ("second", second)];
+        parts.extend(self.ema.as_ref().map(|ema| ("ema", ema.flat())));
+        let named = |(prefix, flat)| {
+            packed.cut(flat).into_iter().map(move |(name, tensor)| (format!("{prefix}.{name}"), tensor))
+        };
+        parts.into_iter().flat_map(named).collect()
+    }
+
+    /// Reads everything back. Nothing is touched unless all of it fits.
+    pub(super) fn load(&mut self, path: &Path) -> Result<Progress, TorchError> {
+        let wrong = |problem: &str| TorchError::Inconsistent { path: path.to_owned(), problem: problem.to_owned() };
+        let (tensors, metadata) = read_tensors_with(path)?;
+        let head = metadata.get(MEMBER).ok_or_else(|| wrong("it says nothing of a training"))?;
+        let head: Head =
+            serde_json::from_str(head).map_err(|source| TorchError::Json { path: path.to_owned(), source })?;
+        if head.format != FORMAT {
+            return Err(wrong("it was written in another format"));
+        }
+        let packed = self.optimizer.packed();
+        let flat = |prefix: &str| -> Result<Tensor, TorchError> {
+            let named = tensors.iter().filter_map(|(name, tensor)| {
+                let name = name.strip_prefix(prefix)?.strip_prefix('.')?;
+                Some((name.to_owned(), tensor.shallow_clone()))
+            });
+            packed.join(&named.collect()).map_err(|error| wrong(&format!("of `{prefix}`, {error}")))
+        };
+        let (model, first, second) = (flat("model")?, flat("first")?, flat("second")?);
+        if tensors.len() != (3 + usize::from(self.ema.is_some())) * packed.names().len() {
+            return Err(wrong("it holds more or fewer tensors than this training has"));
+        }
+        if let Some(ema) = &mut self.ema {
+            ema.restore(&flat("ema")?);
+        }
+        no_grad(|| packed.flat.shallow_clone().copy_(&model));
+        self.optimizer.restore(&first, &second, head.optimizer_steps);
+        Ok(head.progress)
+    }
+}
 
 /// A mean under way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
@@ -70,119 +153,96 @@ struct Head {
 
 impl Progress {
     /// Writes everything to the file `path`.
-    pub(super) fn save(&self, path: &Path, params: &Params, optimizer: &AdamW) -> Result<(), TorchError> {
-        let mut tensors = BTreeMap::new();
-        let (first, second) = optimizer.moments();
-        let mut offset = 0;
-        for (name, tensor) in params.named() {
-            let length = tensor.numel() as i64;
-            let part = |flat: &Tensor| flat.narrow(0, offset, length).view(tensor.size().as_slice());
-            tensors.insert(format!("first.{name}"), part(first));
-            tensors.insert(format!("second.{name}"), part(second));
-            offset += length;
-            tensors.insert(format!("model.{name}"), tensor);
-        }
-        let head = Head { format: FORMAT, optimizer_steps: optimizer.steps(), progress: self.clone() };
+    pub(super) fn save(&self, path: &Path, state: &State) -> Result<(), TorchError> {
+        let head = Head { format: FORMAT, optimizer_steps: state.optimizer.steps(), progress: self.clone() };
         let head = serde_json::to_string(&head).map_err(|source| TorchError::Json { path: path.to_owned(), source })?;
-        write_tensors_with(path, &tensors, &[(MEMBER, &head)])
-    }
-
-    /// Reads everything back, the tensors into `params` and `optimizer`. Nothing is touched unless all of it fits.
-    pub(super) fn load(path: &Path, params: &Params, optimizer: &mut AdamW) -> Result<Self, TorchError> {
-        let wrong = |problem: &str| TorchError::Inconsistent { path: path.to_owned(), problem: problem.to_owned() };
-        let (tensors, metadata) = read_tensors_with(path)?;
-        let head = metadata.get(MEMBER).ok_or_else(|| wrong("it says nothing of a training"))?;
-        let head: Head =
-            serde_json::from_str(head).map_err(|source| TorchError::Json { path: path.to_owned(), source })?;
-        if head.format != FORMAT {
-            return Err(wrong("it was written in another format"));
-        }
-        let part = |prefix: &str| -> BTreeMap<String, Tensor> {
-            let named = tensors.iter().filter_map(|(name, tensor)| Some((name.strip_prefix(prefix)?, tensor)));
-            named.map(|(name, tensor)| (name.to_owned(), tensor.shallow_clone())).collect()
-        };
-        let flat = |prefix: &str| -> Result<Tensor, TorchError> {
-            let parts = part(prefix);
-            let whole = params.named().into_iter().map(|(name, tensor)| match parts.get(&name) {
-                Some(part) if part.size() == tensor.size() => Ok(part.reshape([-1])),
-                _ => Err(wrong(&format!("it lacks `{prefix}{name}` as the model has it"))),
-            });
-            Ok(Tensor::cat(&whole.collect::<Result<Vec<_>, _>>()?, 0))
-        };
-        let (first, second) = (flat("first.")?, flat("second.")?);
-        params.load(&part("model."))?;
-        optimizer.restore(&first, &second, head.optimizer_steps);
-        Ok(head.progress)
+        write_tensors_with(path, &state.tensors(), &[(MEMBER, &head)])
     }
 }
 
 #[cfg(test)]
 mod tests {
     use isoflop_contract::Seed;
-    use tch::{Device, Kind, no_grad};
+    use isoflop_kinds::train::Decays;
+    use tch::{Device, Kind};
 
     use super::*;
-    use crate::{nn::Init, train::Settings};
+    use crate::nn::Init;
 
-    fn network(seed: u64) -> (Params, AdamW) {
+    fn network(seed: u64, ema: bool) -> (Params, State) {
         let params = Params::new(Seed::from_number(seed));
         let _ = params.root().param("weight", &[3, 2], Init::Normal(1.0));
         let _ = params.root().param("bias", &[2], Init::Normal(1.0));
-        let settings = Settings { betas: [0.9, 0.99], epsilon: 1e-8, weight_decay: 0.1, clip: 1.0 };
-        let optimizer = AdamW::new(params.pack(), settings);
-        (params, optimizer)
+        let settings =
+            Settings { betas: [0.9, 0.99], epsilon: 1e-8, weight_decay: 0.1, decays: Decays::Matrices, clip: 1.0 };
+        let state = State::new(&params, settings, ema.then_some(train::Ema { decay: 0.9, ramp: true }));
+        (params, state)
     }
 
-    fn step(params: &Params, optimizer: &mut AdamW) {
+    fn step(params: &Params, state: &mut State) {
         let named = params.named();
         let out = Tensor::ones([1, 3], (Kind::Float, Device::Cpu)).matmul(&named["weight"]) + &named["bias"];
-        optimizer.step(&out.square().sum(None), 0.01);
+        out.square().sum(None).backward();
+        let _ = state.step(0.01);
     }
 
-    fn all(params: &Params, optimizer: &AdamW) -> Vec<Tensor> {
-        let (first, second) = optimizer.moments();
-        let named = params.named().into_values().map(|tensor| no_grad(|| tensor.copy()));
-        named.chain([first.copy(), second.copy()]).collect()
+    fn all(state: &State) -> BTreeMap<String, Tensor> {
+        state.tensors().into_iter().map(|(name, tensor)| (name, no_grad(|| tensor.copy()))).collect()
     }
 
     #[test]
     fn a_training_goes_on_to_the_bit() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
-        let (params, mut optimizer) = network(1);
-        step(&params, &mut optimizer);
-        step(&params, &mut optimizer);
-        let mut progress = Progress { done: 2, ..Progress::default() };
-        progress.window.add(0.1);
-        progress.window.add(0.2);
-        progress.history.push(Curve { step: 2, loss: 1.0 / 3.0, heldout: 2.0_f64.sqrt() });
-        progress.save(&path, &params, &optimizer).unwrap();
-        let saved = all(&params, &optimizer);
-        step(&params, &mut optimizer);
+        for ema in [false, true] {
+            let (params, mut state) = network(1, ema);
+            step(&params, &mut state);
+            step(&params, &mut state);
+            let mut progress = Progress { done: 2, ..Progress::default() };
+            progress.window.add(0.1);
+            progress.window.add(0.2);
+            progress.history.push(Curve { step: 2, loss: 1.0 / 3.0, heldout: 2.0_f64.sqrt() });
+            progress.save(&path, &state).unwrap();
+            let saved = all(&state);
+            assert_eq!(saved.len(), if ema { 8 } else { 6 });
+            step(&params, &mut state);
+            assert!(saved.iter().all(|(name, tensor)| *tensor != all(&state)[name]), "a step moves everything");
 
-        // Another start, which must leave no trace.
-        let (other, mut resumed) = network(2);
-        assert_eq!(Progress::load(&path, &other, &mut resumed).unwrap(), progress);
-        assert_eq!(all(&other, &resumed), saved);
-        step(&other, &mut resumed);
-        assert_eq!(all(&other, &resumed), all(&params, &optimizer));
+            // Another start, which must leave no trace.
+            let (other, mut resumed) = network(2, ema);
+            assert_eq!(resumed.load(&path).unwrap(), progress);
+            assert_eq!(all(&resumed), saved);
+            step(&other, &mut resumed);
+            assert_eq!(all(&resumed), all(&state));
+            assert_eq!(resumed.optimizer.steps(), 3);
+        }
     }
 
     #[test]
     fn what_does_not_fit_touches_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
-        let (params, mut optimizer) = network(1);
-        step(&params, &mut optimizer);
-        Progress::default().save(&path, &params, &optimizer).unwrap();
-        let (other, mut resumed) = network(2);
+        let (params, mut state) = network(1, false);
+        step(&params, &mut state);
+        Progress::default().save(&path, &state).unwrap();
+
+        let other = Params::new(Seed::from_number(2));
+        let _ = other.root().param("weight", &[3, 2], Init::Normal(1.0));
+        let _ = other.root().param("bias", &[2], Init::Normal(1.0));
         let _ = other.root().param("more", &[1], Init::Ones);
+        let mut resumed = State::new(&other, state.optimizer.settings(), None);
         let before = other.named()["weight"].copy();
-        let error = Progress::load(&path, &other, &mut resumed).unwrap_err().to_string();
-        assert!(error.contains("it lacks `first.more`"), "{error}");
+        let error = resumed.load(&path).unwrap_err().to_string();
+        assert!(error.contains("of `model`, the weights lack `more`"), "{error}");
         assert_eq!(other.named()["weight"], before);
+
+        let (averaged, mut resumed) = network(2, true);
+        let error = resumed.load(&path).unwrap_err().to_string();
+        assert!(error.contains("more or fewer tensors"), "{error}");
+        assert_ne!(averaged.named()["weight"], params.named()["weight"]);
+
         crate::data::write_tensors(&path, &params.named()).unwrap();
-        let error = Progress::load(&path, &params, &mut optimizer).unwrap_err().to_string();
+        let error = state.load(&path).unwrap_err().to_string();
         assert!(error.contains("says nothing of a training"), "{error}");
     }
 }

@@ -1,7 +1,10 @@
 //! What the networks compute.
 
 use isoflop_contract::Seed;
-use isoflop_kinds::model::{self, Companion, Network};
+use isoflop_kinds::{
+    model::{self, Companion, Network},
+    train::Decays,
+};
 use isoflop_torch::{
     forward::{Inputs, build},
     models::{AutoencoderKl, Inception},
@@ -65,7 +68,8 @@ fn a_small_autoencoder_learns() {
     let network = AutoencoderKl::new(&params.root(), &serde_json::from_value(config).unwrap());
     let images = tensor("sample", &[4, 3, 1, 1], 1.0).expand([4, 3, 8, 8], false);
     let noise = tensor("noise", &[4, 4, 4, 4], 1.0);
-    let settings = Settings { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.0, clip: 1.0 };
+    let settings =
+        Settings { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.0, clip: 1.0, decays: Decays::Everything };
     let mut optimizer = AdamW::new(params.pack(), settings);
     let mut losses = Vec::new();
     for _ in 0..40 {

@@ -1,0 +1,181 @@
+// What libtorch has and the binding lacks, as C functions. Tensors go by the binding's own pointers. A function that can fail answers with a
+// message, which the caller frees, or with null. See engine/decisions/0021-what-the-binding-lacks.md.
+
+#include <cstring>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include <ATen/Context.h>
+#include <ATen/autocast_mode.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/zeros.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+using at::Tensor;
+
+namespace {
+
+char* message(const char* text) { return strdup(text); }
+
+template <typename F>
+char* guarded(F run) {
+  try {
+    run();
+    return nullptr;
+  } catch (const c10::Error& error) {
+    return message(error.what_without_backtrace());
+  } catch (const std::exception& error) {
+    return message(error.what());
+  }
+}
+
+// What a caller's closure looks like: `count` tensors in, which stay the caller's, and one out, which is ours. Null: it panicked.
+using Run = Tensor* (*)(void* closure, Tensor** inputs, size_t count);
+using Drop = void (*)(void* closure);
+
+// A closure of the caller's, dropped with the last who holds it.
+struct Closure : torch::CustomClassHolder {
+  void* closure;
+  Run run;
+  Drop drop;
+
+  Closure(void* closure, Run run, Drop drop) : closure(closure), run(run), drop(drop) {}
+  ~Closure() override { drop(closure); }
+
+  Tensor operator()(std::vector<Tensor>& inputs) {
+    std::vector<Tensor*> pointers;
+    for (auto& input : inputs) pointers.push_back(&input);
+    Tensor* made = run(closure, pointers.data(), pointers.size());
+    TORCH_CHECK(made != nullptr, "a recomputed part panicked");
+    Tensor out = *made;
+    delete made;
+    return out;
+  }
+};
+
+// Runs a closure without keeping what its backward needs, and runs it again when that is asked for. Gradients of what the closure holds
+// besides its inputs are accumulated where they lie.
+struct Recomputed : torch::autograd::Function<Recomputed> {
+  static Tensor forward(torch::autograd::AutogradContext* context, c10::intrusive_ptr<Closure> closure, at::TensorList given) {
+    std::vector<Tensor> inputs = given.vec();
+    Tensor out = (*closure)(inputs);
+    auto device = inputs[0].device().type();
+    context->saved_data["closure"] = c10::IValue::make_capsule(closure);
+    context->saved_data["autocast"] = at::autocast::is_autocast_enabled(device);
+    context->save_for_backward(inputs);
+    return out;
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
+    auto capsule = context->saved_data["closure"].toCapsule();
+    auto& closure = static_cast<Closure&>(*capsule);
+    std::vector<Tensor> inputs;
+    for (auto& saved : context->get_saved_variables()) {
+      Tensor input = saved.detach();
+      input.set_requires_grad(saved.requires_grad());
+      inputs.push_back(input);
+    }
+    Tensor out;
+    {
+      at::AutoGradMode enabled(true);
+      auto device = inputs[0].device().type();
+      bool before = at::autocast::is_autocast_enabled(device);
+      at::autocast::set_autocast_enabled(device, context->saved_data["autocast"].toBool());
+      at::autocast::increment_nesting();
+      auto restore = [&] {
+        if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+        at::autocast::set_autocast_enabled(device, before);
+      };
+      try {
+        out = closure(inputs);
+      } catch (...) {
+        restore();
+        throw;
+      }
+      restore();
+    }
+    torch::autograd::backward({out}, {gradients[0]});
+    torch::autograd::variable_list back;
+    back.emplace_back(); // the closure has no gradient
+    for (auto& input : inputs) back.push_back(input.grad());
+    return back;
+  }
+};
+
+}  // namespace
+
+extern "C" {
+
+// One AdamW step of `flat` down `gradient`, which is divided by `scale` first. `count` is the number of this step, from one.
+char* isoflop_adamw(Tensor* flat, Tensor* gradient, Tensor* first, Tensor* second, Tensor* count, Tensor* scale, double rate,
+                    double beta1, double beta2, double decay, double epsilon) {
+  return guarded([&] {
+    at::NoGradGuard guard;
+    at::_fused_adamw_({*flat}, {*gradient}, {*first}, {*second}, {}, {*count}, rate, beta1, beta2, decay, epsilon,
+                      /*amsgrad=*/false, /*maximize=*/false, *scale, std::nullopt);
+  });
+}
+
+// Moves the gradients of `parameters` into `flat`, end to end; a parameter without one counts as zero. They have none afterwards.
+char* isoflop_collect(Tensor** parameters, size_t count, Tensor* flat) {
+  return guarded([&] {
+    at::NoGradGuard guard;
+    std::vector<Tensor> parts;
+    parts.reserve(count);
+    for (size_t i = 0; i < count; ++i) {
+      Tensor& gradient = parameters[i]->mutable_grad();
+      parts.push_back(gradient.defined() ? gradient.reshape({-1}) : at::zeros({parameters[i]->numel()}, flat->options()));
+      gradient.reset();
+    }
+    at::cat_out(*flat, parts, 0);
+  });
+}
+
+// Turns lower precision on or off for `device` (0: processor, 1: CUDA) on this thread. Inside, weights are cast once; when the outermost is
+// left, those casts are dropped.
+char* isoflop_autocast(int device, bool enabled) {
+  return guarded([&] {
+    auto type = device == 0 ? at::kCPU : at::kCUDA;
+    if (enabled) {
+      at::autocast::set_autocast_dtype(type, at::kBFloat16);
+      at::autocast::set_autocast_enabled(type, true);
+      at::autocast::increment_nesting();
+    } else {
+      if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+      at::autocast::set_autocast_enabled(type, false);
+    }
+  });
+}
+
+// Only deterministic algorithms, or any; and whole single precision in products, never TF32.
+char* isoflop_deterministic(bool only) {
+  return guarded([&] {
+    auto& context = at::globalContext();
+    context.setDeterministicAlgorithms(only, /*warn_only=*/false);
+    context.setDeterministicFillUninitializedMemory(false);
+    context.setDeterministicCuDNN(only);
+    context.setBenchmarkCuDNN(false);
+    context.setAllowTF32CuBLAS(false);
+    context.setAllowTF32CuDNN(false);
+  });
+}
+
+// Whether only deterministic algorithms are used.
+bool isoflop_is_deterministic() { return at::globalContext().deterministicAlgorithms(); }
+
+// Runs a closure on `inputs`, and again when its backward comes. Takes the closure over, whatever happens.
+char* isoflop_recompute(void* closure, Run run, Drop drop, Tensor** inputs, size_t count, Tensor** out) {
+  auto held = c10::make_intrusive<Closure>(closure, run, drop);
+  return guarded([&] {
+    std::vector<Tensor> tensors;
+    for (size_t i = 0; i < count; ++i) tensors.push_back(*inputs[i]);
+    *out = new Tensor(Recomputed::apply(held, at::TensorList(tensors)));
+  });
+}
+
+void isoflop_free(char* text) { free(text); }
+}

@@ -1,0 +1,159 @@
+//! What libtorch has and the binding lacks, through a small C++ file of our own (`shim/shim.cpp`). The only place of it that is unsafe:
+//! what goes out are functions on tensors. As with the binding's operators, shapes that do not fit panic.
+
+#![expect(unsafe_code, reason = "C++ is called; each call says what it relies on")]
+
+use std::{
+    ffi::{CStr, c_char, c_int, c_void},
+    panic::{AssertUnwindSafe, catch_unwind},
+    ptr,
+};
+
+use tch::Tensor;
+use torch_sys::C_tensor;
+
+type Message = *mut c_char;
+type Run = unsafe extern "C" fn(*mut c_void, *mut *mut C_tensor, usize) -> *mut C_tensor;
+type Drop = unsafe extern "C" fn(*mut c_void);
+
+#[rustfmt::skip]
+unsafe extern "C" {
+    fn isoflop_adamw(
+        flat: *mut C_tensor, gradient: *mut C_tensor, first: *mut C_tensor, second: *mut C_tensor, count: *mut C_tensor,
+        scale: *mut C_tensor, rate: f64, beta1: f64, beta2: f64, decay: f64, epsilon: f64,
+    ) -> Message;
+    fn isoflop_collect(parameters: *const *mut C_tensor, count: usize, flat: *mut C_tensor) -> Message;
+    fn isoflop_autocast(device: c_int, enabled: bool) -> Message;
+    fn isoflop_deterministic(only: bool) -> Message;
+    fn isoflop_is_deterministic() -> bool;
+    fn isoflop_recompute(
+        closure: *mut c_void, run: Run, drop: Drop, inputs: *const *mut C_tensor, count: usize, out: *mut *mut C_tensor,
+    ) -> Message;
+    fn isoflop_free(text: Message);
+}
+
+/// Panics with what C++ said, if it said anything.
+fn check(doing: &str, message: Message) {
+    if message.is_null() {
+        return;
+    }
+    // SAFETY: a message is a string that C++ allocated for us, with an end, and is freed once.
+    let text = unsafe {
+        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
+        isoflop_free(message);
+        text
+    };
+    panic!("{doing}: {text}");
+}
+
+/// The pointer that C++ knows a tensor by. It is read, or its numbers are written, as with the binding's own operators.
+fn raw(tensor: &Tensor) -> *mut C_tensor {
+    tensor.as_ptr().cast_mut()
+}
+
+/// AdamW's constants for one step: learning rate, decay rates of the moments, decoupled decay, epsilon.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// The learning rate.
+    pub rate: f64,
+    /// Decay rates of the two moments.
+    pub betas: [f64; 2],
+    /// Decoupled decay.
+    pub decay: f64,
+    /// Keeps the quotient finite.
+    pub epsilon: f64,
+}
+
+/// One AdamW step of `flat`, in place, with libtorch's fused operator. All tensors but `count` and `scale` are of one shape. The gradient is
+/// divided by `scale` (one number), in place, first. `count` (one number) is this step's, from one.
+pub fn adamw([flat, gradient, first, second]: [&Tensor; 4], count: &Tensor, scale: &Tensor, step: Step) {
+    let Step { rate, betas: [b1, b2], decay, epsilon } = step;
+    let [flat, gradient, first, second, count, scale] = [flat, gradient, first, second, count, scale].map(raw);
+    // SAFETY: all are tensors that live longer than the call.
+    let message = unsafe { isoflop_adamw(flat, gradient, first, second, count, scale, rate, b1, b2, decay, epsilon) };
+    check("an AdamW step", message);
+}
+
+/// Moves the gradients that backward passes left at `parameters` into `flat`, end to end; a parameter without one counts as zero.
+pub fn collect(parameters: &[Tensor], flat: &Tensor) {
+    let pointers: Vec<*mut C_tensor> = parameters.iter().map(raw).collect();
+    // SAFETY: as many pointers as are said, to tensors that live longer than the call.
+    check("gradients", unsafe { isoflop_collect(pointers.as_ptr(), pointers.len(), raw(flat)) });
+}
+
+/// Runs `run` with matrix products, convolutions and attention in bfloat16 on the processor, or on CUDA. Weights stay in single precision and
+/// are cast once; the casts are dropped at the end.
+pub fn in_bfloat16<T>(cuda: bool, run: impl FnOnce() -> T) -> T {
+    struct Left(c_int);
+    impl std::ops::Drop for Left {
+        fn drop(&mut self) {
+            // SAFETY: takes back what was set on this thread.
+            let message = unsafe { isoflop_autocast(self.0, false) };
+            debug_assert!(message.is_null());
+        }
+    }
+    let device = c_int::from(cuda);
+    // SAFETY: sets what is in force on this thread.
+    check("bfloat16", unsafe { isoflop_autocast(device, true) });
+    let _left = Left(device);
+    run()
+}
+
+/// Whether only deterministic algorithms may be used from now on, by the whole process. Products are never rounded to TF32, nor are
+/// algorithms chosen by racing them.
+pub fn set_deterministic(only: bool) {
+    // SAFETY: sets flags of the process.
+    check("deterministic algorithms", unsafe { isoflop_deterministic(only) });
+}
+
+/// Whether only deterministic algorithms are used.
+pub fn is_deterministic() -> bool {
+    // SAFETY: reads a flag of the process.
+    unsafe { isoflop_is_deterministic() }
+}
+
+/// What is run twice.
+type Part = Box<dyn Fn(&[Tensor]) -> Tensor>;
+
+unsafe extern "C" fn run_part(part: *mut c_void, inputs: *mut *mut C_tensor, count: usize) -> *mut C_tensor {
+    let run = || {
+        // SAFETY: `part` is the box that `recompute` gave away, not yet dropped; `inputs` are as many tensors, which stay C++'s: clones of the
+        // handles are ours.
+        let (part, inputs) = unsafe {
+            let inputs = std::slice::from_raw_parts(inputs, count);
+            let inputs: Vec<Tensor> = inputs.iter().map(|&input| Tensor::clone_from_ptr(input)).collect();
+            (&*part.cast::<Part>(), inputs)
+        };
+        part(&inputs)
+    };
+    match catch_unwind(AssertUnwindSafe(run)) {
+        // C++ takes this handle over.
+        Ok(mut out) => {
+            let handle = out.as_mut_ptr();
+            std::mem::forget(out);
+            handle
+        }
+        Err(_) => ptr::null_mut(), // what it panicked with was printed
+    }
+}
+
+unsafe extern "C" fn drop_part(part: *mut c_void) {
+    // SAFETY: the box that `recompute` gave away, dropped once.
+    drop(unsafe { Box::from_raw(part.cast::<Part>()) });
+}
+
+/// What `part` makes of `inputs`, of which one at least must ask for a gradient. What its backward needs is not kept: `part` is run again then, and must do the same. Gradients
+/// of what it holds besides its inputs go where backward passes leave them.
+pub fn recompute(inputs: &[&Tensor], part: impl Fn(&[Tensor]) -> Tensor + 'static) -> Tensor {
+    let part: Box<Part> = Box::new(Box::new(part));
+    let pointers: Vec<*mut C_tensor> = inputs.iter().map(|input| raw(input)).collect();
+    let mut out = ptr::null_mut();
+    // SAFETY: the box goes over to C++, which drops it; the pointers are as many as are said, to tensors that live longer than the call.
+    let message = unsafe {
+        let part = Box::into_raw(part).cast::<c_void>();
+        isoflop_recompute(part, run_part, drop_part, pointers.as_ptr(), pointers.len(), &raw mut out)
+    };
+    check("a recomputed part", message);
+    // SAFETY: a new handle, which is ours.
+    unsafe { Tensor::from_ptr(out) }
+}
