@@ -41,7 +41,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["isoflop-ledger"]),
     ("tokio", &["isoflop-exec", "isoflop-ledger", "isoflop"]),
     ("minijinja", &["isoflop-plan"]),
-    ("granit-parser", &["isoflop-plan"]),
+    ("granit-parser", &["isoflop-plan", "isoflop-torch"]),
     ("petgraph", &["isoflop-plan"]),
     ("miette", &["isoflop-plan", "isoflop"]),
     ("clap", &["isoflop"]),

@@ -1,4 +1,6 @@
-//! What a person may type after `isoflop-torch`: `forward` and `tokenize`.
+//! What a person may type after `isoflop-torch`: `forward`, `latency` and `tokenize`.
+
+mod given;
 
 use std::{
     collections::BTreeMap,
@@ -6,20 +8,28 @@ use std::{
     path::Path,
 };
 
+use given::Given;
 use tch::Tensor;
 
 use crate::{
     data::write_tensors,
     error::TorchError,
-    forward::{Source, config, forward},
+    forward::{Bench, Place, Source, config, forward, latency, table},
     tokens::{CONVENTIONS, Convention, Tokenizer},
 };
 
 /// How to use it.
 pub const USAGE: &str = "\
-isoflop-torch forward --model M (--weights W | --seed N) --inputs I.safetensors --out O.safetensors [--threads N]
-    One forward pass. M is a model of `isoflop model --list` or a JSON file with a model's config; W is a safetensors file, the
-    index of several, or a folder with either, as diffusers and transformers save them. With --seed, weights are as training starts.
+isoflop-torch forward --model M (--weights W | --seed N) --inputs I.safetensors --out O.safetensors [PLACE]
+    One forward pass. M is a model of `isoflop model --list` or a YAML or JSON file with a model's config; W is a safetensors file,
+    the index of several, or a folder with either, as diffusers and transformers save them. With --seed, weights are as training
+    starts. Outputs are written in fp32.
+
+isoflop-torch latency --compare A B [--batch 1,8,64] [--repeats 50] [--size N] [--tokens N] [--json] [PLACE]
+    How long forward passes of two models take, with random weights, in turns: medians and quartiles by batch size.
+
+    PLACE: [--device cpu|cuda[:N]] [--dtype fp32|bf16] [--threads N]. On a GPU, convolutions in fp32 go through TF32 unless
+    NVIDIA_TF32_OVERRIDE=0 is set.
 
 isoflop-torch tokenize --tokenizer T.json --convention clip|openclip|t5 --out O.safetensors [--length N] [--text TEXT]...
     Texts, else the lines of standard input, to `input_ids` and `attention_mask`.
@@ -51,52 +61,11 @@ fn chain(error: &TorchError) -> String {
     said
 }
 
-/// Arguments as given: `--name value` pairs.
-struct Given<'a> {
-    named: BTreeMap<&'a str, Vec<&'a str>>,
-}
-
-impl<'a> Given<'a> {
-    fn read(arguments: &'a [String], known: &[&str]) -> Result<Self, Stop> {
-        let mut named: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-        let mut rest = arguments.iter();
-        while let Some(argument) = rest.next() {
-            let (name, inline) = match argument.split_once('=') {
-                Some((name, value)) => (name, Some(value)),
-                None => (argument.as_str(), None),
-            };
-            if !known.contains(&name) {
-                return Err(Stop::Usage(format!("`{argument}` is no argument here")));
-            }
-            let value = inline.or_else(|| rest.next().map(String::as_str));
-            let value = value.ok_or_else(|| Stop::Usage(format!("`{name}` needs a value")))?;
-            named.entry(name).or_default().push(value);
-        }
-        Ok(Self { named })
-    }
-
-    fn once(&self, name: &str) -> Result<Option<&'a str>, Stop> {
-        match self.named.get(name).map(Vec::as_slice) {
-            None => Ok(None),
-            Some([value]) => Ok(Some(value)),
-            Some(_) => Err(Stop::Usage(format!("`{name}` is given more than once"))),
-        }
-    }
-
-    fn needed(&self, name: &str) -> Result<&'a str, Stop> {
-        self.once(name)?.ok_or_else(|| Stop::Usage(format!("`{name}` is missing")))
-    }
-
-    fn number<T: std::str::FromStr>(&self, name: &str) -> Result<Option<T>, Stop> {
-        let wrong = |value: &str| Stop::Usage(format!("`{name}` is `{value}`, which is no such number"));
-        self.once(name)?.map(|value| value.parse().map_err(|_| wrong(value))).transpose()
-    }
-}
-
 /// Does what `arguments` say and prints what came of it.
 pub fn run(arguments: &[String], out: &mut impl Write) -> Result<(), Stop> {
     match arguments.split_first().map(|(verb, rest)| (verb.as_str(), rest)) {
         Some(("forward", rest)) => pass(rest, out),
+        Some(("latency", rest)) => time(rest, out),
         Some(("tokenize", rest)) => tokenize(rest, out),
         Some(("help" | "--help" | "-h", _)) => Ok(writeln!(out, "{USAGE}")?),
         Some((verb, _)) => Err(Stop::Usage(format!("`{verb}` is no command"))),
@@ -104,26 +73,73 @@ pub fn run(arguments: &[String], out: &mut impl Write) -> Result<(), Stop> {
     }
 }
 
+/// What says where a model runs.
+const PLACE: [&str; 3] = ["--device", "--dtype", "--threads"];
+
+/// Where to run. Bits depend on the number of threads, so that one is what counts where nothing is said.
+fn place(given: &Given) -> Result<Place, Stop> {
+    let threads: i32 = given.number("--threads")?.unwrap_or(1);
+    if threads < 1 {
+        return Err(Stop::Usage("`--threads` must be at least 1".into()));
+    }
+    let place = Place::read(given.once("--device")?.unwrap_or("cpu"), given.once("--dtype")?.unwrap_or("fp32"))?;
+    tch::set_num_threads(threads);
+    Ok(place)
+}
+
 fn pass(arguments: &[String], out: &mut impl Write) -> Result<(), Stop> {
-    let known = ["--model", "--weights", "--seed", "--inputs", "--out", "--threads"];
-    let given = Given::read(arguments, &known)?;
+    let known = [&["--model", "--weights", "--seed", "--inputs", "--out"][..], &PLACE].concat();
+    let given = Given::read(arguments, &known, &[])?;
     let source = match (given.once("--weights")?, given.number("--seed")?) {
         (Some(path), None) => Source::Weights(Path::new(path)),
         (None, Some(seed)) => Source::Seed(seed),
         _ => return Err(Stop::Usage("one of `--weights` and `--seed` says where the numbers come from".into())),
     };
-    let threads: i32 = given.number("--threads")?.unwrap_or(1);
-    if threads < 1 {
-        return Err(Stop::Usage("`--threads` must be at least 1".into()));
-    }
     let (inputs, path) = (Path::new(given.needed("--inputs")?), Path::new(given.needed("--out")?));
     let config = config(given.needed("--model")?)?;
-    tch::set_num_threads(threads); // bits depend on it, so that one is the default everywhere
-    tell(path, &forward(&config, source, inputs, path)?, out)
+    tell(path, &forward(&config, source, place(&given)?, inputs, path)?, out)
+}
+
+fn time(arguments: &[String], out: &mut impl Write) -> Result<(), Stop> {
+    // `--compare A B`, as `isoflop model` has it: the second value is given its name too.
+    let mut arguments = arguments.to_vec();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--compare")
+        && at + 2 < arguments.len()
+    {
+        arguments.insert(at + 2, "--compare".into());
+    }
+    let known = [&["--compare", "--batch", "--repeats", "--size", "--tokens"][..], &PLACE].concat();
+    let given = Given::read(&arguments, &known, &["--json"])?;
+    let [one, other] = given.all("--compare") else {
+        return Err(Stop::Usage("`--compare` wants two models".into()));
+    };
+    let batches = given.once("--batch")?.unwrap_or("1,8,64");
+    let sane = |batch: &str| batch.trim().parse::<u64>().ok().filter(|batch| (1..=1 << 16).contains(batch));
+    let batches: Option<Vec<u64>> = batches.split(',').map(sane).collect();
+    let batches = batches.ok_or_else(|| Stop::Usage("`--batch` wants sizes from 1 to 65536, as in 1,8,64".into()))?;
+    let repeats: usize = given.number("--repeats")?.unwrap_or(50);
+    if repeats == 0 {
+        return Err(Stop::Usage("`--repeats` must be at least 1".into()));
+    }
+    let (first, second) = (config(one)?, config(other)?);
+    let bench = Bench {
+        place: place(&given)?,
+        batches,
+        repeats,
+        size: given.number("--size")?,
+        tokens: given.number("--tokens")?,
+    };
+    let told = latency([(one, &first), (other, &second)], &bench)?;
+    if given.flag("--json") {
+        writeln!(out, "{told}")?;
+    } else {
+        write!(out, "{}", table(&told))?;
+    }
+    Ok(())
 }
 
 fn tokenize(arguments: &[String], out: &mut impl Write) -> Result<(), Stop> {
-    let given = Given::read(arguments, &["--tokenizer", "--convention", "--out", "--length", "--text"])?;
+    let given = Given::read(arguments, &["--tokenizer", "--convention", "--out", "--length", "--text"], &[])?;
     let name = given.needed("--convention")?;
     let convention: Convention =
         CONVENTIONS.iter().find(|(known, _)| *known == name).map(|(_, convention)| *convention).ok_or_else(|| {
@@ -133,8 +149,8 @@ fn tokenize(arguments: &[String], out: &mut impl Write) -> Result<(), Stop> {
     let length = given.number("--length")?.unwrap_or(convention.length());
     let (file, path) = (Path::new(given.needed("--tokenizer")?), Path::new(given.needed("--out")?));
     let tokenizer = Tokenizer::open(file, convention, length).map_err(TorchError::from)?;
-    let tokens = if let Some(texts) = given.named.get("--text") {
-        tokenizer.encode(texts)
+    let tokens = if given.flag("--text") {
+        tokenizer.encode(given.all("--text"))
     } else {
         let mut text = String::new();
         io::stdin().read_to_string(&mut text)?;
@@ -175,9 +191,12 @@ mod tests {
         assert_eq!(said(&["forward", "--seed", "1", "--weights", "w"]), neither);
         assert_eq!(said(&["forward", "--seed", "one"]), "`--seed` is `one`, which is no such number");
         assert_eq!(said(&["forward", "--seed=1", "--seed=2"]), "`--seed` is given more than once");
-        let unknown =
-            "`clip-x` is neither a model nor a JSON file with a model's config; `isoflop model --list` lists models";
+        let unknown = "`clip-x` is neither a model nor a YAML or JSON file with a model's config; `isoflop model --list` lists models";
         assert_eq!(said(&["forward", "--seed=1", "--inputs=i", "--out=o", "--model=clip-x"]), unknown);
+        assert_eq!(said(&["latency", "--compare", "clip-l"]), "`--compare` wants two models");
+        let batch = "`--batch` wants sizes from 1 to 65536, as in 1,8,64";
+        assert_eq!(said(&["latency", "--compare", "clip-l", "clip-h", "--batch=1,x"]), batch);
+        assert_eq!(said(&["latency", "--compare", "clip-l", "clip-h", "--json=1"]), "`--json=1` is no argument here");
         let convention = "`bert` is no convention; there are clip, openclip, t5";
         assert_eq!(said(&["tokenize", "--convention", "bert"]), convention);
     }

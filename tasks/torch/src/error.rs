@@ -57,22 +57,9 @@ pub enum TorchError {
     /// A number format that models do not use.
     #[error("tensor `{0}` has an unsupported number format")]
     Format(String),
-    /// A weight that the model does not have.
-    #[error("the weights hold `{0}`, which the model does not have")]
-    UnknownWeight(String),
-    /// A weight that is not there.
-    #[error("the weights lack `{0}`")]
-    MissingWeight(String),
-    /// A weight of another shape.
-    #[error("weight `{name}` has shape {found:?} and the model wants {wanted:?}")]
-    WeightShape {
-        /// The weight.
-        name: String,
-        /// The shape the model wants.
-        wanted: Vec<i64>,
-        /// The shape found.
-        found: Vec<i64>,
-    },
+    /// Numbers that are not the model's.
+    #[error("these are not the numbers of this model: {0}")]
+    Misfit(Box<crate::weights::Misfit>),
     /// Weights that are not this model's.
     #[error("{path} does not hold the weights of this {family}: {misfit}", path = path.display())]
     Weights {

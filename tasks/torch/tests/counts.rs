@@ -1,19 +1,31 @@
-//! One account of cost: closed forms in `tasks/kinds` against the models that are built and the layers that run.
+//! One account of cost: closed forms in `tasks/kinds` against the networks that are built and the layers that run.
 //!
 //! Models of any size are built over hollow parameters and run on a batch of nothing: real operators, real shapes, no memory and no time.
 
 #![expect(clippy::cast_possible_wrap, reason = "torch counts in i64, Rust in u64; these are small")]
 
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+};
+
 use isoflop_contract::Seed;
-use isoflop_kinds::model::{self, Backbone, Block, Count, Dit, IfUnet, PRESETS, Pixart, Preset, TextTime, Unet, Uvit};
+use isoflop_kinds::model::{
+    self, Activation, AutoencoderKl, Backbone, Block, COMPANIONS, ClipImage, ClipText, Companion, Count, Dit, IfUnet,
+    Inception, Network, PRESETS, Pixart, T5Encoder, TextTime, Tower, Unet, Uvit, inception::Resize,
+};
 use isoflop_torch::{
-    models::{self, Denoiser, Told},
+    forward::{Outputs, build, example},
+    models::Denoiser,
     nn::{
         Params,
         tally::{self, Tally},
     },
 };
-use proptest::prelude::*;
+use proptest::{
+    prelude::*,
+    test_runner::{RngAlgorithm, TestRng, TestRunner},
+};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -39,35 +51,54 @@ fn agree(blocks: &[Block], params: &Params, tally: &Tally) {
     assert_eq!(run, Count::of(blocks));
 }
 
-/// Builds `config` and runs it on a batch of `batch` images, on one thread: others that spin would wait for this small work.
-fn hold(config: &Backbone, params: &Params, batch: i64, size: i64, tokens: i64) {
+/// Builds `config` over `params` and runs it on made-up inputs, on one thread: others that spin would wait for this small work.
+fn hold(config: &Network, params: &Params, batch: u64, size: Option<u64>, tokens: Option<u64>) {
     tch::set_num_threads(1);
-    let backbone = models::Backbone::new(&params.root(), config);
-    let zeros = |shape: &[i64]| Tensor::zeros(shape, (Kind::Float, Device::Cpu));
-    let whole = |shape: &[i64]| Tensor::zeros(shape, (Kind::Int64, Device::Cpu));
-    let width = config.text_width().unwrap_or(0) as i64;
-    let pooled = match config {
-        Backbone::Unet(Unet { text_time: Some(text_time), .. }) => text_time.pooled as i64,
-        _ => width,
-    };
-    let told = Told {
-        pooled: Some(zeros(&[batch, pooled])),
-        sizes: Some(whole(&[batch, TextTime::NUMBERS as i64])),
-        classes: Some(whole(&[batch])),
-        ..Told::tokens(zeros(&[batch, tokens, width]))
-    };
-    let images = zeros(&[batch, config.in_channels() as i64, size, size]);
-    let mut out = None;
-    let tally = tally::tally(|| out = Some(no_grad(|| backbone.forward(&images, &whole(&[batch]), &told))));
-    assert_eq!(out.unwrap().size(), [batch, config.out_channels() as i64, size, size]);
-    agree(&config.blocks(size as u64, tokens as u64), params, &tally);
+    let blocks = config.blocks_at(size, tokens).unwrap_or_else(|complaint| panic!("{config:?}: {complaint:?}"));
+    let size = size.or(config.size()).unwrap_or(1);
+    let network = build(params, config);
+    let inputs = example(config, batch, size, tokens.or(config.tokens()).unwrap_or(1));
+    let mut out = Outputs::new();
+    let tally = tally::tally(|| out = no_grad(|| network.run(&inputs)).unwrap_or_else(|e| panic!("{config:?}: {e}")));
+    inputs.all_used().unwrap();
+    if let Some(sample) = out.get("sample") {
+        let channels = match config {
+            Network::Backbone(backbone) => backbone.out_channels(),
+            Network::Companion(_) => inputs_of(config),
+        };
+        assert_eq!(sample.size(), [batch, channels, size, size].map(|n| n as i64));
+    }
+    assert!(!out.is_empty() && out.values().all(|tensor| tensor.size()[0] == batch as i64));
+    agree(&blocks, params, &tally);
+}
+
+/// Channels of an autoencoder's images.
+fn inputs_of(config: &Network) -> u64 {
+    let Network::Companion(Companion::AutoencoderKl(config)) = config else { unreachable!("it makes images") };
+    config.in_channels
 }
 
 #[test]
-fn every_preset_is_built_and_runs_as_counted() {
-    for preset in PRESETS {
-        println!("{}", preset.name);
-        hold(&preset.backbone(), &Params::hollow(), 0, Preset::SIZE as i64, Preset::TOKENS as i64);
+fn every_named_network_is_built_and_runs_as_counted() {
+    let mut names = 0;
+    for (name, _) in model::networks() {
+        println!("{name}");
+        hold(&model::network(name).unwrap(), &Params::hollow(), 0, None, None);
+        names += 1;
+    }
+    assert_eq!(names, PRESETS.len() + COMPANIONS.len());
+}
+
+/// Counted by hooks on the layers of the public implementations.
+#[test]
+fn counts_are_those_of_the_public_implementations() {
+    let all: Value = serde_json::from_str(include_str!("../golden/companions/reference.json")).unwrap();
+    let counts = all["counts"].as_object().unwrap();
+    assert!(counts.len() >= 14);
+    for (name, theirs) in counts {
+        let ours = Count::of(&model::network(name).unwrap().blocks());
+        assert_eq!(ours.params, theirs["params"], "{name}");
+        assert_eq!(ours.macs, theirs["macs"], "{name}");
     }
 }
 
@@ -160,16 +191,94 @@ fn transformer() -> impl Strategy<Value = Backbone> {
     })
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+fn tower() -> impl Strategy<Value = Tower> {
+    (1..5_u64, 1..5_u64, 1..4_u64, 1..40_u64, any::<bool>()).prop_map(|(heads, head, layers, mlp, quick)| Tower {
+        width: heads * head,
+        layers,
+        heads,
+        mlp,
+        activation: if quick { Activation::QuickGelu } else { Activation::Gelu },
+    })
+}
 
-    /// Free configs, on a batch of nothing and, with numbers, on one image.
-    #[test]
-    fn any_config_is_built_and_runs_as_counted(config in prop_oneof![2 => unet(), 1 => if_unet(), 3 => transformer()]) {
-        prop_assert_eq!(config.check(8, "backbone"), Ok(()));
-        hold(&config, &Params::hollow(), 0, 8, 6);
-        hold(&config, &Params::new(Seed::from_number(1)), 1, 8, 6);
-    }
+fn companion() -> impl Strategy<Value = Companion> {
+    let autoencoder = (prop::collection::vec(1..4_u64, 1..5), 1..4_u64, 1..5_u64, 1..5_u64).prop_map(
+        |(channels, layers_per_block, in_channels, latent_channels)| {
+            Companion::AutoencoderKl(AutoencoderKl {
+                in_channels,
+                latent_channels,
+                channels: channels.iter().map(|width| 4 * width).collect(),
+                layers_per_block,
+                norm_groups: 4,
+                scaling_factor: 1.0,
+            })
+        },
+    );
+    let text = (tower(), 2..60_u64, 1..20_u64, prop::option::of(1..20_u64), any::<bool>()).prop_map(
+        |(tower, vocabulary, tokens, projection, logit_scale)| {
+            Companion::ClipText(ClipText { tower, vocabulary, tokens, end: vocabulary - 1, projection, logit_scale })
+        },
+    );
+    let image = (tower(), 1..6_u64, 0..40_u64, 1..20_u64).prop_map(|(tower, patch, more, projection)| {
+        Companion::ClipImage(ClipImage { tower, resolution: patch + more, patch, projection })
+    });
+    let t5 = ((1..30_u64, 1..4_u64, 1..5_u64, 1..9_u64), (1..40_u64, 1..5_u64, 1..60_u64, 1..20_u64)).prop_map(
+        |((width, layers, heads, head_dim), (mlp, quarter, vocabulary, tokens))| {
+            Companion::T5Encoder(T5Encoder {
+                vocabulary,
+                width,
+                layers,
+                heads,
+                head_dim,
+                mlp,
+                buckets: 4 * quarter,
+                max_distance: 4 * quarter,
+                tokens,
+            })
+        },
+    );
+    let inception = any::<bool>().prop_map(|fid| {
+        Companion::Inception(Inception { resize: if fid { Resize::PytorchFid } else { Resize::Tensorflow } })
+    });
+    prop_oneof![6 => autoencoder, 6 => text, 6 => image, 6 => t5, 1 => inception]
+}
+
+/// So many configs of backbones, and as many of what stands beside them.
+const CONFIGS: u32 = 200;
+
+/// Runs `holds` on random configs, the same in every run, and counts them by family.
+fn for_any(strategy: &impl Strategy<Value = Network>, families: &[&str], holds: impl Fn(&Network)) {
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(CONFIGS) };
+    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &[17; 32]);
+    let met: RefCell<BTreeMap<&str, u32>> = RefCell::default();
+    let run = TestRunner::new_with_rng(config, random).run(strategy, |network| {
+        holds(&network);
+        *met.borrow_mut().entry(network.family()).or_default() += 1;
+        Ok(())
+    });
+    run.unwrap_or_else(|error| panic!("{error}"));
+    let met = met.into_inner();
+    println!("{met:?}");
+    assert_eq!(met.values().sum::<u32>(), CONFIGS);
+    assert_eq!(met.keys().copied().collect::<BTreeSet<_>>(), families.iter().copied().collect());
+}
+
+/// Free configs of every family of denoisers, on a batch of nothing and, with numbers, on one image.
+#[test]
+fn any_backbone_is_built_and_runs_as_counted() {
+    let any = prop_oneof![2 => unet(), 1 => if_unet(), 3 => transformer()].prop_map(Network::Backbone);
+    for_any(&any, &["unet", "if-unet", "pixart", "dit", "uvit"], |config| {
+        let tokens = Some(6);
+        hold(config, &Params::hollow(), 0, Some(8), tokens);
+        hold(config, &Params::new(Seed::from_number(1)), 1, Some(8), tokens);
+    });
+}
+
+/// Free configs of every family beside them, on a batch of nothing.
+#[test]
+fn any_companion_is_built_and_runs_as_counted() {
+    let any = companion().prop_map(Network::Companion);
+    for_any(&any, Companion::FAMILIES, |config| hold(config, &Params::hollow(), 0, None, None));
 }
 
 fn check(backbone: &Value, size: i64, patch: i64) {

@@ -7,44 +7,31 @@ use isoflop_contract::Complaint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::count::{Block, Count};
+use super::{
+    count::{Block, Count},
+    number,
+};
 
 /// What decides an autoencoder's layers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AutoencoderKl {
     /// Channels of the images.
-    #[serde(default = "rgb")]
+    #[serde(default = "number::three")]
     pub in_channels: u64,
     /// Channels of the latents.
-    #[serde(default = "four")]
+    #[serde(default = "number::four")]
     pub latent_channels: u64,
     /// Width of each level, from full resolution down; each further level halves the size.
     pub channels: Vec<u64>,
     /// Residual blocks a level on the way in; one more on the way out.
-    #[serde(default = "two")]
+    #[serde(default = "number::two")]
     pub layers_per_block: u64,
     /// Groups of each group normalization.
-    #[serde(default = "thirty_two")]
+    #[serde(default = "number::thirty_two")]
     pub norm_groups: u64,
     /// What latents are multiplied by before a denoiser sees them.
     pub scaling_factor: f64,
-}
-
-fn rgb() -> u64 {
-    3
-}
-
-fn four() -> u64 {
-    4
-}
-
-fn two() -> u64 {
-    2
-}
-
-fn thirty_two() -> u64 {
-    32
 }
 
 impl AutoencoderKl {
@@ -55,32 +42,23 @@ impl AutoencoderKl {
 
     /// Refuses what cannot be built, for `size × size` images; `at` is the config's own place.
     pub fn check(&self, size: u64, at: &str) -> Result<(), Complaint> {
-        let complain = |field: &str, problem: String| Err(Complaint::new(format!("{at}.{field}"), problem));
-        let sane = |n: u64| (1..=1 << 16).contains(&n);
-        if self.channels.is_empty() || self.channels.len() > 8 {
-            return complain("channels", "must name 1 to 8 levels".into());
-        }
+        let field = |name: &str| format!("{at}.{name}");
+        let levels = self.channels.len();
+        Complaint::unless((1..=8).contains(&levels), &field("channels"), "must name 1 to 8 levels")?;
         let numbers = [
             ("in_channels", self.in_channels),
             ("latent_channels", self.latent_channels),
             ("layers_per_block", self.layers_per_block),
             ("norm_groups", self.norm_groups),
         ];
-        if let Some((field, n)) = numbers.into_iter().find(|(_, n)| !sane(*n)) {
-            return complain(field, format!("is {n}; must be between 1 and 65536"));
+        number::sane(at, &numbers)?;
+        for &width in &self.channels {
+            number::groups(&field("channels"), width, self.norm_groups)?;
         }
-        if let Some(width) = self.channels.iter().find(|&&width| !sane(width) || width % self.norm_groups != 0) {
-            let groups = self.norm_groups;
-            return complain("channels", format!("{width} is no multiple of the {groups} groups of `norm_groups`"));
-        }
-        if !(self.scaling_factor.is_finite() && self.scaling_factor > 0.0) {
-            return complain("scaling_factor", format!("is {}; must be positive", self.scaling_factor));
-        }
-        if size == 0 || !size.is_multiple_of(self.shrink()) {
-            let halvings = self.channels.len() - 1;
-            return complain("channels", format!("images of {size}×{size} cannot be halved {halvings} times"));
-        }
-        Ok(())
+        let positive = self.scaling_factor.is_finite() && self.scaling_factor > 0.0;
+        let problem = format!("is {}; must be positive", self.scaling_factor);
+        Complaint::unless(positive, &field("scaling_factor"), &problem)?;
+        number::halvings(&field("channels"), size, levels as u32 - 1)
     }
 
     /// Every part in the order of the forward pass, in and out again, for `size × size` images.
@@ -95,7 +73,7 @@ impl AutoencoderKl {
         for (level, &channels) in self.channels.iter().enumerate() {
             for layer in 0..self.layers_per_block {
                 let path = format!("encoder.down_blocks.{level}.resnets.{layer}");
-                blocks.push(residual(width, channels, side).at(path));
+                blocks.push(Count::residual(width, channels, side * side).at(path));
                 width = channels;
             }
             if level + 1 < levels {
@@ -118,7 +96,7 @@ impl AutoencoderKl {
         for (block, &channels) in self.channels.iter().rev().enumerate() {
             for layer in 0..=self.layers_per_block {
                 let path = format!("decoder.up_blocks.{block}.resnets.{layer}");
-                blocks.push(residual(width, channels, side).at(path));
+                blocks.push(Count::residual(width, channels, side * side).at(path));
                 width = channels;
             }
             if block + 1 < levels {
@@ -133,19 +111,12 @@ impl AutoencoderKl {
     }
 }
 
-/// Two normalized convolutions, and a 1×1 shortcut where widths differ. No noise level here.
-fn residual(from: u64, to: u64, size: u64) -> Count {
-    let pixels = size * size;
-    let shortcut = if from == to { Count::default() } else { Count::conv(from, to, 1, pixels) };
-    Count::norm(from) + Count::conv(from, to, 3, pixels) + Count::norm(to) + Count::conv(to, to, 3, pixels) + shortcut
-}
-
 /// Two residual blocks with one head of self-attention between them.
 fn middle(part: &str, width: u64, size: u64, blocks: &mut Vec<Block>) {
     let pixels = size * size;
     let attention =
         Count::norm(width) + Count::linear(width, width, pixels) * 4 + Count::attention(pixels, pixels, width);
-    blocks.push(residual(width, width, size).at(format!("{part}.mid_block.resnets.0")));
+    blocks.push(Count::residual(width, width, pixels).at(format!("{part}.mid_block.resnets.0")));
     blocks.push(attention.at(format!("{part}.mid_block.attentions.0")));
-    blocks.push(residual(width, width, size).at(format!("{part}.mid_block.resnets.1")));
+    blocks.push(Count::residual(width, width, pixels).at(format!("{part}.mid_block.resnets.1")));
 }

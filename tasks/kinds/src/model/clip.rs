@@ -7,7 +7,10 @@ use isoflop_contract::Complaint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::count::{Block, Count};
+use super::{
+    count::{Block, Count},
+    number,
+};
 
 /// What stands between the two linear layers of a feed-forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -91,7 +94,7 @@ fn resolution() -> u64 {
 impl Tower {
     fn check(&self, at: &str) -> Result<(), Complaint> {
         let numbers = [("width", self.width), ("layers", self.layers), ("heads", self.heads), ("mlp", self.mlp)];
-        within(&numbers, 1 << 16, &format!("{at}.tower"))?;
+        number::sane(&format!("{at}.tower"), &numbers)?;
         let problem = || format!("{} does not divide the width {}", self.heads, self.width);
         Complaint::unless(self.width.is_multiple_of(self.heads), &format!("{at}.tower.heads"), &problem())
     }
@@ -111,23 +114,13 @@ impl Tower {
     }
 }
 
-/// All of `numbers` between 1 and `most`.
-pub(super) fn within(numbers: &[(&str, u64)], most: u64, at: &str) -> Result<(), Complaint> {
-    match numbers.iter().find(|(_, n)| !(1..=most).contains(n)) {
-        Some((field, n)) => {
-            Err(Complaint::new(format!("{at}.{field}"), format!("is {n}; must be between 1 and {most}")))
-        }
-        None => Ok(()),
-    }
-}
-
 impl ClipText {
     /// Refuses what cannot be built; `at` is the config's own place.
     pub fn check(&self, at: &str) -> Result<(), Complaint> {
         self.tower.check(at)?;
         let numbers =
             [("vocabulary", self.vocabulary), ("tokens", self.tokens), ("projection", self.projection.unwrap_or(1))];
-        within(&numbers, 1 << 20, at)?;
+        number::within(at, &numbers, 1 << 20)?;
         let problem = format!("is {}, and there are {} tokens", self.end, self.vocabulary);
         Complaint::unless(self.end < self.vocabulary, &format!("{at}.end"), &problem)
     }
@@ -156,7 +149,7 @@ impl ClipImage {
     pub fn check(&self, at: &str) -> Result<(), Complaint> {
         self.tower.check(at)?;
         let numbers = [("resolution", self.resolution), ("patch", self.patch), ("projection", self.projection)];
-        within(&numbers, 1 << 16, at)?;
+        number::sane(at, &numbers)?;
         let problem = format!("{} is larger than the image, which is {}", self.patch, self.resolution);
         Complaint::unless(self.patch <= self.resolution, &format!("{at}.patch"), &problem)
     }

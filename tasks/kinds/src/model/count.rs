@@ -58,6 +58,12 @@ impl Count {
         Self::vector(width.saturating_mul(2))
     }
 
+    /// A residual block onto `pixels`: two normalized 3×3 convolutions, and a 1×1 shortcut where widths differ.
+    pub fn residual(from: u64, to: u64, pixels: u64) -> Self {
+        let shortcut = if from == to { Self::default() } else { Self::conv(from, to, 1, pixels) };
+        Self::norm(from) + Self::conv(from, to, 3, pixels) + Self::norm(to) + Self::conv(to, to, 3, pixels) + shortcut
+    }
+
     /// A learned vector.
     pub fn vector(width: u64) -> Self {
         Self { params: width, ..Self::default() }

@@ -17,7 +17,7 @@ use super::{
 #[serde(deny_unknown_fields)]
 pub struct Dit {
     /// Channels of what is denoised.
-    #[serde(default = "three")]
+    #[serde(default = "number::three")]
     #[schemars(range(min = 1, max = 65_536))]
     pub in_channels: u64,
     /// Whether a variance is predicted beside the noise: twice as many channels come out.
@@ -33,7 +33,7 @@ pub struct Dit {
     #[schemars(range(min = 1, max = 65_536))]
     pub heads: u64,
     /// Squares of `patch × patch` become one image token.
-    #[serde(default = "two")]
+    #[serde(default = "number::two")]
     #[schemars(range(min = 1, max = 65_536))]
     pub patch: u64,
     /// What it is told beside the noise level.
@@ -69,21 +69,13 @@ pub enum Embedding {
     EachBlock,
 }
 
-fn three() -> u64 {
-    3
-}
-
-fn two() -> u64 {
-    2
-}
-
 impl Dit {
     /// Width of a noise level's sinusoid.
     pub const SINUSOID: u64 = 256;
 
     /// Channels of what is predicted.
     pub fn out_channels(&self) -> u64 {
-        self.in_channels * if self.learned_variance { 2 } else { 1 }
+        number::predicted(self.in_channels, self.learned_variance)
     }
 
     /// Width of the text tokens it reads, if it reads any.

@@ -122,6 +122,7 @@ impl Network {
                 Ok(config.blocks(size))
             }
             Self::Companion(companion) => {
+                companion.check("").map_err(bare)?;
                 own("size", size, companion.size())?;
                 own("tokens", tokens, companion.tokens())?;
                 Ok(companion.blocks())
@@ -184,6 +185,19 @@ mod tests {
         assert!(said("uvit-s2", Some(64), None).contains("belongs to one size"));
         assert!(said("uvit-s2", None, Some(7)).contains("is a part of this model, and 77"));
         assert!(said("clip-l", Some(7), None).contains("means nothing"));
+    }
+
+    /// Whatever a file says, it is refused or counted.
+    #[test]
+    fn nothing_is_counted_that_cannot_be_built() {
+        let refused = |name: &str, field: &str, value: u64| {
+            let mut config = json!(network(name).unwrap());
+            config[field] = value.into();
+            Network::read(&config).unwrap().blocks_at(None, None).unwrap_err().field
+        };
+        assert_eq!(refused("clip-image-l", "patch", 0), "patch");
+        assert_eq!(refused("clip-l", "vocabulary", 0), "vocabulary");
+        assert_eq!(refused("t5-small", "layers", 1 << 40), "layers");
     }
 
     #[test]

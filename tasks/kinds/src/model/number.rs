@@ -1,15 +1,36 @@
-//! What numbers of a config must be like, said in one way by all models.
+//! What numbers of a config must be like, and what they are where nothing is said: in one way for all models.
 
 use isoflop_contract::Complaint;
 
 /// The largest width, depth or channel number that a config may name.
 const MOST: u64 = 1 << 16;
 
+/// Defaults, as serde wants them.
+macro_rules! defaults {
+    ($($name:ident = $n:literal),+) => { $( pub(super) fn $name() -> u64 { $n } )+ };
+}
+
+defaults! { two = 2, three = 3, four = 4, sixteen = 16, thirty_two = 32, sixty_four = 64 }
+
+pub(super) fn yes() -> bool {
+    true
+}
+
+/// Channels that come out of a network over `channels`: as many again where a variance is predicted beside the noise.
+pub(super) fn predicted(channels: u64, variance: bool) -> u64 {
+    channels * if variance { 2 } else { 1 }
+}
+
 /// Each of `numbers`, fields below `at`, is between 1 and 65536.
 pub(super) fn sane(at: &str, numbers: &[(&str, u64)]) -> Result<(), Complaint> {
-    match numbers.iter().find(|(_, n)| !(1..=MOST).contains(n)) {
+    within(at, numbers, MOST)
+}
+
+/// Each of `numbers`, fields below `at`, is between 1 and `most`.
+pub(super) fn within(at: &str, numbers: &[(&str, u64)], most: u64) -> Result<(), Complaint> {
+    match numbers.iter().find(|(_, n)| !(1..=most).contains(n)) {
         Some((field, n)) => {
-            Err(Complaint::new(format!("{at}.{field}"), format!("is {n}; must be between 1 and {MOST}")))
+            Err(Complaint::new(format!("{at}.{field}"), format!("is {n}; must be between 1 and {most}")))
         }
         None => Ok(()),
     }

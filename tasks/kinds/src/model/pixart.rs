@@ -17,7 +17,7 @@ use super::{
 #[serde(deny_unknown_fields)]
 pub struct Pixart {
     /// Channels of what is denoised.
-    #[serde(default = "three")]
+    #[serde(default = "number::three")]
     #[schemars(range(min = 1, max = 65_536))]
     pub in_channels: u64,
     /// Whether a variance is predicted beside the noise: twice as many channels come out.
@@ -30,18 +30,18 @@ pub struct Pixart {
     #[schemars(range(min = 1, max = 1000))]
     pub depth: u64,
     /// Attention heads.
-    #[serde(default = "sixteen")]
+    #[serde(default = "number::sixteen")]
     #[schemars(range(min = 1, max = 65_536))]
     pub heads: u64,
     /// Squares of `patch × patch` become one image token.
-    #[serde(default = "two")]
+    #[serde(default = "number::two")]
     #[schemars(range(min = 1, max = 65_536))]
     pub patch: u64,
     /// Width of the text tokens as they come.
     #[schemars(range(min = 1, max = 65_536))]
     pub context: u64,
     /// Whether two layers bring the text tokens to the transformer's width (a caption embedding) before attention reads them.
-    #[serde(default = "yes")]
+    #[serde(default = "number::yes")]
     pub caption_projection: bool,
     /// The input size it is made for, whose patches are one apart; above 128, that divided by the whole part of a 64th of the size. Other sizes
     /// divide the same span otherwise. The size of the input, where nothing is said.
@@ -50,29 +50,13 @@ pub struct Pixart {
     pub sample_size: Option<u64>,
 }
 
-fn three() -> u64 {
-    3
-}
-
-fn two() -> u64 {
-    2
-}
-
-fn sixteen() -> u64 {
-    16
-}
-
-fn yes() -> bool {
-    true
-}
-
 impl Pixart {
     /// Width of a noise level's sinusoid.
     pub const SINUSOID: u64 = 256;
 
     /// Channels of what is predicted.
     pub fn out_channels(&self) -> u64 {
-        self.in_channels * if self.learned_variance { 2 } else { 1 }
+        number::predicted(self.in_channels, self.learned_variance)
     }
 
     /// Width of the text tokens as attention reads them.

@@ -8,8 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    clip::within,
     count::{Block, Count},
+    number,
 };
 
 /// What decides a T5 encoder's layers.
@@ -26,12 +26,12 @@ pub struct T5Encoder {
     /// Attention heads.
     pub heads: u64,
     /// Width of one head; heads times this need not be the width.
-    #[serde(default = "sixty_four")]
+    #[serde(default = "number::sixty_four")]
     pub head_dim: u64,
     /// Width inside the feed-forward.
     pub mlp: u64,
     /// Kinds of distance that attention tells apart.
-    #[serde(default = "thirty_two")]
+    #[serde(default = "number::thirty_two")]
     pub buckets: u64,
     /// Distance from which all are alike.
     #[serde(default = "distance")]
@@ -43,14 +43,6 @@ pub struct T5Encoder {
 
 fn vocabulary() -> u64 {
     32_128
-}
-
-fn sixty_four() -> u64 {
-    64
-}
-
-fn thirty_two() -> u64 {
-    32
 }
 
 fn distance() -> u64 {
@@ -72,9 +64,9 @@ impl T5Encoder {
             ("mlp", self.mlp),
             ("buckets", self.buckets),
         ];
-        within(&numbers, 1 << 16, at)?;
+        number::sane(at, &numbers)?;
         let numbers = [("vocabulary", self.vocabulary), ("tokens", self.tokens), ("max_distance", self.max_distance)];
-        within(&numbers, 1 << 20, at)?;
+        number::within(at, &numbers, 1 << 20)?;
         let problem = format!("is {}; must be a multiple of 4", self.buckets);
         Complaint::unless(self.buckets.is_multiple_of(4), &format!("{at}.buckets"), &problem)?;
         let (farthest, near) = (self.max_distance, self.buckets / 4);

@@ -7,7 +7,10 @@ use isoflop_contract::Complaint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::count::{Block, Count};
+use super::{
+    count::{Block, Count},
+    number,
+};
 
 /// What decides the text encoder's layers, together with its width.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -57,11 +60,7 @@ impl Text {
     /// Refuses what cannot be built at this `width`; `at` is the config's own place in the spec.
     pub fn check(&self, width: u64, at: &str) -> Result<(), Complaint> {
         let numbers = [("vocabulary", self.vocabulary), ("tokens", self.tokens), ("heads", self.heads)];
-        for (field, n) in numbers {
-            if !(1..=1 << 20).contains(&n) {
-                return Err(Complaint::new(format!("{at}.{field}"), format!("is {n}; must be between 1 and 1048576")));
-            }
-        }
+        number::within(at, &numbers, 1 << 20)?;
         if self.depth > 1000 {
             return Err(Complaint::new(format!("{at}.depth"), format!("{} layers are too many", self.depth)));
         }

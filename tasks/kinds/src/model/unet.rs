@@ -82,7 +82,7 @@ impl TextTime {
 #[serde(deny_unknown_fields)]
 struct Written {
     /// Channels of what is denoised.
-    #[serde(default = "rgb")]
+    #[serde(default = "number::three")]
     #[schemars(range(min = 1, max = 65_536))]
     in_channels: u64,
     /// Channels of what is predicted; as many as are denoised, where nothing is said.
@@ -92,7 +92,7 @@ struct Written {
     #[schemars(length(min = 1, max = 8), inner(range(min = 1, max = 65_536)))]
     channels: Vec<u64>,
     /// Residual blocks a level on the way down; one more on the way up.
-    #[serde(default = "two")]
+    #[serde(default = "number::two")]
     #[schemars(range(min = 1, max = 65_536))]
     layers_per_block: u64,
     /// Transformer blocks behind each residual block of a level; 0 is no attention.
@@ -105,10 +105,10 @@ struct Written {
     #[schemars(length(min = 1, max = 8))]
     cross_attention: Option<Vec<bool>>,
     /// Whether the middle's transformer reads the text.
-    #[serde(default = "yes")]
+    #[serde(default = "number::yes")]
     middle_cross_attention: bool,
     /// Width of one attention head, so that the number of heads grows with the level's width.
-    #[serde(default = "sixty_four")]
+    #[serde(default = "number::sixty_four")]
     #[schemars(range(min = 1, max = 65_536))]
     head_dim: u64,
     /// So many heads at every level instead, whatever its width: Stable Diffusion 1 has 8.
@@ -118,11 +118,11 @@ struct Written {
     #[schemars(range(min = 1, max = 65_536))]
     cross_attention_dim: u64,
     /// Groups of each group normalization.
-    #[serde(default = "thirty_two")]
+    #[serde(default = "number::thirty_two")]
     #[schemars(range(min = 1, max = 65_536))]
     norm_groups: u64,
     /// Whether transformers are entered and left by linear layers rather than 1×1 convolutions: the same counts, another weight shape.
-    #[serde(default = "yes")]
+    #[serde(default = "number::yes")]
     linear_projection: bool,
     /// Whether the mean of the text tokens is added to the time embedding too, as SDXL does with its pooled text.
     #[serde(default)]
@@ -138,26 +138,6 @@ fn everywhere(places: &[bool]) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
 fn is_true(flag: &bool) -> bool {
     *flag
-}
-
-fn rgb() -> u64 {
-    3
-}
-
-fn two() -> u64 {
-    2
-}
-
-fn sixty_four() -> u64 {
-    64
-}
-
-fn thirty_two() -> u64 {
-    32
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl From<Written> for Unet {

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     count::{Block, Count},
+    ladder::{Ladder, Rung},
     number,
 };
 
@@ -19,7 +20,7 @@ use super::{
 #[serde(deny_unknown_fields)]
 pub struct IfUnet {
     /// Channels of what is denoised.
-    #[serde(default = "three")]
+    #[serde(default = "number::three")]
     #[schemars(range(min = 1, max = 65_536))]
     pub in_channels: u64,
     /// Whether a variance is predicted beside the noise: twice as many channels come out.
@@ -29,14 +30,14 @@ pub struct IfUnet {
     #[schemars(length(min = 1, max = 8), inner(range(min = 1, max = 65_536)))]
     pub channels: Vec<u64>,
     /// Residual blocks a level on the way down, besides the one that halves; one more on the way up.
-    #[serde(default = "three")]
+    #[serde(default = "number::three")]
     #[schemars(range(min = 1, max = 65_536))]
     pub layers_per_block: u64,
     /// Whether an attention stands behind each residual block of a level. In the middle there always is one.
     #[schemars(length(min = 1, max = 8))]
     pub attention: Vec<bool>,
     /// Width of one attention head.
-    #[serde(default = "sixty_four")]
+    #[serde(default = "number::sixty_four")]
     #[schemars(range(min = 1, max = 65_536))]
     pub head_dim: u64,
     /// Width of the text tokens as attention reads them.
@@ -47,31 +48,19 @@ pub struct IfUnet {
     #[schemars(range(min = 1, max = 65_536))]
     pub encoder_hid_dim: Option<u64>,
     /// Heads of the attention that pools the text.
-    #[serde(default = "sixty_four")]
+    #[serde(default = "number::sixty_four")]
     #[schemars(range(min = 1, max = 65_536))]
     pub pooling_heads: u64,
     /// Groups of each group normalization.
-    #[serde(default = "thirty_two")]
+    #[serde(default = "number::thirty_two")]
     #[schemars(range(min = 1, max = 65_536))]
     pub norm_groups: u64,
-}
-
-fn three() -> u64 {
-    3
-}
-
-fn thirty_two() -> u64 {
-    32
-}
-
-fn sixty_four() -> u64 {
-    64
 }
 
 impl IfUnet {
     /// Channels of what is predicted.
     pub fn out_channels(&self) -> u64 {
-        self.in_channels * if self.learned_variance { 2 } else { 1 }
+        number::predicted(self.in_channels, self.learned_variance)
     }
 
     /// Width of the time embedding: 4C.
@@ -123,7 +112,7 @@ impl IfUnet {
 
     /// Every part in the order of the forward pass, for `size × size` inputs and `tokens` text tokens.
     pub fn blocks(&self, size: u64, tokens: u64) -> Vec<Block> {
-        let (time, text, first, levels) = (self.time_width(), self.text_width(), self.channels[0], self.channels.len());
+        let (time, text, first) = (self.time_width(), self.text_width(), self.channels[0]);
         let mut blocks = vec![
             (Count::linear(first, time, 1) + Count::linear(time, time, 1)).at("time_embedding"),
             self.pooling(tokens).at("add_embedding"),
@@ -133,49 +122,32 @@ impl IfUnet {
         }
         blocks.push(Count::conv(self.in_channels, first, 3, size * size).at("conv_in"));
 
-        // Down. What leaves each residual block, the halving ones too, is kept for the way up.
-        let mut kept = vec![first];
-        let (mut width, mut size) = (first, size);
-        for (level, &channels) in self.channels.iter().enumerate() {
-            for layer in 0..self.layers_per_block {
-                blocks.push(self.residual(width, channels, size).at(format!("down_blocks.{level}.resnets.{layer}")));
-                width = channels;
-                if self.attention[level] {
-                    blocks.push(self.attend(width, size, tokens).at(format!("down_blocks.{level}.attentions.{layer}")));
-                }
-                kept.push(width);
-            }
-            if level + 1 < levels {
-                size /= 2;
-                blocks.push(self.residual(width, width, size).at(format!("down_blocks.{level}.downsamplers.0")));
-                kept.push(width);
-            }
-        }
-
-        blocks.push(self.residual(width, width, size).at("mid_block.resnets.0"));
-        blocks.push(self.attend(width, size, tokens).at("mid_block.attentions.0"));
-        blocks.push(self.residual(width, width, size).at("mid_block.resnets.1"));
-
-        // Up, mirrored; every residual block but the doubling ones takes one kept tensor beside its input.
-        for (block, level) in (0..levels).rev().enumerate() {
-            let channels = self.channels[level];
-            for layer in 0..=self.layers_per_block {
-                let skip = kept.pop().expect("as many are kept as are taken");
-                blocks
-                    .push(self.residual(width + skip, channels, size).at(format!("up_blocks.{block}.resnets.{layer}")));
-                width = channels;
-                if self.attention[level] {
-                    blocks.push(self.attend(width, size, tokens).at(format!("up_blocks.{block}.attentions.{layer}")));
+        let ladder = Ladder::new(&self.channels, self.layers_per_block);
+        let along = |rungs: &[Rung], blocks: &mut Vec<Block>| {
+            for rung in rungs {
+                let side = size >> rung.halvings;
+                let residual = self.residual(rung.from, rung.to, side);
+                let Some(layer) = rung.layer else {
+                    blocks.push(residual.at(format!("{}.{}.0", rung.block, rung.sampler())));
+                    continue;
+                };
+                blocks.push(residual.at(format!("{}.resnets.{layer}", rung.block)));
+                if self.attention[rung.level] {
+                    let path = format!("{}.attentions.{layer}", rung.block);
+                    blocks.push(self.attend(rung.to, side, tokens).at(path));
                 }
             }
-            if level > 0 {
-                size *= 2;
-                blocks.push(self.residual(width, width, size).at(format!("up_blocks.{block}.upsamplers.0")));
-            }
-        }
+        };
+        along(&ladder.down, &mut blocks);
 
-        blocks.push(Count::norm(width).at("conv_norm_out"));
-        blocks.push(Count::conv(width, self.out_channels(), 3, size * size).at("conv_out"));
+        let (width, side) = (ladder.width, size >> ladder.halvings);
+        blocks.push(self.residual(width, width, side).at("mid_block.resnets.0"));
+        blocks.push(self.attend(width, side, tokens).at("mid_block.attentions.0"));
+        blocks.push(self.residual(width, width, side).at("mid_block.resnets.1"));
+
+        along(&ladder.up, &mut blocks);
+        blocks.push(Count::norm(first).at("conv_norm_out"));
+        blocks.push(Count::conv(first, self.out_channels(), 3, size * size).at("conv_out"));
         blocks
     }
 
@@ -186,14 +158,7 @@ impl IfUnet {
 
     /// A residual block at the size that comes out of it: the time embedding becomes a scale and a shift of the second normalization.
     fn residual(&self, from: u64, to: u64, size: u64) -> Count {
-        let pixels = size * size;
-        let shortcut = if from == to { Count::default() } else { Count::conv(from, to, 1, pixels) };
-        Count::norm(from)
-            + Count::conv(from, to, 3, pixels)
-            + Count::linear(self.time_width(), 2 * to, 1)
-            + Count::norm(to)
-            + Count::conv(to, to, 3, pixels)
-            + shortcut
+        Count::residual(from, to, size * size) + Count::linear(self.time_width(), 2 * to, 1)
     }
 
     /// Pixels attend to pixels and text tokens.

@@ -17,14 +17,14 @@ use super::{
 #[serde(deny_unknown_fields)]
 pub struct Uvit {
     /// Channels of what is denoised, and of what is predicted.
-    #[serde(default = "three")]
+    #[serde(default = "number::three")]
     #[schemars(range(min = 1, max = 65_536))]
     pub in_channels: u64,
     /// Height and width of what is denoised.
     #[schemars(range(min = 1, max = 65_536))]
     pub size: u64,
     /// Squares of `patch × patch` become one image token.
-    #[serde(default = "two")]
+    #[serde(default = "number::two")]
     #[schemars(range(min = 1, max = 65_536))]
     pub patch: u64,
     /// Width of the transformer.
@@ -49,20 +49,8 @@ pub struct Uvit {
     #[serde(default)]
     pub time_layers: bool,
     /// Whether a 3×3 convolution comes last.
-    #[serde(default = "yes")]
+    #[serde(default = "number::yes")]
     pub final_conv: bool,
-}
-
-fn three() -> u64 {
-    3
-}
-
-fn two() -> u64 {
-    2
-}
-
-fn yes() -> bool {
-    true
 }
 
 impl Uvit {

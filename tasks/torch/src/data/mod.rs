@@ -4,6 +4,7 @@ mod files;
 mod order;
 mod picture;
 mod scenes;
+mod yaml;
 
 pub use files::{
     Metadata, read_json, read_tensors, read_tensors_with, write_bytes, write_json, write_tensors, write_tensors_with,
@@ -11,3 +12,4 @@ pub use files::{
 pub use order::{Order, permute};
 pub use picture::write_preview;
 pub use scenes::{Questions, Scenes, pixels, unit};
+pub use yaml::read_yaml;

@@ -8,6 +8,7 @@ use std::{
 
 use tch::{Kind, Tensor};
 
+use super::Place;
 use crate::{error::TorchError, weights::Weights};
 
 /// Tensors of one file.
@@ -16,6 +17,7 @@ pub struct Inputs {
     path: PathBuf,
     tensors: BTreeMap<String, Tensor>,
     used: RefCell<BTreeSet<String>>,
+    place: Place,
 }
 
 /// A dimension that an input must have.
@@ -23,6 +25,8 @@ pub struct Inputs {
 pub enum Side {
     /// Any.
     Any,
+    /// Any number of samples, none among them.
+    Batch,
     /// Just this.
     Is(i64),
     /// At most this.
@@ -35,6 +39,7 @@ impl Side {
     fn holds(self, n: i64) -> bool {
         match self {
             Self::Any => n > 0,
+            Self::Batch => n >= 0,
             Self::Is(wanted) => n == wanted,
             Self::Most(most) => (1..=most).contains(&n),
             Self::Multiple(of) => n > 0 && n % of == 0,
@@ -43,7 +48,7 @@ impl Side {
 
     fn word(self) -> String {
         match self {
-            Self::Any => "any".into(),
+            Self::Any | Self::Batch => "any".into(),
             Self::Is(wanted) => wanted.to_string(),
             Self::Most(most) => format!("up to {most}"),
             Self::Multiple(of) => format!("a multiple of {of}"),
@@ -55,13 +60,20 @@ impl Inputs {
     /// Reads a safetensors file.
     pub fn read(path: &Path) -> Result<Self, TorchError> {
         let tensors = Weights::open(path)?.all()?;
-        Ok(Self { path: path.into(), tensors, used: RefCell::default() })
+        Ok(Self { path: path.into(), tensors, used: RefCell::default(), place: Place::default() })
     }
 
     /// Inputs that are at hand.
     pub fn given<'a>(tensors: impl IntoIterator<Item = (&'a str, Tensor)>) -> Self {
         let tensors = tensors.into_iter().map(|(name, tensor)| (name.to_owned(), tensor)).collect();
-        Self { path: "the inputs".into(), tensors, used: RefCell::default() }
+        Self { path: "the inputs".into(), tensors, used: RefCell::default(), place: Place::default() }
+    }
+
+    /// The same for a model that is at `place`.
+    #[must_use]
+    pub fn at(self, place: Place) -> Self {
+        let at = |(name, tensor): (String, Tensor)| (name, tensor.to_device(place.device));
+        Self { tensors: self.tensors.into_iter().map(at).collect(), place, ..self }
     }
 
     /// What is wrong with them, and where they come from.
@@ -71,7 +83,8 @@ impl Inputs {
 
     /// The input `name`, if it is there: real numbers of these dimensions.
     pub fn real(&self, name: &str, sides: &[Side]) -> Result<Option<Tensor>, TorchError> {
-        self.take(name, sides, |kind| kind == Kind::Float, "real numbers")
+        let taken = self.take(name, sides, |kind| kind == Kind::Float, "real numbers")?;
+        Ok(taken.map(|tensor| tensor.to_kind(self.place.kind)))
     }
 
     /// The input `name`, if it is there: whole numbers of these dimensions, as i64.
@@ -82,7 +95,10 @@ impl Inputs {
 
     /// Token numbers `[B, T]`, all below `vocabulary`.
     pub fn ids(&self, name: &str, longest: Side, vocabulary: u64) -> Result<Tensor, TorchError> {
-        let ids = self.needed(name, self.whole(name, &[Side::Any, longest])?)?;
+        let ids = self.needed(name, self.whole(name, &[Side::Batch, longest])?)?;
+        if ids.numel() == 0 {
+            return Ok(ids);
+        }
         let (least, most) = (ids.min().int64_value(&[]), ids.max().int64_value(&[]));
         if least < 0 || most >= vocabulary as i64 {
             return Err(

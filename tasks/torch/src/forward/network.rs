@@ -7,7 +7,7 @@ use tch::{Kind, Tensor};
 
 use super::inputs::{
     Inputs,
-    Side::{Any, Is, Most, Multiple},
+    Side::{Any, Batch, Is, Most, Multiple},
 };
 use crate::{
     error::TorchError,
@@ -48,8 +48,8 @@ impl Run for (AutoencoderKl, model::AutoencoderKl) {
     fn run(&self, inputs: &Inputs) -> Result<Outputs, TorchError> {
         let (network, config) = self;
         let shrink = Multiple(config.shrink() as i64);
-        let sample = inputs.real("sample", &[Any, Is(config.in_channels as i64), shrink, shrink])?;
-        let latent = inputs.real("latent", &[Any, Is(config.latent_channels as i64), Any, Any])?;
+        let sample = inputs.real("sample", &[Batch, Is(config.in_channels as i64), shrink, shrink])?;
+        let latent = inputs.real("latent", &[Batch, Is(config.latent_channels as i64), Any, Any])?;
         let mut outputs = Outputs::new();
         if let Some(sample) = &sample {
             let posterior = network.encode(sample);
@@ -86,7 +86,7 @@ impl Run for (ClipImage, model::ClipImage) {
     fn run(&self, inputs: &Inputs) -> Result<Outputs, TorchError> {
         let (network, config) = self;
         let side = Is(config.resolution as i64);
-        let pixels = inputs.real("pixel_values", &[Any, Is(3), side, side])?;
+        let pixels = inputs.real("pixel_values", &[Batch, Is(3), side, side])?;
         let read = network.forward(&inputs.needed("pixel_values", pixels)?);
         Ok(named([("last_hidden_state", read.last), ("pooler_output", read.pooled), ("image_embeds", read.projected)]))
     }
@@ -105,7 +105,7 @@ impl Run for (T5Encoder, model::T5Encoder) {
 /// `pictures`, bytes as an image file has them.
 impl Run for Inception {
     fn run(&self, inputs: &Inputs) -> Result<Outputs, TorchError> {
-        let pictures = inputs.whole("pictures", &[Any, Is(3), Any, Any])?;
+        let pictures = inputs.whole("pictures", &[Batch, Is(3), Any, Any])?;
         let pictures = inputs.needed("pictures", pictures)?.to_kind(Kind::Uint8);
         Ok(named([("features", self.features(&pictures))]))
     }
@@ -117,7 +117,7 @@ impl Run for (Backbone, model::Backbone) {
     fn run(&self, inputs: &Inputs) -> Result<Outputs, TorchError> {
         let (network, config) = self;
         let channels = Is(config.in_channels() as i64);
-        let sample = inputs.needed("sample", inputs.real("sample", &[Any, channels, Any, Any])?)?;
+        let sample = inputs.needed("sample", inputs.real("sample", &[Batch, channels, Any, Any])?)?;
         let (batch, size) = (Is(sample.size()[0]), sample.size()[2]);
         if sample.size()[3] != size {
             return Err(inputs.wrong(format!("`sample` is {:?}, and denoisers see squares", sample.size())));
@@ -132,7 +132,7 @@ impl Run for (Backbone, model::Backbone) {
                 let text = inputs.real("encoder_hidden_states", &[batch, tokens, Is(width as i64)])?;
                 inputs.needed("encoder_hidden_states", text)?
             }
-            None => Tensor::zeros([sample.size()[0], 0, 0], (Kind::Float, sample.device())),
+            None => Tensor::zeros([sample.size()[0], 0, 0], (sample.kind(), sample.device())),
         };
         let length = Is(text.size()[1]);
         let mut told = Told::tokens(text);
@@ -151,7 +151,8 @@ impl Run for (Backbone, model::Backbone) {
             model::Backbone::Dit(dit) => {
                 if let Condition::Classes(known) = dit.condition {
                     let classes = inputs.needed("class_labels", inputs.whole("class_labels", &[batch])?)?;
-                    let (least, most) = (classes.min().int64_value(&[]), classes.max().int64_value(&[]));
+                    let among = classes.constant_pad_nd([0, 1]); // a batch may be empty
+                    let (least, most) = (among.min().int64_value(&[]), among.max().int64_value(&[]));
                     if least < 0 || most > known as i64 {
                         let problem = format!("`class_labels` has {least} to {most}, and {known} stands for no class");
                         return Err(inputs.wrong(problem));

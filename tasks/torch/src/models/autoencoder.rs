@@ -7,6 +7,7 @@
 use isoflop_kinds::model;
 use tch::Tensor;
 
+use super::{Resnet, Style, resnet::double};
 use crate::nn::{Conv2d, Filter, FilterShape, GroupNorm, Init, Linear, Path, attend};
 
 /// Normalizations of this network add so much to the variance.
@@ -83,7 +84,7 @@ impl Posterior {
 #[derive(Debug)]
 struct Encoder {
     conv_in: Conv2d,
-    levels: Vec<(Vec<Residual>, Option<Filter>)>,
+    levels: Vec<(Vec<Resnet>, Option<Filter>)>,
     middle: Middle,
     conv_norm_out: GroupNorm,
     conv_out: Conv2d,
@@ -99,7 +100,7 @@ impl Encoder {
             let path = path / "down_blocks" / level;
             let mut residuals = Vec::new();
             for layer in 0..config.layers_per_block {
-                residuals.push(Residual::new(&(&path / "resnets" / layer), width, to, groups));
+                residuals.push(Resnet::new(&(&path / "resnets" / layer), [width, to], groups, Style::Untold));
                 width = to;
             }
             let halve = (level + 1 < channels.len()).then(|| {
@@ -121,7 +122,7 @@ impl Encoder {
     fn forward(&self, images: &Tensor) -> Tensor {
         let mut h = self.conv_in.forward(images);
         for (residuals, halve) in &self.levels {
-            h = residuals.iter().fold(h, |h, residual| residual.forward(&h));
+            h = residuals.iter().fold(h, |h, residual| residual.forward(&h, None));
             if let Some(halve) = halve {
                 h = halve.forward(&h.constant_pad_nd([0, 1, 0, 1])); // to the right and below
             }
@@ -136,7 +137,7 @@ impl Encoder {
 struct Decoder {
     conv_in: Conv2d,
     middle: Middle,
-    levels: Vec<(Vec<Residual>, Option<Conv2d>)>,
+    levels: Vec<(Vec<Resnet>, Option<Conv2d>)>,
     conv_norm_out: GroupNorm,
     conv_out: Conv2d,
 }
@@ -152,7 +153,7 @@ impl Decoder {
             let path = path / "up_blocks" / block;
             let mut residuals = Vec::new();
             for layer in 0..=config.layers_per_block {
-                residuals.push(Residual::new(&(&path / "resnets" / layer), width, to, groups));
+                residuals.push(Resnet::new(&(&path / "resnets" / layer), [width, to], groups, Style::Untold));
                 width = to;
             }
             let double =
@@ -167,11 +168,10 @@ impl Decoder {
     /// `[B, latent, h, w]` to `[B, in, H, W]`.
     fn forward(&self, latents: &Tensor) -> Tensor {
         let mut h = self.middle.forward(&self.conv_in.forward(latents));
-        for (residuals, double) in &self.levels {
-            h = residuals.iter().fold(h, |h, residual| residual.forward(&h));
-            if let Some(conv) = double {
-                let (_, _, high, wide) = h.size4().expect("feature maps have four dimensions");
-                h = conv.forward(&h.upsample_nearest2d([2 * high, 2 * wide], None::<f64>, None::<f64>));
+        for (residuals, resize) in &self.levels {
+            h = residuals.iter().fold(h, |h, residual| residual.forward(&h, None));
+            if let Some(conv) = resize {
+                h = conv.forward(&double(&h));
             }
         }
         self.conv_out.forward(&self.conv_norm_out.forward(&h).silu())
@@ -182,57 +182,25 @@ fn widths(config: &model::AutoencoderKl) -> Vec<i64> {
     config.channels.iter().map(|&width| width as i64).collect()
 }
 
-/// Two normalized 3×3 convolutions beside an identity, or a 1×1 convolution where widths differ.
-#[derive(Debug)]
-struct Residual {
-    norm1: GroupNorm,
-    conv1: Conv2d,
-    norm2: GroupNorm,
-    conv2: Conv2d,
-    conv_shortcut: Option<Conv2d>,
-}
-
-impl Residual {
-    fn new(path: &Path, from: i64, to: i64, groups: i64) -> Self {
-        Self {
-            norm1: GroupNorm::new(&(path / "norm1"), from, groups, EPSILON),
-            conv1: Conv2d::new(&(path / "conv1"), from, to, 3),
-            norm2: GroupNorm::new(&(path / "norm2"), to, groups, EPSILON),
-            conv2: Conv2d::new(&(path / "conv2"), to, to, 3),
-            conv_shortcut: (from != to).then(|| Conv2d::new(&(path / "conv_shortcut"), from, to, 1)),
-        }
-    }
-
-    /// `[B, from, H, W]` to `[B, to, H, W]`.
-    fn forward(&self, x: &Tensor) -> Tensor {
-        let h = self.conv1.forward(&self.norm1.forward(x).silu());
-        let h = self.conv2.forward(&self.norm2.forward(&h).silu());
-        match &self.conv_shortcut {
-            Some(shortcut) => shortcut.forward(x) + h,
-            None => x + h,
-        }
-    }
-}
-
 /// Two residual blocks with attention over all pixels between them.
 #[derive(Debug)]
 struct Middle {
-    before: Residual,
+    before: Resnet,
     attention: PixelAttention,
-    after: Residual,
+    after: Resnet,
 }
 
 impl Middle {
     fn new(path: &Path, width: i64, groups: i64) -> Self {
         Self {
-            before: Residual::new(&(path / "resnets.0"), width, width, groups),
+            before: Resnet::new(&(path / "resnets.0"), [width, width], groups, Style::Untold),
             attention: PixelAttention::new(&(path / "attentions.0"), width, groups),
-            after: Residual::new(&(path / "resnets.1"), width, width, groups),
+            after: Resnet::new(&(path / "resnets.1"), [width, width], groups, Style::Untold),
         }
     }
 
     fn forward(&self, x: &Tensor) -> Tensor {
-        self.after.forward(&self.attention.forward(&self.before.forward(x)))
+        self.after.forward(&self.attention.forward(&self.before.forward(x, None)), None)
     }
 }
 

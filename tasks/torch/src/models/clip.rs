@@ -1,7 +1,7 @@
 //! CLIP's towers (Radford et al. 2021, arXiv 2103.00020), for the configs of `isoflop_kinds::model::{ClipText, ClipImage}`.
 
 use isoflop_kinds::model::{self, Activation};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use crate::nn::{Embedding, Filter, FilterShape, Init, LayerNorm, Linear, Path, attend};
 
@@ -60,7 +60,7 @@ impl ClipText {
         let mut h = self.token_embedding.forward(ids) + positions;
 
         // No token sees a later one.
-        let unseen = Tensor::full([length, length], f64::NEG_INFINITY, (Kind::Float, Device::Cpu)).triu(1);
+        let unseen = Tensor::full([length, length], f64::NEG_INFINITY, (h.kind(), h.device())).triu(1);
         let mut before = h.shallow_clone();
         for layer in &self.layers {
             before = h;

@@ -1,7 +1,7 @@
 //! Inception-v3's features as the Fréchet inception distance reads them, over the blocks of `isoflop_kinds::model::inception`.
 
 use isoflop_kinds::model::inception::{Conv, Form, Inception as Config, Part, Pool, Resize};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use crate::nn::{Filter, FilterShape, Init, Path};
 
@@ -35,7 +35,12 @@ impl Inception {
                 unit.upsample_bilinear2d([size, size], false, None::<f64>, None::<f64>) * 2.0 - 1.0
             }
         };
-        self.forward(&images)
+        self.forward(&images.to_kind(self.kind()))
+    }
+
+    /// The precision of its numbers.
+    fn kind(&self) -> Kind {
+        self.parts[0].1[0][0].weight.kind()
     }
 
     /// Images `[B, 3, S, S]` within ±1, S being 299 in earnest and at least 75, to features `[B, 2048]`.
@@ -129,7 +134,8 @@ impl Rectified {
 /// `resize_bilinear`, which the published statistics were made with.
 fn resize(images: &Tensor, size: i64) -> Tensor {
     let (_, _, high, wide) = images.size4().expect("pictures have four dimensions");
-    lines(size, high).matmul(images).matmul(&lines(size, wide).tr())
+    let lines = |from: i64| lines(size, from).to_device(images.device());
+    lines(high).matmul(images).matmul(&lines(wide).tr())
 }
 
 /// The weights `[to, from]` of one direction.
@@ -144,5 +150,5 @@ fn lines(to: i64, from: i64) -> Tensor {
         weights[(row * from + left) as usize] += 1.0 - share;
         weights[(row * from + right) as usize] += share;
     }
-    Tensor::from_slice(&weights).view([to, from]).to_device(Device::Cpu)
+    Tensor::from_slice(&weights).view([to, from])
 }

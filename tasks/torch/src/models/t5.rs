@@ -1,7 +1,7 @@
 //! The encoder of T5 v1.1 (Raffel et al. 2020, arXiv 1910.10683), for the config of `isoflop_kinds::model::T5Encoder`.
 
 use isoflop_kinds::model;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use crate::nn::{Embedding, Init, Linear, Path, attend};
 
@@ -37,11 +37,11 @@ impl T5Encoder {
     /// Token numbers `[B, T]` to `[B, T, width]`. Tokens where `mask`, `[B, T]`, is 0 are seen by none.
     pub fn forward(&self, ids: &Tensor, mask: Option<&Tensor>) -> Tensor {
         let (_, length) = ids.size2().expect("token numbers have two dimensions");
-        let rows = buckets(length, self.buckets, self.max_distance);
+        let rows = buckets(length, self.buckets, self.max_distance).to_device(ids.device());
         let mut bias = self.relative_attention_bias.forward(&rows).permute([2, 0, 1]).unsqueeze(0); // [1, heads, T, T]
         if let Some(mask) = mask {
             let hidden = mask.eq(0).unsqueeze(1).unsqueeze(1); // [B, 1, 1, T]
-            bias = bias.masked_fill(&hidden, f64::from(f32::MIN));
+            bias = bias.masked_fill(&hidden, least(bias.kind()));
         }
         let h = self.blocks.iter().fold(self.shared.forward(ids), |h, block| block.forward(&h, &bias));
         self.final_layer_norm.forward(&h)
@@ -65,7 +65,15 @@ fn buckets(length: i64, rows: i64, farthest: i64) -> Tensor {
         side + grown.min(half - 1)
     };
     let rows: Vec<i64> = (0..length).flat_map(|query| (0..length).map(move |key| row(query, key))).collect();
-    Tensor::from_slice(&rows).view([length, length]).to_device(Device::Cpu)
+    Tensor::from_slice(&rows).view([length, length])
+}
+
+/// The least number of a precision.
+fn least(kind: Kind) -> f64 {
+    match kind {
+        Kind::BFloat16 => -3.389_531_389_251_535_5e38, // -(2 - 2⁻⁷) 2¹²⁷
+        _ => f64::from(f32::MIN),
+    }
 }
 
 /// Self-attention and a gated feed-forward, each behind a normalization and beside an identity.
@@ -134,9 +142,11 @@ impl RootNorm {
         Self { weight: path.param("weight", &[width], Init::Ones) }
     }
 
+    /// In single precision, and back to its own before it scales.
     fn forward(&self, x: &Tensor) -> Tensor {
+        let x = x.to_kind(Kind::Float);
         let mean_square = x.square().mean_dim(-1_i64, true, None::<Kind>);
-        x * (mean_square + 1e-6).rsqrt() * &self.weight
+        (x * (mean_square + 1e-6).rsqrt()).to_kind(self.weight.kind()) * &self.weight
     }
 }
 

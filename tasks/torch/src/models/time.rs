@@ -45,9 +45,9 @@ impl TimeEmbedding {
         Self { linear_1: linear("linear_1", from), linear_2: linear("linear_2", to), from }
     }
 
-    /// What the layers make of vectors `[B, from]`: `[B, to]`.
+    /// What the layers make of vectors `[B, from]`, of any precision: `[B, to]` in their own.
     pub fn embed(&self, vectors: &Tensor) -> Tensor {
-        self.linear_2.forward(&self.linear_1.forward(vectors).silu())
+        self.linear_2.forward(&self.linear_1.forward(&vectors.to_kind(self.linear_1.kind())).silu())
     }
 
     /// Levels `[B]` to `[B, to]`.

@@ -3,10 +3,10 @@
 //! Layout of diffusers' `UNet2DConditionModel` with `SimpleCrossAttn…` blocks. What the authors' code starts at zero starts at zero: second
 //! convolutions of residual blocks, attentions' ways out, the last convolution.
 
-use isoflop_kinds::model;
+use isoflop_kinds::model::{self, Rung};
 use tch::Tensor;
 
-use super::{Told, sinusoid};
+use super::{Ladder, Resize, Resnet, Style, Told, sinusoid};
 use crate::nn::{Conv2d, GroupNorm, Init, LayerNorm, Linear, Path, attend};
 
 /// A text-conditioned UNet whose attention is over pixels and text tokens together.
@@ -16,81 +16,15 @@ pub struct IfUnet {
     add_embedding: Pooling,
     encoder_hid_proj: Option<Linear>,
     conv_in: Conv2d,
-    down: Vec<Level>,
+    ladder: Ladder<Layer, Resnet>,
     middle: (Resnet, Attention, Resnet),
-    up: Vec<Level>,
     conv_norm_out: GroupNorm,
     conv_out: Conv2d,
     first: i64,
 }
 
-/// One level on the way down or up: residual blocks, each with its attention where the level has some, then a change of size.
-#[derive(Debug)]
-struct Level {
-    layers: Vec<(Resnet, Option<Attention>)>,
-    resize: Option<Resnet>,
-}
-
-/// What a residual block does to the size, before its first convolution and beside it.
-#[derive(Debug, Clone, Copy)]
-enum Resize {
-    Keep,
-    Halve,
-    Double,
-}
-
-impl Resize {
-    fn forward(self, x: &Tensor) -> Tensor {
-        match self {
-            Self::Keep => x.shallow_clone(),
-            Self::Halve => x.avg_pool2d([2, 2], [2, 2], [0, 0], false, true, None::<i64>),
-            Self::Double => {
-                let (_, _, high, wide) = x.size4().expect("feature maps have four dimensions");
-                x.upsample_nearest2d([2 * high, 2 * wide], None::<f64>, None::<f64>)
-            }
-        }
-    }
-}
-
-/// Two normalized 3×3 convolutions; the noise level scales and shifts what the second one gets.
-#[derive(Debug)]
-struct Resnet {
-    norm1: GroupNorm,
-    conv1: Conv2d,
-    time_emb_proj: Linear,
-    norm2: GroupNorm,
-    conv2: Conv2d,
-    conv_shortcut: Option<Conv2d>,
-    resize: Resize,
-}
-
-impl Resnet {
-    fn new(path: &Path, [from, to]: [i64; 2], [time, groups]: [i64; 2], resize: Resize) -> Self {
-        Self {
-            norm1: GroupNorm::new(&(path / "norm1"), from, groups, 1e-5),
-            conv1: Conv2d::new(&(path / "conv1"), from, to, 3),
-            time_emb_proj: Linear::new(&(path / "time_emb_proj"), time, 2 * to),
-            norm2: GroupNorm::new(&(path / "norm2"), to, groups, 1e-5),
-            conv2: Conv2d::zero(&(path / "conv2"), to, to, 3),
-            conv_shortcut: (from != to).then(|| Conv2d::new(&(path / "conv_shortcut"), from, to, 1)),
-            resize,
-        }
-    }
-
-    /// `x: [B, from, H, W]`, `time: [B, 4C]`, already activated, to `[B, to, H', W']`.
-    fn forward(&self, x: &Tensor, time: &Tensor) -> Tensor {
-        let h = self.resize.forward(&self.norm1.forward(x).gelu("none"));
-        let x = self.resize.forward(x);
-        let h = self.conv1.forward(&h);
-        let told = self.time_emb_proj.forward(time).unsqueeze(-1).unsqueeze(-1).chunk(2, 1); // scale, shift: [B, to, 1, 1]
-        let h = self.norm2.forward(&h) * (&told[0] + 1.0) + &told[1];
-        let h = self.conv2.forward(&h.gelu("none"));
-        match &self.conv_shortcut {
-            Some(shortcut) => shortcut.forward(&x) + h,
-            None => x + h,
-        }
-    }
-}
+/// A residual block, with an attention behind it where the level has some.
+type Layer = (Resnet, Option<Attention>);
 
 /// Pixels attend to text tokens and pixels.
 #[derive(Debug)]
@@ -184,52 +118,32 @@ impl IfUnet {
     /// A UNet of this config, which has been checked.
     pub fn new(path: &Path, config: &model::IfUnet) -> Self {
         let [time, groups, text] = [config.time_width(), config.norm_groups, config.text_width()].map(|n| n as i64);
-        let channels: Vec<i64> = config.channels.iter().map(|&c| c as i64).collect();
-        let (first, levels) = (channels[0], channels.len());
-        let resnet =
-            |path: Path, from: i64, to: i64, resize: Resize| Resnet::new(&path, [from, to], [time, groups], resize);
+        let first = config.channels[0] as i64;
+        let resnet = |path: Path, from: i64, to: i64, resize: Resize| {
+            Resnet::new(&path, [from, to], groups, Style::Modulated(time, resize))
+        };
         let attention = |path: Path, width: i64, there: bool| there.then(|| Attention::new(&path, width, config));
 
-        let mut kept = vec![first];
-        let mut width = first;
-        let mut down = Vec::with_capacity(levels);
-        for (level, &to) in channels.iter().enumerate() {
-            let path = path / "down_blocks" / level;
-            let mut layers = Vec::new();
-            for layer in 0..config.layers_per_block {
-                let resnet = resnet(&path / "resnets" / layer, width, to, Resize::Keep);
-                layers.push((resnet, attention(&path / "attentions" / layer, to, config.attention[level])));
-                width = to;
-                kept.push(width);
-            }
-            let resize = (level + 1 < levels).then(|| {
-                kept.push(width);
-                resnet(&path / "downsamplers" / 0, width, width, Resize::Halve)
-            });
-            down.push(Level { layers, resize });
-        }
+        let rungs = model::Ladder::new(&config.channels, config.layers_per_block);
+        let layer = |level: &Path, rung: &Rung, number: u64| {
+            (
+                resnet(level / "resnets" / number, rung.from as i64, rung.to as i64, Resize::Keep),
+                attention(level / "attentions" / number, rung.to as i64, config.attention[rung.level]),
+            )
+        };
+        let resize = |path: &Path, rung: &Rung| {
+            let resize = if rung.halves() { Resize::Halve } else { Resize::Double };
+            resnet(path.clone(), rung.from as i64, rung.to as i64, resize)
+        };
+        let ladder = Ladder::new(path, &rungs, layer, resize);
 
+        let width = rungs.width as i64;
         let mid = path / "mid_block";
         let middle = (
             resnet(&mid / "resnets" / 0, width, width, Resize::Keep),
             Attention::new(&(&mid / "attentions" / 0), width, config),
             resnet(&mid / "resnets" / 1, width, width, Resize::Keep),
         );
-
-        let mut up = Vec::with_capacity(levels);
-        for (block, level) in (0..levels).rev().enumerate() {
-            let path = path / "up_blocks" / block;
-            let to = channels[level];
-            let mut layers = Vec::new();
-            for layer in 0..=config.layers_per_block {
-                let skip = kept.pop().expect("as many are kept as are taken");
-                let resnet = resnet(&path / "resnets" / layer, width + skip, to, Resize::Keep);
-                layers.push((resnet, attention(&path / "attentions" / layer, to, config.attention[level])));
-                width = to;
-            }
-            let resize = (level > 0).then(|| resnet(&path / "upsamplers" / 0, width, width, Resize::Double));
-            up.push(Level { layers, resize });
-        }
 
         let embed = path / "time_embedding";
         let projection =
@@ -242,11 +156,10 @@ impl IfUnet {
             add_embedding: Pooling::new(&(path / "add_embedding"), text, time, config.pooling_heads as i64),
             encoder_hid_proj: config.encoder_hid_dim.map(projection),
             conv_in: Conv2d::new(&(path / "conv_in"), config.in_channels as i64, first, 3),
-            down,
+            ladder,
             middle,
-            up,
-            conv_norm_out: GroupNorm::new(&(path / "conv_norm_out"), width, groups, 1e-5),
-            conv_out: Conv2d::zero(&(path / "conv_out"), width, config.out_channels() as i64, 3),
+            conv_norm_out: GroupNorm::new(&(path / "conv_norm_out"), first, groups, 1e-5),
+            conv_out: Conv2d::zero(&(path / "conv_out"), first, config.out_channels() as i64, 3),
             first,
         }
     }
@@ -255,46 +168,28 @@ impl IfUnet {
     pub fn forward(&self, x: &Tensor, level: &Tensor, told: &Told) -> Tensor {
         // 1. The noise level and the text as a whole, activated once for all residual blocks; the text as attention reads it.
         let (first, second) = &self.time_embedding;
-        let time = second.forward(&first.forward(&sinusoid(level, self.first)).gelu("none"));
+        let time = second.forward(&first.forward(&sinusoid(level, self.first).to_kind(x.kind())).gelu("none"));
         let time = (time + self.add_embedding.forward(&told.tokens)).gelu("none");
         let text = match &self.encoder_hid_proj {
             Some(projection) => projection.forward(&told.tokens),
             None => told.tokens.shallow_clone(),
         };
-        let layer = |(resnet, attention): &(Resnet, Option<Attention>), h: &Tensor| {
-            let h = resnet.forward(h, &time);
+        let layer = |(resnet, attention): &Layer, h: &Tensor| {
+            let h = resnet.forward(h, Some(&time));
             attention.as_ref().map_or_else(|| h.shallow_clone(), |attention| attention.forward(&h, &text))
         };
+        let resize = |resnet: &Resnet, h: &Tensor| resnet.forward(h, Some(&time));
 
         // 2. Down, keeping what leaves each block.
-        let mut h = self.conv_in.forward(x);
-        let mut kept = vec![h.shallow_clone()];
-        for level in &self.down {
-            for pair in &level.layers {
-                h = layer(pair, &h);
-                kept.push(h.shallow_clone());
-            }
-            if let Some(halve) = &level.resize {
-                h = halve.forward(&h, &time);
-                kept.push(h.shallow_clone());
-            }
-        }
+        let (h, kept) = self.ladder.down(self.conv_in.forward(x), layer, resize);
 
         // 3. Middle.
         let (before, attention, after) = &self.middle;
-        h = attention.forward(&before.forward(&h, &time), &text);
-        h = after.forward(&h, &time);
+        let h = attention.forward(&before.forward(&h, Some(&time)), &text);
+        let h = after.forward(&h, Some(&time));
 
-        // 4. Up, each block but the doubling ones beside what was kept.
-        for level in &self.up {
-            for pair in &level.layers {
-                let skip = kept.pop().expect("as many are kept as are taken");
-                h = layer(pair, &Tensor::cat(&[h, skip], 1));
-            }
-            if let Some(double) = &level.resize {
-                h = double.forward(&h, &time);
-            }
-        }
+        // 4. Up, each layer beside what was kept.
+        let h = self.ladder.up(h, kept, layer, resize);
 
         // 5. Out.
         self.conv_out.forward(&self.conv_norm_out.forward(&h).gelu("none"))

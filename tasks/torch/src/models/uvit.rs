@@ -111,7 +111,7 @@ impl Uvit {
 
         // 1. One sequence [B, 1 + T + N, width]: the noise level, the text, the image.
         let image = self.patch_embed.forward(x).flatten(2, 3).transpose(1, 2);
-        let mut time = sinusoid(level, self.width);
+        let mut time = sinusoid(level, self.width).to_kind(x.kind());
         if let Some((first, second)) = &self.time_embed {
             time = second.forward(&first.forward(&time).silu());
         }

@@ -1,6 +1,6 @@
 //! The linear layer.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use super::{Init, Path, tally};
 
@@ -41,6 +41,11 @@ impl Linear {
             weight: path.param("weight", &[to, from], weight),
             bias: bias.map(|init| path.param("bias", &[to], init)),
         }
+    }
+
+    /// The precision of its numbers.
+    pub fn kind(&self) -> Kind {
+        self.weight.kind()
     }
 
     /// `[…, from]` to `[…, to]`.

@@ -15,7 +15,7 @@ use std::{
 use isoflop_contract::Seed;
 use tch::{Device, Kind, Tensor, no_grad};
 
-use crate::{error::TorchError, shim};
+use crate::{error::TorchError, shim, weights::Misfit};
 
 /// How a parameter starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -112,17 +112,12 @@ impl Packed {
         stretches.collect()
     }
 
-    /// The opposite of [`cut`](Self::cut). A stretch that is not there, or of another shape, is the error.
+    /// The opposite of [`cut`](Self::cut). Stretches that are not there, or too many, or of another shape, are the error, all of them.
     pub fn join(&self, stretches: &BTreeMap<String, Tensor>) -> Result<Tensor, TorchError> {
-        let whole = self.names.iter().zip(&self.views).map(|(name, view)| {
-            let stretch = stretches.get(name).ok_or_else(|| TorchError::MissingWeight(name.clone()))?;
-            let (wanted, found) = (view.size(), stretch.size());
-            if wanted != found {
-                return Err(TorchError::WeightShape { name: name.clone(), wanted, found });
-            }
-            Ok(stretch.reshape([-1]))
-        });
-        Ok(Tensor::cat(&whole.collect::<Result<Vec<_>, _>>()?, 0))
+        let wanted = self.names.iter().cloned().zip(self.views.iter().map(Tensor::shallow_clone)).collect();
+        Misfit::between(&wanted, stretches).map_err(|misfit| TorchError::Misfit(Box::new(misfit)))?;
+        let whole: Vec<Tensor> = self.names.iter().map(|name| stretches[name].reshape([-1])).collect();
+        Ok(Tensor::cat(&whole, 0))
     }
 }
 
@@ -175,17 +170,13 @@ impl Params {
         self.tensors.borrow().values().map(|tensor| tensor.numel() as u64).sum()
     }
 
-    /// Takes every value from `values`, which must hold these names at these shapes and no others.
+    /// Takes every value from `values`, which must hold these names at these shapes and no others; all that does not fit is said at once, and then
+    /// nothing is taken.
     pub fn load(&self, values: &BTreeMap<String, Tensor>) -> Result<(), TorchError> {
         let tensors = self.tensors.borrow();
-        if let Some(name) = values.keys().find(|name| !tensors.contains_key(*name)) {
-            return Err(TorchError::UnknownWeight(name.clone()));
-        }
+        Misfit::between(&tensors, values).map_err(|misfit| TorchError::Misfit(Box::new(misfit)))?;
         for (name, tensor) in tensors.iter() {
-            let value = values.get(name).ok_or_else(|| TorchError::MissingWeight(name.clone()))?;
-            if value.size() != tensor.size() {
-                return Err(TorchError::WeightShape { name: name.clone(), wanted: tensor.size(), found: value.size() });
-            }
+            let value = &values[name];
             let mut tensor = tensor.shallow_clone();
             no_grad(|| match self.seed {
                 Some(_) => tensor.copy_(value),
@@ -344,12 +335,16 @@ mod tests {
     fn loading_wants_these_names_and_shapes() {
         let params = Params::new(Seed::from_number(1));
         let _ = params.root().param("a", &[3], Init::Zeros);
-        let value =
-            |name: &str, n: i64| BTreeMap::from([(name.to_owned(), Tensor::ones([n], (Kind::Float, Device::Cpu)))]);
-        assert!(params.load(&value("a", 3)).is_ok());
+        let _ = params.root().param("b", &[2], Init::Zeros);
+        let values = |sizes: &[(&str, i64)]| {
+            let value = |&(name, n): &(&str, i64)| (name.to_owned(), Tensor::ones([n], (Kind::Float, Device::Cpu)));
+            sizes.iter().map(value).collect()
+        };
+        assert!(params.load(&values(&[("a", 3), ("b", 2)])).is_ok());
         assert_eq!(params.named()["a"].double_value(&[2]), 1.0);
-        assert!(matches!(params.load(&value("a", 4)), Err(TorchError::WeightShape { .. })));
-        assert!(matches!(params.load(&value("b", 3)), Err(TorchError::UnknownWeight(_))));
-        assert!(matches!(params.load(&BTreeMap::new()), Err(TorchError::MissingWeight(_))));
+        let said = params.load(&values(&[("a", 4), ("c", 1)])).unwrap_err().to_string();
+        let wanted = "these are not the numbers of this model: 1 missing, 1 extra, 1 misshapen\n  missing: b [2]\n  extra: c\n  \
+                      misshapen: a is [4] and the model wants [3]";
+        assert_eq!(said, wanted);
     }
 }

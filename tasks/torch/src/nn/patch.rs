@@ -25,7 +25,8 @@ impl Patches {
     pub fn forward(&self, x: &Tensor) -> Tensor {
         let (_, _, high, wide) = x.size4().expect("images have four dimensions");
         let tokens = self.proj.forward(x).flatten(2, 3).transpose(1, 2);
-        tokens + self.places(high / self.patch, wide / self.patch).to_device(x.device())
+        let places = self.places(high / self.patch, wide / self.patch);
+        tokens + places.to_device(x.device()).to_kind(x.kind())
     }
 
     /// Sines and cosines of the column in the first half of each vector, of the row in the second: `[rows · columns, width]`.

@@ -1,15 +1,16 @@
 //! The question-answering network as an examiner: what it answers about pictures.
 
-use isoflop_contract::{Handle, Seed};
+use isoflop_contract::Handle;
 use isoflop_kinds::{artifact, model};
 use tch::{Tensor, no_grad};
 
 use crate::{
-    data::{Questions, read_json, read_tensors, unit},
+    data::{Questions, read_json, unit},
     error::TorchError,
     metrics::Answered,
     models::{Vqa, World},
     nn::Params,
+    weights::{self, Weights},
 };
 
 /// What `config.json` of a question-answering network holds: its sizes, and the language it knows.
@@ -36,9 +37,9 @@ pub fn load(handle: &Handle<artifact::Vqa>) -> Result<(Config, Vqa), TorchError>
     if !(sane(resolution) && sane(words) && sane(length) && sane(answers)) {
         return Err(TorchError::Inconsistent { path, problem: "sizes are out of range".into() });
     }
-    let params = Params::new(Seed::from_number(0)); // every start is overwritten
+    let params = Params::hollow();
     let network = Vqa::new(&params, &config.network, config.world);
-    params.load(&read_tensors(&handle.file("model.safetensors"))?)?;
+    weights::load(&params, "vqa", &Weights::open(&handle.file("model.safetensors"))?)?;
     Ok((config, network))
 }
 

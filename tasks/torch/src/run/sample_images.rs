@@ -13,12 +13,13 @@ use tch::{Tensor, no_grad};
 
 use super::{settle::settle, train_denoiser::Config};
 use crate::{
-    data::{Scenes, pixels, read_json, read_tensors, write_preview, write_tensors},
+    data::{Scenes, pixels, read_json, write_preview, write_tensors},
     diffusion::{Schedule, guide, levels, noise_in, step},
     error::TorchError,
     models::Denoiser,
     nn::Params,
     train::normal,
+    weights::{Weights as Files, load as load_weights},
 };
 
 /// A trained denoiser with its config.
@@ -29,7 +30,7 @@ fn load(
     let config: Config = read_json(&handle.file("config.json"))?;
     config.model.check().map_err(TorchError::Config)?;
     config.noise.check("noise").map_err(TorchError::Config)?;
-    let params = Params::new(Seed::from_number(0)); // every start is overwritten
+    let params = Params::hollow();
     let model = Denoiser::new(&params, &config.model);
     let file = handle.file(match weights {
         Weights::Raw => "model.safetensors",
@@ -39,7 +40,7 @@ fn load(
         let problem = "`weights` asks for an average, and the model was trained without `ema`".to_owned();
         return Err(TorchError::Mismatch(problem));
     }
-    params.load(&read_tensors(&file)?)?;
+    load_weights(&params, "denoiser", &Files::open(&file)?)?;
     Ok((config, model))
 }
 

@@ -233,7 +233,10 @@ mod tests {
         let mut resumed = State::new(&other, state.optimizer.settings(), None);
         let before = other.named()["weight"].copy();
         let error = resumed.load(&path).unwrap_err().to_string();
-        assert!(error.contains("of `model`, the weights lack `more`"), "{error}");
+        assert!(
+            error.contains("of `model`, these are not the numbers of this model: 1 missing\n  missing: more [1]"),
+            "{error}"
+        );
         assert_eq!(other.named()["weight"], before);
 
         let (averaged, mut resumed) = network(2, true);

@@ -21,6 +21,8 @@ const IN_FOLDERS: &[&str] = &[
     "diffusion_pytorch_model.safetensors",
     "model.safetensors.index.json",
     "diffusion_pytorch_model.safetensors.index.json",
+    "model.fp16.safetensors",
+    "diffusion_pytorch_model.fp16.safetensors",
 ];
 
 /// One or more safetensors files.
@@ -135,7 +137,8 @@ impl Weights {
     /// The tensor `name`, in the file's own precision. It is a copy, and the file can go.
     pub fn tensor(&self, name: &str) -> Result<Tensor, TorchError> {
         let (Some(place), Some(bytes)) = (self.places.get(name), self.bytes(name)) else {
-            return Err(TorchError::MissingWeight(name.to_owned()));
+            let problem = format!("it has no tensor `{name}`");
+            return Err(TorchError::Inconsistent { path: self.path.clone(), problem });
         };
         let kind = match place.info.dtype {
             Dtype::F64 => Kind::Double,

@@ -5,7 +5,7 @@ use std::{
     fmt::{self, Display, Formatter},
 };
 
-use tch::{Kind, Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use super::{
     Weights,
@@ -29,6 +29,20 @@ pub struct Misfit {
 impl Misfit {
     fn is_none(&self) -> bool {
         self == &Self::default()
+    }
+
+    /// What keeps `values` from being the `wanted` ones, name by name; nothing, if they are.
+    pub fn between(wanted: &BTreeMap<String, Tensor>, values: &BTreeMap<String, Tensor>) -> Result<(), Self> {
+        let mut misfit = Self::default();
+        for (name, tensor) in wanted {
+            match values.get(name).map(Tensor::size) {
+                None => misfit.missing.push((name.clone(), tensor.size())),
+                Some(found) if found != tensor.size() => misfit.misshapen.push((name.clone(), found, tensor.size())),
+                Some(_) => {}
+            }
+        }
+        misfit.extra = values.keys().filter(|name| !wanted.contains_key(*name)).cloned().collect();
+        if misfit.is_none() { Ok(()) } else { Err(misfit) }
     }
 }
 
@@ -56,9 +70,19 @@ impl Display for Misfit {
     }
 }
 
-/// Gives the model over `params`, of `family`, its numbers from `weights`: each parameter once, none left over, in single precision. A model over
-/// [hollow](Params::hollow) parameters gets its memory here, tensor by tensor.
+/// Gives the model over `params`, of `family`, its numbers from `weights`: each parameter once, none left over, in single precision on the processor.
+/// A model over [hollow](Params::hollow) parameters gets its memory here, tensor by tensor.
 pub fn load(params: &Params, family: &str, weights: &Weights) -> Result<(), TorchError> {
+    load_at(params, family, weights, (Kind::Float, Device::Cpu))
+}
+
+/// The same in another precision, on another device.
+pub fn load_at(
+    params: &Params,
+    family: &str,
+    weights: &Weights,
+    (kind, device): (Kind, Device),
+) -> Result<(), TorchError> {
     let state = params.state();
     let sources = pair(&state, family, weights).map_err(|misfit| TorchError::Weights {
         path: weights.path().into(),
@@ -66,7 +90,7 @@ pub fn load(params: &Params, family: &str, weights: &Weights) -> Result<(), Torc
         misfit: Box::new(misfit),
     })?;
     for (name, tensor) in &state {
-        let value = weights.tensor(sources[name.as_str()])?.to_kind(Kind::Float).reshape(tensor.size());
+        let value = weights.tensor(sources[name.as_str()])?.to_device(device).to_kind(kind).reshape(tensor.size());
         // Every clone that a layer holds is the same variable, and follows.
         no_grad(|| tensor.shallow_clone().set_data(&value));
     }

@@ -10,5 +10,5 @@ pub mod names;
 mod save;
 
 pub use file::Weights;
-pub use load::{Misfit, load};
+pub use load::{Misfit, load, load_at};
 pub use save::{Format, save};

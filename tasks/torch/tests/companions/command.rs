@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, path::Path, process::Command};
 
 use isoflop_torch::{
     data::{read_tensors, write_tensors},
-    forward::{Source, config},
+    forward::{Place, Source, config},
     weights::{Format, save},
 };
 use serde_json::{Value, json};
@@ -58,6 +58,86 @@ fn the_same_seed_gives_the_same_bits() {
     assert!(fs::read(folder.join("three")).unwrap() == one);
 }
 
+/// A config as people write it, in both languages; half the bits; a device that is not there.
+#[test]
+fn configs_are_yaml_or_json_and_places_are_checked() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::write(folder.join("vae.json"), vae().to_string()).unwrap();
+    let yaml =
+        "# small\nfamily: autoencoder-kl\nchannels: [4, 8]\nlayers_per_block: 1\nnorm_groups: 2\nscaling_factor: 1.0\n";
+    fs::write(folder.join("vae.yaml"), yaml).unwrap();
+    fs::write(folder.join("bad.yaml"), "family: autoencoder-kl\nchannels: [4, 8\n").unwrap();
+    fs::write(folder.join("odd.yaml"), yaml.replace("[4, 8]", "[4, 7]")).unwrap();
+    write(folder, "in", &[("sample", tensor("sample", &[1, 3, 8, 8], 1.0))]);
+    let forward = |model: &str, more: &[&str]| {
+        let model = format!("--model={model}");
+        let arguments = [&["forward", &model, "--seed=7", "--inputs=in", "--out=out"], more].concat();
+        isoflop_torch(folder, &arguments)
+    };
+    let outputs = |model: &str, more: &[&str]| {
+        let (_, error, code) = forward(model, more);
+        assert_eq!((error.as_str(), code), ("", 0));
+        read_tensors(&folder.join("out")).unwrap()
+    };
+    let single = outputs("vae.json", &[]);
+    assert_eq!(outputs("vae.yaml", &["--device=cpu", "--dtype=fp32"]), single);
+    let brain = outputs("vae.yaml", &["--dtype", "bf16"]);
+    let apart = (&brain["mean"] - &single["mean"]).abs().max().double_value(&[]);
+    assert!(brain["mean"].kind() == Kind::Float && apart > 0.0 && apart < 0.05, "{apart}");
+
+    let refused = |model: &str, more: &[&str], wanted: &str| {
+        let (_, error, code) = forward(model, more);
+        assert!(error.contains(wanted) && code == 4, "{code}: {error}");
+    };
+    refused("bad.yaml", &[], "isoflop-torch: bad.yaml: ");
+    refused("odd.yaml", &[], "isoflop-torch: odd.yaml: `channels` 7 is no multiple of the 2 groups of `norm_groups`");
+    refused("vae.yaml", &["--dtype=fp8"], "`fp8` is no precision; there are fp32 and bf16");
+    if tch::Cuda::is_available() {
+        refused("vae.yaml", &["--device=cuda:99"], "there is no `cuda:99`");
+    } else {
+        refused("vae.yaml", &["--device=cuda"], "`cuda` cannot be used: libtorch finds no CUDA device");
+    }
+}
+
+/// Two models side by side, as a table and as JSON.
+#[test]
+fn latency_is_told_for_two_models() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let unet = |depth: u64| {
+        json!({
+            "family": "unet", "channels": [8, 16], "layers_per_block": 1, "transformer_depth": [0, depth], "head_dim": 8,
+            "cross_attention_dim": 16, "norm_groups": 4
+        })
+    };
+    fs::write(folder.join("one.json"), unet(2).to_string()).unwrap();
+    fs::write(folder.join("two.json"), unet(1).to_string()).unwrap();
+    let latency = |more: &[&str]| {
+        let arguments = ["latency", "--compare", "one.json", "two.json", "--batch=1,2", "--repeats=3", "--size=8"];
+        let (said, error, code) = isoflop_torch(folder, &[&arguments, more].concat());
+        assert_eq!((error.as_str(), code), ("", 0));
+        said
+    };
+    let told: Value = serde_json::from_str(&latency(&["--json", "--dtype=bf16"])).unwrap();
+    assert_eq!((&told["version"], &told["precision"], &told["repeats"]), (&json!(1), &json!("bf16"), &json!(3)));
+    assert!(!told["device"].as_str().unwrap().is_empty());
+    for (model, name) in told["models"].as_array().unwrap().iter().zip(["one.json", "two.json"]) {
+        assert_eq!(model["name"], name);
+        let rows = model["latency"].as_array().unwrap();
+        assert_eq!(rows.iter().map(|row| row["batch"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2]);
+        for row in rows {
+            let at = |name: &str| row[name].as_f64().unwrap();
+            let rising = [at("fastest_ms"), at("lower_quartile_ms"), at("median_ms"), at("upper_quartile_ms")];
+            assert!(rising[0] > 0.0 && rising.is_sorted(), "{row}");
+        }
+    }
+    let macs = |model: usize| told["models"][model]["macs"].as_f64().unwrap();
+    let part = told["second_to_first"][0]["macs"].as_f64().unwrap();
+    assert!((part - macs(1) / macs(0)).abs() < 1e-12 && part < 1.0);
+    assert!(latency(&[]).contains("of its multiply-accumulates"));
+}
+
 /// Every family of denoisers, with what it is told.
 #[test]
 fn every_denoiser_runs() {
@@ -107,7 +187,13 @@ fn every_denoiser_runs() {
         inputs.extend([("sample", sample), ("timestep", Tensor::from_slice(&[3_i64, 700]))]);
         write(folder.path(), "in", &inputs);
         let out = folder.path().join("out");
-        let outputs = isoflop_torch::forward::forward(&network, Source::Seed(1), &folder.path().join("in"), &out);
+        let outputs = isoflop_torch::forward::forward(
+            &network,
+            Source::Seed(1),
+            Place::default(),
+            &folder.path().join("in"),
+            &out,
+        );
         assert!(outputs.is_ok(), "{config}: {}", outputs.unwrap_err());
         assert_eq!(read_tensors(&out).unwrap()["sample"].size(), [2, channels[1] as i64, 8, 8], "{config}");
     }

@@ -4,7 +4,6 @@
 #![expect(clippy::cast_possible_wrap, reason = "torch counts in i64, Rust in u64; these are small")]
 
 mod command;
-mod counts;
 mod outputs;
 mod tokens;
 mod weights;

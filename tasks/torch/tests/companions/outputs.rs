@@ -6,7 +6,7 @@ use isoflop_kinds::{
     train::Decays,
 };
 use isoflop_torch::{
-    forward::{Inputs, build},
+    forward::{Inputs, Place, build, example},
     models::{AutoencoderKl, Inception},
     nn::Params,
     train::{AdamW, Settings},
@@ -57,6 +57,57 @@ fn the_autoencoder_is_diffusers() {
         close("divergence", &no_grad(|| network.encode(&sample).divergence()), &reference["divergence"]);
         let latents = tensor("latent", &[1, 4, 3, 5], 1.0);
         assert!(network.unscale(&network.scale(&latents)).allclose(&latents, 1e-6, 1e-6, false));
+    }
+}
+
+/// A network of every family, small.
+fn small() -> Vec<Value> {
+    let tower = json!({"width": 32, "layers": 2, "heads": 4, "mlp": 64, "activation": "gelu"});
+    let transformer = |family: &str, more: Value| {
+        let mut config = json!({"family": family, "in_channels": 4, "width": 32, "depth": 2, "heads": 4});
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        config
+    };
+    vec![
+        json!({"family": "unet", "in_channels": 4, "channels": [16, 32], "transformer_depth": [0, 1], "head_dim": 8,
+            "cross_attention_dim": 24, "norm_groups": 8, "text_time": {"pooled": 20, "width": 6}}),
+        json!({"family": "if-unet", "in_channels": 4, "channels": [16, 32], "attention": [false, true], "head_dim": 8,
+            "cross_attention_dim": 24, "pooling_heads": 4, "norm_groups": 8}),
+        transformer("pixart", json!({"context": 24})),
+        transformer("dit", json!({"condition": {"classes": 10}})),
+        transformer("dit", json!({"condition": {"text": 24}, "embedding": "each-block"})),
+        transformer("uvit", json!({"context": 24, "tokens": 5, "size": 8, "time_layers": true})),
+        json!({"family": "autoencoder-kl", "channels": [16, 32], "layers_per_block": 1, "norm_groups": 4, "scaling_factor": 0.5}),
+        json!({"family": "clip-text", "tower": tower, "vocabulary": 50, "tokens": 9, "end": 49, "projection": 16}),
+        json!({"family": "clip-image", "tower": tower, "resolution": 28, "patch": 7, "projection": 16}),
+        json!({"family": "t5-encoder", "vocabulary": 50, "width": 32, "layers": 2, "heads": 4, "head_dim": 8, "mlp": 64}),
+        json!({"family": "inception"}),
+    ]
+}
+
+/// In half the bits every network says about the same, whatever it makes inside of it: positions, masks, sinusoids.
+#[test]
+fn every_family_runs_in_bf16() {
+    let brain = Place { kind: Kind::BFloat16, ..Place::default() };
+    for config in small() {
+        let network = Network::read(&config).unwrap();
+        network.check().unwrap();
+        let size = if matches!(network, Network::Backbone(_)) { 8 } else { network.size().unwrap_or(1).min(28) };
+        let params = Params::new(Seed::from_number(0));
+        let runner = build(&params, &network);
+        fill(&params, 1.5);
+        let run = |place| no_grad(|| runner.run(&example(&network, 2, size, 5).at(place)).unwrap());
+        let single = run(Place::default());
+        for tensor in params.state().values() {
+            no_grad(|| tensor.shallow_clone().set_data(&tensor.to_kind(Kind::BFloat16)));
+        }
+        for (name, ours) in run(brain) {
+            assert_eq!(ours.kind(), Kind::BFloat16, "{config}: {name}");
+            let apart = (ours.to_kind(Kind::Float) - &single[&name]).norm() / single[&name].norm();
+            let apart = apart.double_value(&[]);
+            println!("{}: {name} {apart:.1e} apart", network.family());
+            assert!(apart > 0.0 && apart < 0.08, "{config}: {name} {apart:e} apart");
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use isoflop_contract::Seed;
 use isoflop_kinds::model::Network;
 use isoflop_torch::{
-    forward::{Inputs, Source, build, open},
+    forward::{Inputs, Place, Source, build, open},
     nn::Params,
     weights::{Format, Weights, load, save},
 };
@@ -15,7 +15,7 @@ use tch::{Tensor, no_grad};
 use crate::{close, golden, ids, reference, tensor};
 
 fn run(config: &Value, path: &str, inputs: &[(&str, Tensor)]) -> BTreeMap<String, Tensor> {
-    let network = open(&Network::read(config).unwrap(), Source::Weights(&golden(path))).unwrap();
+    let network = open(&Network::read(config).unwrap(), Source::Weights(&golden(path)), Place::default()).unwrap();
     no_grad(|| network.run(&Inputs::given(inputs.iter().map(|(n, t)| (*n, t.shallow_clone())))).unwrap())
 }
 
@@ -78,7 +78,9 @@ fn all_that_does_not_fit_is_listed_at_once() {
     config["projection"] = 8.into();
     let refused = |config: &Value, path: &str| {
         let path = golden(path);
-        let Err(error) = open(&Network::read(config).unwrap(), Source::Weights(&path)) else { panic!("it loads") };
+        let Err(error) = open(&Network::read(config).unwrap(), Source::Weights(&path), Place::default()) else {
+            panic!("it loads")
+        };
         error.to_string().replace(&path.display().to_string(), "FILE")
     };
     let said = refused(&config, "checkpoints/clip/model.safetensors");
@@ -99,7 +101,9 @@ fn tied_tensors_that_differ_and_files_that_lie_are_named() {
     let t5 = json!({"family": "t5-encoder", "vocabulary": 50, "width": 16, "layers": 2, "heads": 2, "head_dim": 8, "mlp": 32});
     let refused = |name: &str| {
         let path = folder.path().join(name);
-        let Err(error) = open(&Network::read(&t5).unwrap(), Source::Weights(&path)) else { panic!("it loads") };
+        let Err(error) = open(&Network::read(&t5).unwrap(), Source::Weights(&path), Place::default()) else {
+            panic!("it loads")
+        };
         error.to_string().replace(&folder.path().display().to_string(), "FOLDER")
     };
 
@@ -140,7 +144,7 @@ fn what_is_saved_comes_back() {
     let files = std::fs::read_dir(folder.path()).unwrap().count();
     assert!(files > 4, "{files} files");
     for path in [&whole, &parts] {
-        let after = no_grad(|| open(&config, Source::Weights(path)).unwrap().run(&inputs).unwrap());
+        let after = no_grad(|| open(&config, Source::Weights(path), Place::default()).unwrap().run(&inputs).unwrap());
         assert_eq!(after, before);
     }
     for format in [Format::Half, Format::Brain] {

@@ -1,7 +1,10 @@
 //! What a UNet is made of, counted.
 
 use super::Unet;
-use crate::model::count::{Block, Count};
+use crate::model::{
+    count::{Block, Count},
+    ladder::{Ladder, Rung},
+};
 
 impl Unet {
     /// Every part in the order of the forward pass, for `size × size` inputs and `tokens` text tokens.
@@ -9,7 +12,6 @@ impl Unet {
         let mut blocks = Vec::new();
         let time = self.time_width();
         let first = self.channels[0];
-        let last = self.levels() - 1;
         let read = |reads: bool| reads.then_some(tokens);
         blocks.push((Count::linear(first, time, 1) + Count::linear(time, time, 1)).at("time_embedding"));
         if self.pooled_text {
@@ -22,58 +24,36 @@ impl Unet {
         }
         blocks.push(Count::conv(self.in_channels, first, 3, size * size).at("conv_in"));
 
-        // Down. What leaves each residual block, and each halving, is kept for the way up.
-        let mut kept = vec![first];
-        let mut width = first;
-        let mut size = size;
-        for (level, &channels) in self.channels.iter().enumerate() {
-            for layer in 0..self.layers_per_block {
-                blocks.push(self.residual(width, channels, size).at(format!("down_blocks.{level}.resnets.{layer}")));
-                width = channels;
-                let (depth, tokens) = (self.transformer_depth[level], read(self.cross_attention[level]));
+        let ladder = Ladder::new(&self.channels, self.layers_per_block);
+        let along = |rungs: &[Rung], blocks: &mut Vec<Block>| {
+            for rung in rungs {
+                let side = size >> rung.halvings;
+                let Some(layer) = rung.layer else {
+                    let path = format!("{}.{}.0", rung.block, rung.sampler());
+                    blocks.push(Count::conv(rung.from, rung.to, 3, side * side).at(path));
+                    continue;
+                };
+                blocks.push(self.residual(rung.from, rung.to, side).at(format!("{}.resnets.{layer}", rung.block)));
+                let (depth, tokens) = (self.transformer_depth[rung.level], read(self.cross_attention[rung.level]));
                 if depth > 0 {
-                    let path = format!("down_blocks.{level}.attentions.{layer}");
-                    blocks.push(self.transformer(width, depth, size, tokens).at(path));
+                    let path = format!("{}.attentions.{layer}", rung.block);
+                    blocks.push(self.transformer(rung.to, depth, side, tokens).at(path));
                 }
-                kept.push(width);
             }
-            if level < last {
-                size /= 2;
-                let path = format!("down_blocks.{level}.downsamplers.0");
-                blocks.push(Count::conv(width, width, 3, size * size).at(path));
-                kept.push(width);
-            }
-        }
+        };
+        along(&ladder.down, &mut blocks);
 
-        blocks.push(self.residual(width, width, size).at("mid_block.resnets.0"));
+        let (width, side) = (ladder.width, size >> ladder.halvings);
+        blocks.push(self.residual(width, width, side).at("mid_block.resnets.0"));
         if self.middle_depth > 0 {
             let tokens = read(self.middle_cross_attention);
-            blocks.push(self.transformer(width, self.middle_depth, size, tokens).at("mid_block.attentions.0"));
+            blocks.push(self.transformer(width, self.middle_depth, side, tokens).at("mid_block.attentions.0"));
         }
-        blocks.push(self.residual(width, width, size).at("mid_block.resnets.1"));
+        blocks.push(self.residual(width, width, side).at("mid_block.resnets.1"));
 
-        // Up, mirrored; every residual block takes one kept tensor beside its input.
-        for (block, level) in (0..self.levels()).rev().enumerate() {
-            let channels = self.channels[level];
-            for layer in 0..=self.layers_per_block {
-                let skip = kept.pop().expect("as many are kept as are taken");
-                blocks
-                    .push(self.residual(width + skip, channels, size).at(format!("up_blocks.{block}.resnets.{layer}")));
-                width = channels;
-                let (depth, tokens) = (self.transformer_depth[level], read(self.cross_attention[level]));
-                if depth > 0 {
-                    let path = format!("up_blocks.{block}.attentions.{layer}");
-                    blocks.push(self.transformer(width, depth, size, tokens).at(path));
-                }
-            }
-            if level > 0 {
-                size *= 2;
-                blocks.push(Count::conv(width, width, 3, size * size).at(format!("up_blocks.{block}.upsamplers.0")));
-            }
-        }
-
-        blocks.push(Count::norm(width).at("conv_norm_out"));
-        blocks.push(Count::conv(width, self.out_channels, 3, size * size).at("conv_out"));
+        along(&ladder.up, &mut blocks);
+        blocks.push(Count::norm(first).at("conv_norm_out"));
+        blocks.push(Count::conv(first, self.out_channels, 3, size * size).at("conv_out"));
         blocks
     }
 
@@ -90,14 +70,7 @@ impl Unet {
 
     /// A residual block: two normalized convolutions with the time embedding added between, and a 1×1 shortcut where widths differ.
     fn residual(&self, from: u64, to: u64, size: u64) -> Count {
-        let pixels = size * size;
-        let shortcut = if from == to { Count::default() } else { Count::conv(from, to, 1, pixels) };
-        Count::norm(from)
-            + Count::conv(from, to, 3, pixels)
-            + Count::linear(self.time_width(), to, 1)
-            + Count::norm(to)
-            + Count::conv(to, to, 3, pixels)
-            + shortcut
+        Count::residual(from, to, size * size) + Count::linear(self.time_width(), to, 1)
     }
 
     /// A transformer over a level's pixels: in, `depth` blocks of self-attention, cross-attention to the `tokens` if it reads any, and gated
