@@ -18,7 +18,21 @@ use crate::{
 };
 
 /// The functions that the `check` of a claim may call besides the built-in ones.
-pub const CLAIM_FUNCTIONS: [&str; 8] = ["mean", "std", "min", "max", "count", "value", "values", "spearman"];
+pub const CLAIM_FUNCTIONS: [&str; 13] = [
+    "mean",
+    "std",
+    "min",
+    "max",
+    "count",
+    "value",
+    "values",
+    "spearman",
+    "difference",
+    "above",
+    "within",
+    "every",
+    "agree",
+];
 
 /// Reads a claim of a study with these parameters and groups of tasks.
 pub(crate) fn read(

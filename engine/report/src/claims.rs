@@ -9,6 +9,19 @@
 //! | `value(group, scalar, axis=…)` | of the one cell there |
 //! | `count(group, scalar, axis=…)` | how many of them made one: a diverged cell does not count |
 //! | `spearman(group, x, y, axis=…)` | the rank correlation of two scalars |
+//! | `difference(group, scalar, a, b, axis=…)` | how much more it is at the axes `a` than at the axes `b`, cell by cell where the others agree: an interval |
+//!
+//! An interval has `estimate`, `lower`, `upper` and `n`; it is Student's, at nine in ten unless `level=0.95` says otherwise. What can be told of it:
+//!
+//! | function | value |
+//! |---|---|
+//! | `above(interval, bound)` | whether it lies above `bound` (0 if left out) |
+//! | `within(interval, margin)` | whether it lies within `margin` of zero |
+//! | `every([…])` | whether all of these hold |
+//! | `agree(values, printed, tolerance)` | whether each value is as near as that to the printed one; `unit=1e9` if those are printed in billions |
+//!
+//! **A third answer**: where an interval crosses its bound, the numbers cannot tell, and neither can the claim: `above` and `within` give `none`, `every`
+//! too unless one of its answers is no, and a check that comes out as `none` leaves its claim not tested.
 //!
 //! A list as an axis's value (`size=['s', 'm']`) means any of them. The scalars `compute`, `params` and `macs` of what was trained for a cell
 //! are known even where no task recorded them. **Divergence is never averaged away**: a call that meets a cell without the number makes its
@@ -20,7 +33,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use isoflop_contract::{Digest, Value};
+use isoflop_contract::{Digest, Value, quantity::grouped};
 use isoflop_plan::{
     Claim, Plan,
     template::{Expression, Function, Functions},
@@ -30,6 +43,7 @@ use serde_json::json;
 
 use crate::{
     facts::{Facts, State, TaskFacts},
+    interval::Interval,
     number, stats,
     variant::{plain, trained},
 };
@@ -105,14 +119,31 @@ impl fmt::Display for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value = match &self.value {
             Value::Array(values) => {
-                let values: Vec<String> =
-                    values.iter().filter_map(Value::as_f64).map(|v| number::short(v, 4)).collect();
+                let values: Vec<String> = values.iter().filter_map(Value::as_f64).map(written_number).collect();
                 format!("[{}]", values.join(", "))
             }
-            value => value.as_f64().map_or_else(|| value.to_string(), |value| number::short(value, 4)),
+            value => match (value.as_f64(), Interval::read(value)) {
+                (Some(value), _) => written_number(value),
+                (None, Some(interval)) => written_interval(interval),
+                (None, None) => value.to_string(),
+            },
         };
         write!(f, "{} = {value} (n = {})", self.call, self.n)
     }
+}
+
+/// Counts in full, other numbers to four digits.
+fn written_number(value: f64) -> String {
+    if value.fract() == 0.0 && (1e4..1e15).contains(&value) {
+        return grouped(value as u64);
+    }
+    number::short(value, 4)
+}
+
+/// As in `0.031 [0.012, 0.05]`.
+fn written_interval(interval: Interval) -> String {
+    let ends = interval.ends.map(|(lower, upper)| format!(" [{}, {}]", written_number(lower), written_number(upper)));
+    written_number(interval.estimate) + &ends.unwrap_or_else(|| ", one pair, no interval".to_owned())
 }
 
 /// Judges every claim of the plan.
@@ -164,7 +195,12 @@ fn judge_claim(claim: &Claim, params: &BTreeMap<String, Value>, table: &Arc<Tabl
         }
         (None, Ok(Value::Bool(true))) => (Verdict::Reproduced, calls(&record.calls)),
         (None, Ok(Value::Bool(false))) => (Verdict::Contradicted, calls(&record.calls)),
-        (None, Ok(other)) => (Verdict::NotTested, format!("the check gives {other}, which is neither true nor false")),
+        (None, Ok(Value::Null)) => {
+            (Verdict::NotTested, format!("cannot be told at this scale: {}", calls(&record.calls)))
+        }
+        (None, Ok(other)) => {
+            (Verdict::NotTested, format!("the check gives {other}, which is neither true nor false nor none"))
+        }
     };
     // A check without a call compares constants: it says nothing about what was measured.
     let (verdict, evidence) = if verdict != Verdict::NotTested && record.calls.is_empty() {
@@ -321,27 +357,48 @@ fn defined(value: Option<f64>, otherwise: &str) -> Result<Value, String> {
 }
 
 fn functions(table: &Arc<Table>, record: &Arc<Mutex<Record>>) -> Functions {
-    let function = |(name, scalars, reduce): (&'static str, usize, Reduce)| {
-        let (table, record) = (Arc::clone(table), Arc::clone(record));
-        let function: Function = Arc::new(move |arguments: &[Value], axes: &BTreeMap<String, Value>| {
-            let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
-            match call(&table, name, scalars, reduce, arguments, axes) {
-                Ok(call) => {
-                    let value = call.value.clone();
-                    if !record.calls.contains(&call) {
-                        record.calls.push(call);
-                    }
-                    Ok(value)
+    let asking = FUNCTIONS.into_iter().map(|(name, scalars, reduce)| {
+        recorded(name, table, record, move |table: &Table, given: &[Value], named: &Named| {
+            call(table, name, scalars, reduce, given, named)
+        })
+    });
+    let telling: [(&str, Function); 4] = [
+        ("above", Arc::new(above)),
+        ("within", Arc::new(within)),
+        ("every", Arc::new(every)),
+        ("agree", Arc::new(agree)),
+    ];
+    let telling = telling.map(|(name, function)| (name.to_owned(), function));
+    asking.chain([recorded("difference", table, record, difference)]).chain(telling).collect()
+}
+
+type Named = BTreeMap<String, Value>;
+
+/// The function `name` of a template, whose calls are written down.
+fn recorded(
+    name: &str,
+    table: &Arc<Table>,
+    record: &Arc<Mutex<Record>>,
+    body: impl Fn(&Table, &[Value], &Named) -> Result<Call, String> + Send + Sync + 'static,
+) -> (String, Function) {
+    let (table, record) = (Arc::clone(table), Arc::clone(record));
+    let function: Function = Arc::new(move |given: &[Value], named: &Named| {
+        let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
+        match body(&table, given, named) {
+            Ok(call) => {
+                let value = call.value.clone();
+                if !record.calls.contains(&call) {
+                    record.calls.push(call);
                 }
-                Err(reason) => {
-                    record.missing.get_or_insert_with(|| reason.clone());
-                    Err(reason)
-                }
+                Ok(value)
             }
-        });
-        (name.to_owned(), function)
-    };
-    FUNCTIONS.into_iter().map(function).collect()
+            Err(reason) => {
+                record.missing.get_or_insert_with(|| reason.clone());
+                Err(reason)
+            }
+        }
+    });
+    (name.to_owned(), function)
 }
 
 fn call(
@@ -375,4 +432,102 @@ fn call(
     let what: Vec<String> = wanted.iter().map(|scalar| format!("{group}.{scalar}")).collect();
     let at = if axes.is_empty() { String::new() } else { format!(", {}", written(axes)) };
     Ok(Call { call: format!("{name}({}{at})", what.join(", ")), value, n: pairs.len(), tasks })
+}
+
+/// `difference(group, scalar, a, b, axis=…, level=0.9)`.
+fn difference(table: &Table, given: &[Value], named: &Named) -> Result<Call, String> {
+    let usage = "write difference('group', 'scalar', {'axis': value}, {'axis': other})";
+    let [Value::String(group), Value::String(scalar), Value::Object(a), Value::Object(b)] = given else {
+        return Err(format!("`difference` was not given what it takes: {usage}"));
+    };
+    let mut axes = named.clone();
+    let level = match axes.remove("level").as_ref().map(Value::as_f64) {
+        None => 0.9,
+        Some(Some(level)) if level > 0.0 && level < 1.0 => level,
+        Some(_) => return Err("the `level` of an interval lies between 0 and 1".to_owned()),
+    };
+    let side = |own: &serde_json::Map<String, Value>| {
+        let mut axes = axes.clone();
+        axes.extend(own.clone());
+        table.rows(group, &axes).map(|rows| (written(&own.clone().into_iter().collect()), rows))
+    };
+    let ((a_name, a_rows), (b_name, b_rows)) = (side(a)?, side(b)?);
+    // What a pair has in common: all axes but those that tell the sides apart.
+    let common = |row: &Row| -> Vec<(String, String)> {
+        let own = |axis: &str| a.contains_key(axis) || b.contains_key(axis);
+        let axes = row.task.cell.iter().filter(|(axis, _)| !own(axis));
+        axes.map(|(axis, value)| (axis.to_owned(), plain(value))).collect()
+    };
+    if a_rows.len() != b_rows.len() {
+        let (many, few) = (a_rows.len(), b_rows.len());
+        return Err(format!("{many} cells of `{group}` are at {a_name} and {few} at {b_name}: they make no pairs"));
+    }
+    let mut differences = Vec::new();
+    let mut tasks = Vec::new();
+    for row in a_rows {
+        let key = common(row);
+        let mut partners = b_rows.iter().filter(|other| common(other) == key);
+        let (Some(partner), None) = (partners.next(), partners.next()) else {
+            return Err(format!("`{}` has no one partner at {b_name}", row.task.name));
+        };
+        let (more, less) = (table.scalar(row, scalar)?, table.scalar(partner, scalar)?);
+        differences.push(more - less);
+        for (row, value) in [(row, more), (*partner, less)] {
+            tasks.push(Cited { task: row.task.name.clone(), digest: row.task.digest, value });
+        }
+    }
+    let interval = Interval::of(&differences, level).ok_or("a difference needs a pair")?;
+    let at = if axes.is_empty() { String::new() } else { format!(", {}", written(&axes)) };
+    let call = format!("difference({group}.{scalar}, {a_name} − {b_name}{at})");
+    Ok(Call { call, value: interval.to_value(), n: interval.n, tasks })
+}
+
+fn above(given: &[Value], _: &Named) -> Result<Value, String> {
+    let usage = || "write above(difference(…)) or above(difference(…), bound)".to_owned();
+    let (interval, bound) = match given {
+        [interval] => (interval, 0.0),
+        [interval, bound] => (interval, bound.as_f64().ok_or_else(usage)?),
+        _ => return Err(usage()),
+    };
+    Ok(Interval::read(interval).ok_or_else(usage)?.above(bound).into())
+}
+
+fn within(given: &[Value], _: &Named) -> Result<Value, String> {
+    let usage = || "write within(difference(…), margin)".to_owned();
+    let [interval, margin] = given else { return Err(usage()) };
+    let margin = margin.as_f64().filter(|margin| *margin > 0.0).ok_or_else(usage)?;
+    Ok(Interval::read(interval).ok_or_else(usage)?.within(margin).into())
+}
+
+/// No if one is no; else none if one is none; else yes.
+fn every(given: &[Value], _: &Named) -> Result<Value, String> {
+    let usage = || "write every([…]) with answers that are true, false or none".to_owned();
+    let [Value::Array(answers)] = given else { return Err(usage()) };
+    if answers.is_empty() || !answers.iter().all(|answer| answer.is_boolean() || answer.is_null()) {
+        return Err(usage());
+    }
+    let any = |wanted: &Value| answers.contains(wanted);
+    Ok(if any(&Value::Bool(false)) {
+        Value::Bool(false)
+    } else if any(&Value::Null) {
+        Value::Null
+    } else {
+        Value::Bool(true)
+    })
+}
+
+fn agree(given: &[Value], named: &Named) -> Result<Value, String> {
+    let usage = || "write agree(values('group', 'scalar'), [numbers], tolerance, unit=1e9)".to_owned();
+    let unit = match named.get("unit") {
+        None => 1.0,
+        Some(unit) => unit.as_f64().filter(|unit| *unit > 0.0).ok_or_else(usage)?,
+    };
+    let [Value::Array(values), Value::Array(printed), tolerance] = given else { return Err(usage()) };
+    let numbers = |list: &[Value]| list.iter().map(Value::as_f64).collect::<Option<Vec<f64>>>().ok_or_else(usage);
+    let (values, printed) = (numbers(values)?, numbers(printed)?);
+    let tolerance = tolerance.as_f64().filter(|tolerance| *tolerance >= 0.0).ok_or_else(usage)?;
+    if values.len() != printed.len() {
+        return Err(format!("{} values cannot agree with {} printed ones", values.len(), printed.len()));
+    }
+    Ok(values.iter().zip(&printed).all(|(value, printed)| (value / unit - printed).abs() <= tolerance).into())
 }

@@ -33,6 +33,7 @@ pub mod figures;
 pub mod fit;
 pub mod font;
 pub mod html;
+mod interval;
 pub mod number;
 pub mod page;
 pub mod pdf;

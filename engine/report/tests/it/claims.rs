@@ -63,6 +63,51 @@ fn functions_answer_as_they_say() {
     }
 }
 
+/// Two seeds a size: pairs agree in the seed, and the interval is Student's with one degree of freedom.
+#[test]
+fn differences_are_of_pairs_with_an_interval() {
+    let claim = judged("above(difference('eval.scores', 'alignment', {'size': 'xxl'}, {'size': 'xs'}))");
+    assert_eq!(claim.verdict, Verdict::Reproduced, "{}", claim.evidence);
+    let call = &claim.calls[0];
+    assert_eq!(call.call, "difference(eval.scores.alignment, size=xxl − size=xs)");
+    let names: Vec<&str> = call.tasks.iter().map(|cited| cited.task.as_str()).collect();
+    assert_eq!(names[..2], ["eval.scores[size=xxl,seed=0]", "eval.scores[size=xs,seed=0]"]);
+    let value = |i: usize| call.tasks[i].value;
+    let (first, second) = (value(0) - value(1), value(2) - value(3));
+    let (mean, half) = (f64::midpoint(first, second), 6.313_751_514_675 * (first - second).abs() / 2.0);
+    for (name, expected) in [("estimate", mean), ("lower", mean - half), ("upper", mean + half)] {
+        assert!((call.value[name].as_f64().unwrap() - expected).abs() < 1e-9, "{name}: {} {expected}", call.value);
+    }
+    assert_eq!((&call.value["n"], call.n), (&json!(2), 2));
+}
+
+#[test]
+fn what_an_interval_cannot_tell_is_not_tested() {
+    let less = "above(difference('eval.scores', 'alignment', {'size': 'xs'}, {'size': 'xxl'}))";
+    assert_eq!(verdict(less).0, Verdict::Contradicted, "{}", verdict(less).1);
+    let one = "difference('eval.scores', 'alignment', {'size': 'xxl'}, {'size': 'xs'}, seed=0)";
+    let (verdict_of, evidence) = verdict(&format!("above({one})"));
+    assert_eq!(verdict_of, Verdict::NotTested);
+    assert!(evidence.starts_with("cannot be told at this scale: difference(eval.scores.alignment, "), "{evidence}");
+    assert!(evidence.ends_with(", one pair, no interval (n = 1)"), "{evidence}");
+    let apart = "difference('eval.scores', 'alignment', {'size': 'xxl'}, {'size': 'xs'})";
+    for (check, expected) in [
+        (format!("within({apart}, 1)"), Verdict::Reproduced),
+        (format!("within({apart}, 0.01)"), Verdict::Contradicted),
+        (format!("above({apart}, {apart}.estimate)"), Verdict::NotTested),
+        (format!("every([above({apart}), within({apart}, 1)])"), Verdict::Reproduced),
+        (format!("every([above({one}), within({apart}, 1)])"), Verdict::NotTested),
+        (format!("every([above({one}), within({apart}, 0.01)])"), Verdict::Contradicted),
+        ("agree(values('vqa', 'accuracy'), [0.94], 0.0011)".to_owned(), Verdict::Reproduced),
+        ("agree(values('vqa', 'accuracy'), [0.94], 0.0009)".to_owned(), Verdict::Contradicted),
+        ("agree(values('vqa', 'accuracy'), [94.1], 0.01, unit=0.01)".to_owned(), Verdict::Reproduced),
+        ("agree(values('vqa', 'accuracy'), [0.94, 1], 0.1)".to_owned(), Verdict::NotTested),
+        ("every([])".to_owned(), Verdict::NotTested),
+    ] {
+        assert_eq!(verdict(&check).0, expected, "{check}: {}", verdict(&check).1);
+    }
+}
+
 #[test]
 fn divergence_is_never_averaged_away() {
     let (verdict_of, evidence) = verdict("mean('train', 'heldout_loss', size='l') < 1");
@@ -114,7 +159,19 @@ fn names_that_are_not_there_are_told_with_the_nearest() {
             "`spearman` was not given what it takes: write spearman('group', 'x', 'y', axis=value)",
         ),
         ("std('vqa', 'accuracy') < 1", "a standard deviation needs two values"),
-        ("mean('vqa', 'accuracy')", "the check gives 0.941, which is neither true nor false"),
+        ("mean('vqa', 'accuracy')", "the check gives 0.941, which is neither true nor false nor none"),
+        (
+            "above(difference('eval.scores', 'alignment', {'size': 'xxl'}, {'size': ['xs', 's']}))",
+            "2 cells of `eval.scores` are at size=xxl and 4 at size=[\"xs\",\"s\"]: they make no pairs",
+        ),
+        (
+            "above(difference('eval.scores', 'alignment', {'size': 'xxl'}, {'seed': 0, 'size': 's'}))",
+            "2 cells of `eval.scores` are at size=xxl and 1 at seed=0, size=s: they make no pairs",
+        ),
+        (
+            "above(difference('eval.scores', 'alignment', 'xxl', 'xs'))",
+            "`difference` was not given what it takes: write difference('group', 'scalar', {'axis': value}, {'axis': other})",
+        ),
         ("1 < 2", "the check asks for no measured number"),
     ] {
         assert_eq!(verdict(check), (Verdict::NotTested, evidence.to_owned()), "{check}");
