@@ -1,8 +1,11 @@
-//! History: how long tasks would take, by how long tasks of the same kind took on the same sort of device.
+//! History: how long tasks would take, by how long tasks of the same kind took on the same sort of device, or by the stated speed of one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use isoflop_contract::{Catalog, Environment, Recipe};
+use isoflop_contract::{
+    Catalog, Environment, Recipe,
+    quantity::{grouped, prefixed},
+};
 use isoflop_exec::Survey;
 use isoflop_ledger::Ledger;
 use isoflop_plan::{
@@ -42,6 +45,17 @@ pub struct Forecast {
     pub attempts: usize,
     /// Kinds that must run and have none.
     pub unknown: BTreeSet<String>,
+    /// The stated speed of a device, and how long all tasks with operations to count take on one.
+    pub stated: Option<Stated>,
+}
+
+/// A device's speed as somebody stated it.
+#[derive(Debug, Clone, Copy)]
+pub struct Stated {
+    /// Operations a second.
+    rate: f64,
+    /// Seconds of one device.
+    seconds: f64,
 }
 
 impl Forecast {
@@ -52,6 +66,7 @@ impl Forecast {
         ledger: Option<&Ledger>,
         catalog: &Catalog,
         jobs: u32,
+        rate: Option<f64>,
     ) -> Result<Self, Stop> {
         let mut forecast = Self { jobs, ..Self::default() };
         let kinds: BTreeSet<&str> = survey.to_run().map(|index| plan.tasks()[index].kind).collect();
@@ -76,6 +91,13 @@ impl Forecast {
         for index in survey.to_run() {
             let task = &plan.tasks()[index];
             let sort = (task.kind.to_owned(), device(&task.recipe.environment));
+            if let Some(rate) = rate.filter(|_| task.cost.flops > 0.0) {
+                let seconds = task.cost.flops / rate;
+                forecast.seconds.insert(index, seconds);
+                let stated = forecast.stated.get_or_insert(Stated { rate, seconds: 0.0 });
+                stated.seconds += seconds;
+                continue;
+            }
             match paces.get(&sort) {
                 Some(pace) => {
                     forecast.seconds.insert(index, seconds(task, pace));
@@ -94,12 +116,26 @@ impl Forecast {
         self.seconds.values().sum()
     }
 
-    /// In a sentence; nothing if nothing must run.
-    pub fn says(&self) -> Option<String> {
+    /// In sentences, a line each; none if nothing must run.
+    pub fn says(&self) -> Vec<String> {
+        let stated = self.stated.map(|Stated { rate, seconds }| {
+            let (rate, hours) = (prefixed(rate), hours(seconds));
+            format!("at {rate}FLOP/s, as stated: {hours} device-hours for what counts its FLOPs")
+        });
+        stated.into_iter().chain(self.past()).collect()
+    }
+
+    /// What the past says.
+    fn past(&self) -> Option<String> {
         let unknown: Vec<&str> = self.unknown.iter().map(String::as_str).collect();
         let without = if unknown.is_empty() { String::new() } else { format!("no history of {}", unknown.join(", ")) };
         if self.seconds.is_empty() {
             return (!unknown.is_empty()).then(|| format!("time: {without}"));
+        }
+        if self.attempts == 0 {
+            let without = if without.is_empty() { without } else { format!("; {without}, which comes on top") };
+            let (total, wall) = (duration(self.total()), duration(self.wall));
+            return Some(format!("time: {total} of work, {wall} with -j {}{without}", self.jobs));
         }
         let attempts =
             if self.attempts == 1 { "1 past attempt".to_owned() } else { format!("{} past attempts", self.attempts) };
@@ -123,6 +159,8 @@ impl Forecast {
             "jobs": self.jobs,
             "attempts": self.attempts,
             "no_history": self.unknown,
+            "stated_rate": self.stated.map(|stated| stated.rate),
+            "device_hours": self.stated.map(|stated| stated.seconds / 3600.0),
         })
     }
 }
@@ -145,6 +183,12 @@ fn seconds(task: &Task, pace: &Pace) -> f64 {
 fn device(environment: &Environment) -> String {
     let value = serde_json::to_value(environment).unwrap_or_default();
     value["device"].as_str().unwrap_or("native").to_owned()
+}
+
+/// A number of hours for reading: `1,012`, `0.42`.
+fn hours(seconds: f64) -> String {
+    let hours = seconds / 3600.0;
+    if hours < 10.0 { format!("{hours:.2}") } else { grouped(hours.round() as u64) }
 }
 
 /// A length of time as people say it.

@@ -50,9 +50,10 @@ impl<'a> Outlook<'a> {
         ledger: Option<&Ledger>,
         catalog: &Catalog,
         jobs: u32,
+        rate: Option<f64>,
     ) -> Result<Self, Stop> {
         let reasons = reasons::of(plan, survey, ledger).await?;
-        let forecast = Forecast::read(plan, survey, ledger, catalog, jobs).await?;
+        let forecast = Forecast::read(plan, survey, ledger, catalog, jobs, rate).await?;
         Ok(Self { plan, survey, reasons, forecast })
     }
 
@@ -118,10 +119,7 @@ impl<'a> Outlook<'a> {
         if sums.params > 0 {
             out.line(&format!("all together {} params, {}", prefixed(sums.params as f64).trim_end(), macs(sums.macs)))?;
         }
-        match self.forecast.says() {
-            Some(says) => out.line(&says),
-            None => Ok(()),
-        }
+        self.forecast.says().iter().try_for_each(|says| out.line(says))
     }
 
     fn lines(&self, out: &mut Output) -> Result<(), Stop> {

@@ -138,6 +138,19 @@ pub fn prefixed(value: f64) -> String {
         .map_or_else(|| format!("{value:.0} "), |(scale, prefix)| format!("{:.3} {prefix}", value / scale))
 }
 
+/// Digits in groups of three, for reading: `865,910,724`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,5 +167,6 @@ mod tests {
         assert_eq!(Bytes(1536 << 20).to_string(), "1.5 GiB");
         assert_eq!((Seconds(3725).to_string(), Seconds(185).to_string()), ("1h02m".into(), "3m05s".into()));
         assert_eq!(prefixed(1.46e21), "1.460 Z");
+        assert_eq!([0, 999, 1000, 865_910_724].map(grouped), ["0", "999", "1,000", "865,910,724"]);
     }
 }

@@ -59,6 +59,21 @@ pub struct PlanArgs {
     /// How many processor slots to reckon with [default: all processors]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<u32>,
+    /// Reckon with a device that does so many FLOP a second, as `400T` or `4e14`, where tasks count theirs, and give the hours of such devices
+    #[arg(long, value_name = "FLOP/S", value_parser = rate)]
+    pub rate: Option<f64>,
+}
+
+/// A number of operations a second, with or without a decimal prefix and `FLOP/s`.
+fn rate(text: &str) -> Result<f64, String> {
+    let bare = text.trim().trim_end_matches("/s").trim_end_matches("FLOP").trim_end();
+    let scales = [('k', 1e3), ('M', 1e6), ('G', 1e9), ('T', 1e12), ('P', 1e15)];
+    let (number, scale) =
+        scales.iter().find_map(|(prefix, scale)| Some((bare.strip_suffix(*prefix)?, *scale))).unwrap_or((bare, 1.0));
+    match number.trim_end().parse::<f64>().map(|number| number * scale) {
+        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
+        _ => Err("write a number of operations a second, as `400T` or `4e14`".to_owned()),
+    }
 }
 
 /// Arguments of `expand`.
@@ -102,4 +117,21 @@ pub struct WhyArgs {
     /// Why each task ran, or did not, in a past run: its id, the beginning or end of it, or `latest`
     #[arg(long, value_name = "RUN", conflicts_with_all = ["study", "params", "profile", "from", "until", "failed", "missing"])]
     pub run: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rate;
+
+    #[test]
+    fn rates_are_read_with_and_without_prefix() {
+        for (text, expected) in
+            [("400T", 4e14), ("4e14", 4e14), ("989 TFLOP/s", 9.89e14), ("1.5P", 1.5e15), ("12 G", 1.2e10)]
+        {
+            assert!((rate(text).unwrap() / expected - 1.0).abs() < 1e-12, "{text}");
+        }
+        for text in ["", "T", "fast", "-4T", "0", "inf", "nan"] {
+            assert!(rate(text).is_err(), "{text} was read");
+        }
+    }
 }

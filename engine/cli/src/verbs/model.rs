@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use isoflop_contract::{Complaint, quantity::prefixed};
+use isoflop_contract::{
+    Complaint,
+    quantity::{grouped, prefixed},
+};
 use isoflop_kinds::model::{Block, Count, Network, network, networks};
 use serde_json::{Value, json};
 
@@ -156,28 +159,4 @@ fn right(names: &[&str]) -> Vec<Cell> {
 
 fn number(number: u64) -> Cell {
     Cell::new(grouped(number)).right()
-}
-
-/// Digits in groups of three, for reading: `865,910,724`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() * 4 / 3);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digits_are_grouped() {
-        let grouped: Vec<String> = [0, 999, 1000, 865_910_724].into_iter().map(grouped).collect();
-        assert_eq!(grouped, ["0", "999", "1,000", "865,910,724"]);
-    }
 }

@@ -17,7 +17,7 @@ pub async fn plan(args: &PlanArgs, catalog: &Catalog, settings: &Settings, out: 
     let ledger = home::ledger_if_any(settings).await?;
     let survey = selection::survey(&plan, &wanted, Force::Nothing, settings, ledger.as_ref()).await?;
     let jobs = args.jobs.unwrap_or_else(processors).max(1);
-    let outlook = Outlook::read(&plan, &survey, ledger.as_ref(), catalog, jobs).await?;
+    let outlook = Outlook::read(&plan, &survey, ledger.as_ref(), catalog, jobs, args.rate).await?;
     if let Some(file) = &args.output {
         saved::write(file, &outlook, &study, &wanted)?;
     }

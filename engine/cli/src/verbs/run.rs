@@ -96,7 +96,7 @@ async fn rehearse(
     let needed = survey.to_run().next().is_some();
     if out.json || args.dry_run || needed {
         let jobs = args.jobs.unwrap_or_else(processors).max(1);
-        Outlook::read(plan, survey, ledger, catalog, jobs).await?.print(false, out)?;
+        Outlook::read(plan, survey, ledger, catalog, jobs, None).await?.print(false, out)?;
     } else {
         out.line(&format!("{}: everything is kept", plan.study.name))?;
     }
