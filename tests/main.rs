@@ -17,6 +17,7 @@ mod machine;
 mod machines;
 mod messages;
 mod own;
+mod paper;
 mod present;
 mod project;
 mod racing;

@@ -33,6 +33,8 @@ artifacts! {
     Vqa = "vqa";
     /// The answers given about a set of images: `answers.csv` (question, category, right, given).
     Alignment = "alignment";
+    /// What a network holds and takes: `blocks.csv` (path, params, MACs, attention products), a line a part in the order of the forward pass.
+    Anatomy = "anatomy";
     /// A fitted law.
     ///
     /// - `draws.csv`: the parameters of every bootstrap resample, a column each.

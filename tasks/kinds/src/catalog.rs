@@ -3,8 +3,8 @@
 use isoflop_contract::{Catalog, Entry};
 
 use crate::{
-    alignment::ScoreAlignment, command::Command, fit::FitScaling, functions::functions, sample::SampleImages,
-    scenes::MakeScenes, train::TrainDenoiser, vqa::TrainVqa,
+    alignment::ScoreAlignment, anatomy::CountModel, command::Command, fit::FitScaling, functions::functions,
+    sample::SampleImages, scenes::MakeScenes, train::TrainDenoiser, vqa::TrainVqa,
 };
 
 /// Every kind there is, and the functions on models.
@@ -17,6 +17,7 @@ pub fn catalog() -> Catalog {
         Entry::of::<TrainVqa>(),
         Entry::of::<ScoreAlignment>(),
         Entry::of::<Command>(),
+        Entry::of::<CountModel>(),
     ])
     .with_functions(functions())
 }

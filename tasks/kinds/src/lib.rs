@@ -5,6 +5,7 @@
 //! one line in that crate's list of bodies.
 
 pub mod alignment;
+pub mod anatomy;
 pub mod artifact;
 pub mod catalog;
 pub mod command;

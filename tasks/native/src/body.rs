@@ -1,6 +1,7 @@
 //! The list of all native bodies, one line each; the kinds' contracts are in `tasks/kinds`.
 
 mod command;
+mod count_model;
 mod fit_scaling;
 mod make_scenes;
 
@@ -8,7 +9,7 @@ use isoflop_worker::Body;
 
 /// Every body of this crate.
 pub fn bodies() -> Vec<Body> {
-    vec![Body::of(make_scenes::run), Body::of(fit_scaling::run), Body::of(command::run)]
+    vec![Body::of(make_scenes::run), Body::of(fit_scaling::run), Body::of(command::run), Body::of(count_model::run)]
 }
 
 #[cfg(test)]
