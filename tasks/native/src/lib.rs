@@ -12,5 +12,6 @@ pub mod command;
 pub mod fit;
 mod random;
 pub mod scenes;
+pub mod tensors;
 
 pub use body::bodies;

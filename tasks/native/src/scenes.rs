@@ -4,17 +4,22 @@
 //! picture, caption and questions follow from it.
 
 mod caption;
+mod compress;
+mod degrade;
 mod place;
 mod preview;
 mod question;
 mod raster;
 mod scene;
 mod set;
+mod synthetic;
 mod words;
 
 pub use caption::{caption, nouns};
+pub use degrade::{degrade, fate, quality};
 pub use question::{Answer, Question, questions};
 pub use raster::Painter;
 pub use scene::{Group, Object, Relation, Scene};
 pub use set::{SetError, write};
-pub use words::{ANSWERS, WORDS, answer_number, word_number};
+pub use synthetic::{Synthetic, synthetic};
+pub use words::{ANSWERS, WORDS, answer_number, noun_of, word_number};

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, fs, ops::ControlFlow, path::Path};
 
 use isoflop_contract::{Digest, Kind, Seed};
-use isoflop_kinds::scenes::{Between, CAPTION_WIDTH, Captions, Color, MakeScenes, QUESTION_WIDTH, Shape};
+use isoflop_kinds::scenes::{
+    Between, CAPTION_WIDTH, Captions, Color, Degrade, Ground, MakeScenes, QUESTION_WIDTH, RICH_CAPTION_WIDTH, Shape,
+    Texture,
+};
 use isoflop_native::scenes::{self, WORDS};
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -15,11 +18,26 @@ fn make(spec: &MakeScenes, seed: u64) -> tempfile::TempDir {
     out
 }
 
+/// All that the first revision had.
 fn rich(images: u32) -> MakeScenes {
     MakeScenes {
-        shapes: Shape::ALL.iter().copied().collect(),
+        shapes: Shape::FIRST.iter().copied().collect(),
         groups: Between { min: 1, max: 3 },
         ..MakeScenes::of(images)
+    }
+}
+
+/// All there is.
+fn richest(images: u32) -> MakeScenes {
+    MakeScenes {
+        shapes: Shape::ALL.iter().copied().collect(),
+        colors: Color::ALL.iter().copied().collect(),
+        textures: Texture::ALL.iter().copied().collect(),
+        grounds: Ground::ALL.iter().copied().collect(),
+        synthetic: 5,
+        resolution: 32,
+        degrade: Degrade { share: 0.5, ..Degrade::default() },
+        ..rich(images)
     }
 }
 
@@ -38,21 +56,33 @@ fn lines(folder: &Path) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The bits of a small set, on every machine. Where they change, so does every study that draws scenes: raise `REVISION`, add its file, and
+fn digests(spec: &MakeScenes) -> BTreeMap<String, String> {
+    let out = make(spec, 17);
+    ["questions.safetensors", "scenes.jsonl", "scenes.safetensors", "vocabulary.json"]
+        .map(|file| (file.to_owned(), Digest::of(fs::read(out.path().join(file)).unwrap()).to_string()))
+        .into()
+}
+
+/// The bits of small sets, on every machine. Where they change, so does every study that draws scenes: raise `REVISION`, add its file, and
 /// say why beside the constant.
 #[test]
 fn golden_bits() {
-    let mut spec = rich(48);
-    spec.resolution = 24;
-    let out = make(&spec, 17);
-    let path = format!("{}/golden/make-scenes.r{}.json", env!("CARGO_MANIFEST_DIR"), MakeScenes::REVISION);
-    let golden: BTreeMap<String, String> =
-        serde_json::from_str(&fs::read_to_string(&path).expect("each revision has its golden file")).unwrap();
-    let made: BTreeMap<String, String> = golden
-        .keys()
-        .map(|file| (file.clone(), Digest::of(fs::read(out.path().join(file)).unwrap()).to_string()))
-        .collect();
-    assert_eq!(made, golden);
+    let folder = format!("{}/golden", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{folder}/make-scenes.r{}.json", MakeScenes::REVISION);
+    let mut first = rich(48);
+    first.resolution = 24;
+    let alt = MakeScenes { captions: Captions::Alt, resolution: 64, ..richest(48) };
+    let made = BTreeMap::from([("first", digests(&first)), ("richest", digests(&richest(48))), ("alt", digests(&alt))]);
+    let made = serde_json::to_value(made).unwrap();
+    if std::env::var_os("ISOFLOP_UPDATE").is_some() {
+        fs::write(&path, serde_json::to_string_pretty(&made).unwrap() + "\n").unwrap();
+    }
+    let read = |path: &str| -> Value {
+        serde_json::from_str(&fs::read_to_string(path).expect("each revision has its golden file")).unwrap()
+    };
+    assert_eq!(made, read(&path));
+    // What the first revision could be asked still comes out as it did.
+    assert_eq!(made["first"], read(&format!("{folder}/make-scenes.r1.json")));
 }
 
 #[test]
@@ -68,7 +98,12 @@ fn a_set_is_the_first_part_of_a_larger_one() {
         let file = format!("{file}.safetensors");
         assert!(array(large.path(), &file, name).starts_with(&array(small.path(), &file, name)), "{name}");
     }
-    let other = make(&rich(20), 6);
+    let (small, large) = (make(&richest(20), 5), make(&richest(60), 5));
+    for name in ["images", "captions", "synthetic", "confidence", "quality"] {
+        let read = |set: &tempfile::TempDir| array(set.path(), "scenes.safetensors", name);
+        assert!(read(&large).starts_with(&read(&small)), "{name}");
+    }
+    let (small, other) = (make(&rich(20), 5), make(&rich(20), 6));
     let images = |folder: &tempfile::TempDir| array(folder.path(), "scenes.safetensors", "images");
     assert_ne!(images(&small), images(&other));
 }
@@ -113,11 +148,44 @@ fn arrays_hold_what_the_lines_say() {
     assert_eq!(at, answer.len());
 }
 
+/// Quality changes pictures and captions of a share of the images, and no question; synthetic captions change nothing but themselves, and fewer
+/// of them are the first of more.
+#[test]
+fn knobs_change_what_they_name() {
+    let clean = make(&MakeScenes { degrade: Degrade::default(), ..richest(80) }, 5);
+    let poor = make(&richest(80), 5);
+    let read = |folder: &tempfile::TempDir, name: &str| array(folder.path(), "scenes.safetensors", name);
+    let questions = |folder: &tempfile::TempDir| fs::read(folder.path().join("questions.safetensors")).unwrap();
+    assert_eq!(questions(&clean), questions(&poor));
+    assert_eq!(read(&clean, "synthetic"), read(&poor, "synthetic"));
+    let (before, after) = (read(&clean, "images"), read(&poor, "images"));
+    let size = 3 * 32 * 32;
+    let quality = isoflop_native::tensors::f32s(&read(&poor, "quality"));
+    let mut suffered = BTreeMap::new();
+    for (index, line) in lines(poor.path()).iter().enumerate() {
+        let picture = |all: &[u8]| all[index * size..][..size].to_vec();
+        let way = line["suffered"].as_str().unwrap_or("nothing").to_owned();
+        let same = picture(&before) == picture(&after);
+        assert_eq!(same, ["nothing", "wrong-caption"].contains(&way.as_str()), "{line}");
+        assert_eq!(same, quality[index] >= 10.0);
+        *suffered.entry(way).or_insert(0) += 1;
+    }
+    assert!(suffered.len() == 6 && (30..50).contains(&suffered["nothing"]), "{suffered:?}");
+
+    let width = 4 * RICH_CAPTION_WIDTH;
+    let best = read(&make(&MakeScenes { synthetic: 1, ..richest(80) }, 5), "synthetic");
+    let all = read(&clean, "synthetic");
+    for (one, five) in best.chunks(width).zip(all.chunks(5 * width)) {
+        assert_eq!(one, &five[..width]);
+    }
+}
+
 /// One drawn object, seen without knowledge of groups.
 struct Seen<'a> {
     shape: &'a str,
     color: &'a str,
     size: &'a str,
+    texture: &'a str,
     x: i64,
     y: i64,
 }
@@ -134,6 +202,7 @@ fn seen(line: &Value) -> Vec<Seen<'_>> {
                 shape: group["shape"].as_str().unwrap(),
                 color: group["color"].as_str().unwrap(),
                 size: if width > 400 { "large" } else { "small" },
+                texture: group["texture"].as_str().unwrap_or("solid"),
                 x: 2 * object["left"].as_i64().unwrap() + width,
                 y: 2 * object["top"].as_i64().unwrap() + width,
             }
@@ -176,12 +245,16 @@ fn answer(objects: &[Seen], question: &str) -> String {
             match *what {
                 "color" => shared(&them, |object| object.color),
                 "shape" => shared(&them, |object| object.shape),
+                "texture" => shared(&them, |object| object.texture),
                 _ => shared(&them, |object| object.size),
             }
             .to_owned()
         }
         ["is" | "are", phrase @ .., size @ ("small" | "large")] => {
             whether(shared(&meant(objects, phrase), |object| object.size) == *size)
+        }
+        ["is" | "are", phrase @ .., texture @ ("solid" | "striped" | "dotted" | "checkered")] => {
+            whether(shared(&meant(objects, phrase), |object| object.texture) == *texture)
         }
         ["is", "the", c, s, relation @ .., "the", d, t] => {
             let ([a], [b]) = (&meant(objects, &[c, s])[..], &meant(objects, &[d, t])[..]) else { panic!("{question}") };
@@ -199,18 +272,30 @@ fn answer(objects: &[Seen], question: &str) -> String {
 #[test]
 fn every_answer_is_right_and_no_question_is_ambiguous() {
     let mut asked: BTreeMap<(String, String), u32> = BTreeMap::new();
-    for line in lines(make(&rich(3000), 3).path()) {
+    let many = MakeScenes { resolution: 16, ..richest(3000) };
+    for line in lines(make(&many, 3).path()) {
         let objects = seen(&line);
         for question in line["questions"].as_array().unwrap() {
             let text = question["question"].as_str().unwrap();
-            assert_eq!(question["answer"], answer(&objects, text), "{text} of {line}");
+            let ground = &line["drawn"]["ground"];
+            match text.split(' ').collect::<Vec<_>>().as_slice() {
+                ["what", "is", "the", "ground"] => assert_eq!(question["answer"], *ground),
+                ["is", "the", "ground", asked] => assert_eq!(question["answer"] == "yes", *ground == **asked, "{line}"),
+                _ => assert_eq!(question["answer"], answer(&objects, text), "{text} of {line}"),
+            }
             let key = (question["category"].to_string(), question["answer"].to_string());
             *asked.entry(key).or_default() += 1;
         }
     }
     let count = |category: &str, answer: &str| asked[&(format!("{category:?}"), format!("{answer:?}"))];
     assert_eq!(count("existence", "yes"), count("existence", "no"));
-    for (category, a, b) in [("spatial", "yes", "no"), ("size", "yes", "no"), ("size", "small", "large")] {
+    for (category, a, b) in [
+        ("spatial", "yes", "no"),
+        ("size", "yes", "no"),
+        ("size", "small", "large"),
+        ("texture", "yes", "no"),
+        ("ground", "yes", "no"),
+    ] {
         let (a, b) = (f64::from(count(category, a)), f64::from(count(category, b)));
         assert!((a / (a + b) - 0.5).abs() < 0.08, "{category}: {a} against {b}");
     }
@@ -228,6 +313,13 @@ fn rows_are_as_wide_as_the_longest_sentence() {
     assert_eq!(longest(&|line| vec![words(&line["caption"])]), CAPTION_WIDTH);
     let asked = |line: &Value| line["questions"].as_array().unwrap().iter().map(|q| words(&q["question"])).collect();
     assert_eq!(longest(&asked), QUESTION_WIDTH);
+    let out = make(&MakeScenes { groups: Between { min: 2, max: 3 }, resolution: 16, ..richest(4000) }, 11);
+    let longest = |pick: &dyn Fn(&Value) -> Vec<usize>| lines(out.path()).iter().flat_map(pick).max().unwrap();
+    let all = |line: &Value| {
+        let synthetic = line["synthetic"].as_array().unwrap().iter().map(|one| words(&one["caption"]));
+        synthetic.chain([words(&line["caption"])]).collect()
+    };
+    assert_eq!(longest(&all), RICH_CAPTION_WIDTH);
 }
 
 #[test]

@@ -4,13 +4,15 @@ use std::{fs::File, io::BufWriter, path::Path};
 
 /// Pictures on a side of the grid.
 const COLUMNS: usize = 8;
+/// Pictures that are shown at most.
+pub const MOST: usize = COLUMNS * COLUMNS;
 /// Pixels between two pictures.
 const SEAM: usize = 2;
 
 /// Writes the first pictures of `images` (`[N, 3, R, R]`, `side` = R) as a PNG.
 pub fn write(path: &Path, images: &[u8], side: usize) -> Result<(), png::EncodingError> {
     let scale = 96_usize.div_ceil(side).max(1);
-    let count = (images.len() / (3 * side * side)).min(COLUMNS * COLUMNS);
+    let count = (images.len() / (3 * side * side)).min(MOST);
     let (columns, rows) = (count.min(COLUMNS), count.div_ceil(COLUMNS));
     let cell = side * scale + SEAM;
     let (width, height) = (columns * cell + SEAM, rows * cell + SEAM);

@@ -3,7 +3,9 @@
 //! A question about "the circle" is asked only where all circles are of one group. Existence is asked twice a scene, once of what is
 //! there and once of what differs from it in one attribute, so that neither "yes" nor "no" pays; relations and sizes are as even.
 
-use isoflop_kinds::scenes::{Category, Color, MakeScenes, Shape, Size};
+use std::collections::BTreeSet;
+
+use isoflop_kinds::scenes::{Category, Color, Ground, MakeScenes, Shape, Size, Texture};
 
 use super::{
     scene::{Group, Scene},
@@ -26,6 +28,10 @@ pub enum Answer {
     Color(Color),
     /// Of this shape.
     Shape(Shape),
+    /// Filled like this.
+    Texture(Texture),
+    /// On this.
+    Ground(Ground),
 }
 
 impl Answer {
@@ -38,6 +44,8 @@ impl Answer {
             Self::Size(size) => size.word(),
             Self::Color(color) => color.word(),
             Self::Shape(shape) => shape.word(),
+            Self::Texture(texture) => texture.word(),
+            Self::Ground(ground) => ground.word(),
         }
     }
 
@@ -65,6 +73,8 @@ pub fn questions(spec: &MakeScenes, scene: &Scene, stream: &mut Stream) -> Vec<Q
     all.push(counting(spec, scene, stream));
     all.extend(spatial(scene, stream));
     all.push(size(scene, stream));
+    all.extend(texture(spec, scene, stream));
+    all.extend(ground(spec, scene, stream));
     all
 }
 
@@ -131,13 +141,51 @@ fn spatial(scene: &Scene, stream: &mut Stream) -> Option<Question> {
     Some(Question { category: Category::Spatial, words, answer: Answer::whether(so) })
 }
 
+/// "the" group, by its shape where that suffices and by its color too where not.
+fn the(scene: &Scene, group: Group) -> Vec<&'static str> {
+    let mut words = vec!["the"];
+    if !alone(scene, |other| other.shape == group.shape) {
+        words.push(group.color.word());
+    }
+    words.push(noun(group.shape, group.count > 1));
+    words
+}
+
+/// Asked openly, or whether it is this: as often the right one as another.
+fn texture(spec: &MakeScenes, scene: &Scene, stream: &mut Stream) -> Option<Question> {
+    // Nothing is drawn in a world without textures.
+    scene.groups[0].texture?;
+    let group = stream.one_of(&scene.groups);
+    let right = group.texture?;
+    let (words, answer) = if stream.below(2) == 0 {
+        ([vec!["what", "texture", verb(group)], the(scene, group)].concat(), Answer::Texture(right))
+    } else {
+        let asked = or_another(right, &spec.textures, stream);
+        ([vec![verb(group)], the(scene, group), vec![asked.word()]].concat(), Answer::whether(asked == right))
+    };
+    Some(Question { category: Category::Texture, words, answer })
+}
+
+/// The same of the ground.
+fn ground(spec: &MakeScenes, scene: &Scene, stream: &mut Stream) -> Option<Question> {
+    let right = scene.ground?;
+    let (words, answer) = if stream.below(2) == 0 {
+        (vec!["what", "is", "the", "ground"], Answer::Ground(right))
+    } else {
+        let asked = or_another(right, &spec.grounds, stream);
+        (vec!["is", "the", "ground", asked.word()], Answer::whether(asked == right))
+    };
+    Some(Question { category: Category::Ground, words, answer })
+}
+
+fn or_another<T: Copy + PartialEq>(right: T, all: &BTreeSet<T>, stream: &mut Stream) -> T {
+    let others: Vec<T> = all.iter().copied().filter(|&other| other != right).collect();
+    if stream.below(2) == 0 || others.is_empty() { right } else { stream.one_of(&others) }
+}
+
 fn size(scene: &Scene, stream: &mut Stream) -> Question {
     let (group, open, asked) = (stream.one_of(&scene.groups), stream.below(2) == 0, stream.one_of(Size::ALL));
-    let mut the = vec!["the"];
-    if !alone(scene, |other| other.shape == group.shape) {
-        the.push(group.color.word());
-    }
-    the.push(noun(group.shape, group.count > 1));
+    let the = the(scene, group);
     let (words, answer) = if open {
         ([vec!["what", "size", verb(group)], the].concat(), Answer::Size(group.size))
     } else {

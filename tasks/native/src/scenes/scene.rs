@@ -2,8 +2,10 @@
 //!
 //! Coordinates are in units of 1/1024 of the image, whatever its resolution. No two groups have both shape and color in common.
 
+use std::collections::BTreeSet;
+
 use isoflop_contract::Seed;
-use isoflop_kinds::scenes::{Color, MAX_OBJECTS, MakeScenes, Shape, Size};
+use isoflop_kinds::scenes::{Color, Ground, MAX_OBJECTS, MakeScenes, Pair, Shape, Show, Size, Texture};
 use serde::Serialize;
 
 use super::place;
@@ -21,6 +23,9 @@ pub struct Group {
     pub color: Color,
     /// Their size.
     pub size: Size,
+    /// How they are filled, in a world of several textures.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub texture: Option<Texture>,
     /// How many.
     pub count: u32,
 }
@@ -88,6 +93,9 @@ pub struct Scene {
     /// How the two single objects stand to each other, where that is part of the scene.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub relation: Option<Relation>,
+    /// What it all lies on, in a world that has another ground than the dark one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ground: Option<Ground>,
 }
 
 /// The side of an object's square.
@@ -101,14 +109,28 @@ pub const fn width(size: Size) -> i32 {
 impl Scene {
     /// Scene `index` of a task seeded with `seed`. Scenes too crowded to be laid out are drawn again, so they are rarer than their share.
     pub fn draw(spec: &MakeScenes, seed: Seed, index: u64) -> Self {
-        let mut stream = Stream::of(seed, "scene", index);
+        let held = if spec.combinations.show == Show::All { BTreeSet::new() } else { spec.held_out() };
+        let mut scene = Self::lay_out(spec, &held, &mut Stream::of(seed, "scene", index));
+        if spec.has_textures() {
+            let (textures, mut stream) = (list(&spec.textures), Stream::of(seed, "texture", index));
+            for group in &mut scene.groups {
+                group.texture = Some(stream.one_of(&textures));
+            }
+        }
+        if spec.has_grounds() {
+            scene.ground = Some(Stream::of(seed, "ground", index).one_of(&list(&spec.grounds)));
+        }
+        scene
+    }
+
+    fn lay_out(spec: &MakeScenes, held: &BTreeSet<Pair>, stream: &mut Stream) -> Self {
         loop {
-            let (groups, relation) = cast(spec, &mut stream);
+            let (groups, relation) = cast(spec, held, stream);
             if groups.iter().map(|group| group.count).sum::<u32>() > MAX_OBJECTS {
                 continue;
             }
-            if let Some(objects) = place::lay_out(&groups, relation, &mut stream) {
-                return Self { groups, objects, relation };
+            if let Some(objects) = place::lay_out(&groups, relation, stream) {
+                return Self { groups, objects, relation, ground: None };
             }
         }
     }
@@ -119,19 +141,27 @@ impl Scene {
     }
 }
 
-/// Who is in the scene, before anybody has a place.
-fn cast(spec: &MakeScenes, stream: &mut Stream) -> (Vec<Group>, Option<Relation>) {
-    let shapes: Vec<Shape> = spec.shapes.iter().copied().collect();
-    let colors: Vec<Color> = spec.colors.iter().copied().collect();
-    let sizes: Vec<Size> = spec.sizes.iter().copied().collect();
+fn list<T: Copy>(set: &BTreeSet<T>) -> Vec<T> {
+    set.iter().copied().collect()
+}
+
+/// Who is in the scene, before anybody has a place. Of scenes with `held` pairs, the first group is one.
+fn cast(spec: &MakeScenes, held: &BTreeSet<Pair>, stream: &mut Stream) -> (Vec<Group>, Option<Relation>) {
+    let (shapes, colors, sizes) = (list(&spec.shapes), list(&spec.colors), list(&spec.sizes));
     let wanted = spec.groups.min + stream.below((spec.groups.max - spec.groups.min + 1) as usize) as u32;
     let mut groups: Vec<Group> = Vec::new();
     while groups.len() < wanted as usize {
         let (shape, color, size) = (stream.one_of(&shapes), stream.one_of(&colors), stream.one_of(&sizes));
         let several = stream.below(2) == 1 && spec.copies > 1;
         let count = if several { 2 + stream.below(spec.copies as usize - 1) as u32 } else { 1 };
-        if !groups.iter().any(|group| (group.shape, group.color) == (shape, color)) {
-            groups.push(Group { shape, color, size, count });
+        let held_out = held.contains(&Pair { color, shape });
+        let shown = match spec.combinations.show {
+            Show::All => true,
+            Show::Seen => !held_out,
+            Show::HeldOut => held_out || !groups.is_empty(),
+        };
+        if shown && !groups.iter().any(|group| (group.shape, group.color) == (shape, color)) {
+            groups.push(Group { shape, color, size, texture: None, count });
         }
     }
     let related = groups.len() == 2 && stream.chance(spec.relations);
@@ -190,6 +220,32 @@ mod tests {
             };
             assert!(gap >= 64 && 2 * along >= 3 * across.abs(), "{scene:?}");
         }
+    }
+
+    /// Seen and held-out sets share no pair, and a textured world on several grounds has the plain world's scenes.
+    #[test]
+    fn knobs_change_what_they_name_and_nothing_else() {
+        let mut spec = MakeScenes::of(1);
+        let plain = scenes(&spec, 200);
+        spec.textures = Texture::ALL.iter().copied().collect();
+        spec.grounds = Ground::ALL.iter().copied().collect();
+        let mut rich = scenes(&spec, 200);
+        let textures: BTreeSet<_> = rich.iter().flat_map(|s| &s.groups).map(|group| group.texture).collect();
+        assert_eq!((textures.len(), rich.iter().map(|s| s.ground).collect::<BTreeSet<_>>().len()), (4, 6));
+        for scene in &mut rich {
+            scene.ground = None;
+            scene.groups.iter_mut().for_each(|group| group.texture = None);
+        }
+        assert_eq!(plain, rich);
+
+        spec.combinations.share = 0.2;
+        let held = spec.held_out();
+        let shows =
+            |scene: &Scene| scene.groups.iter().any(|g| held.contains(&Pair { color: g.color, shape: g.shape }));
+        spec.combinations.show = Show::Seen;
+        assert!(!scenes(&spec, 300).iter().any(shows));
+        spec.combinations.show = Show::HeldOut;
+        assert!(scenes(&spec, 300).iter().all(shows));
     }
 
     #[test]

@@ -9,19 +9,24 @@ use std::{
 };
 
 use isoflop_contract::Seed;
-use isoflop_kinds::scenes::{CAPTION_WIDTH, MakeScenes, QUESTION_WIDTH};
-use safetensors::{Dtype, SafeTensorError, tensor::TensorView};
+use isoflop_kinds::scenes::{MakeScenes, QUESTION_WIDTH, Way};
+use safetensors::Dtype;
 use serde::Serialize;
 
 use super::{
     caption::{caption, nouns},
+    degrade::{degrade, fate, quality},
     preview,
-    question::questions,
+    question::{Question, questions},
     raster::Painter,
     scene::Scene,
+    synthetic::{Synthetic, synthetic},
     words::{Vocabulary, answer_number, category_number, word_number},
 };
-use crate::random::Stream;
+use crate::{
+    random::Stream,
+    tensors::{Growing, TensorError},
+};
 
 /// Why a set could not be written. Each names the file.
 #[derive(Debug, thiserror::Error)]
@@ -34,14 +39,9 @@ pub enum SetError {
         /// The system's complaint.
         source: io::Error,
     },
-    /// Arrays that do not make a file.
-    #[error("cannot write {}", path.display())]
-    Arrays {
-        /// The file.
-        path: PathBuf,
-        /// The complaint.
-        source: SafeTensorError,
-    },
+    /// Arrays.
+    #[error(transparent)]
+    Arrays(#[from] TensorError),
     /// Whoever asked for the set does not want it any more.
     #[error("stopped on request")]
     Stopped,
@@ -58,10 +58,20 @@ pub enum SetError {
 /// One scene for people. A struct, since the order of an untyped map's members depends on how `serde_json` was built.
 #[derive(Debug, Serialize)]
 struct Line<'a> {
-    scene: usize,
+    scene: u64,
     caption: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    synthetic: Vec<Written>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suffered: Option<Way>,
     drawn: &'a Scene,
     questions: Vec<Asked>,
+}
+
+#[derive(Debug, Serialize)]
+struct Written {
+    caption: String,
+    confidence: f32,
 }
 
 #[derive(Debug, Serialize)]
@@ -71,130 +81,190 @@ struct Asked {
     answer: &'static str,
 }
 
-/// The arrays of a set, as they grow.
-#[derive(Debug, Default)]
+/// All there is to one scene of a set.
+struct Drawn {
+    scene: Scene,
+    /// `[3, R, R]`.
+    picture: Vec<u8>,
+    quality: u32,
+    suffered: Option<Way>,
+    caption: Vec<&'static str>,
+    synthetic: Vec<Synthetic>,
+    questions: Vec<Question>,
+}
+
+impl Drawn {
+    /// Scene `index`: a function of the spec, the seed and the index.
+    fn new(spec: &MakeScenes, seed: Seed, index: u64, painter: &mut Painter) -> Self {
+        let scene = Scene::draw(spec, seed, index);
+        let suffered = fate(&spec.degrade, seed, index);
+        let clean = painter.paint(&scene);
+        let mut picture = clean.clone();
+        if let Some(way) = suffered {
+            let stream = &mut Stream::of(seed, "suffering", index);
+            degrade(&mut picture, spec.resolution as usize, way, spec.degrade.strength, stream);
+        }
+        let described = match suffered {
+            Some(Way::WrongCaption) => &Scene::draw(spec, seed.stream("wrong-caption", index), 0),
+            _ => &scene,
+        };
+        let mut written = if spec.synthetic > 0 { synthetic(spec, &scene, seed, index) } else { Vec::new() };
+        written.truncate(spec.synthetic as usize);
+        Self {
+            quality: quality(&clean, &picture),
+            caption: caption(described, spec.captions, &mut Stream::of(seed, "alt", index)),
+            synthetic: written,
+            questions: questions(spec, &scene, &mut Stream::of(seed, "questions", index)),
+            suffered,
+            picture,
+            scene,
+        }
+    }
+
+    fn line(&self, index: u64) -> String {
+        let asked = self.questions.iter().map(|question| Asked {
+            category: question.category.word(),
+            question: question.words.join(" "),
+            answer: question.answer.word(),
+        });
+        let written = self
+            .synthetic
+            .iter()
+            .map(|one| Written { caption: one.words.join(" "), confidence: thousandths(one.confidence) });
+        let line = Line {
+            scene: index,
+            caption: self.caption.join(" "),
+            synthetic: written.collect(),
+            suffered: self.suffered,
+            drawn: &self.scene,
+            questions: asked.collect(),
+        };
+        serde_json::to_string(&line).expect("numbers and strings are JSON")
+    }
+}
+
+/// The files of tensors of a set, as they grow.
 struct Arrays {
-    images: Vec<u8>,
-    captions: Vec<i32>,
-    scene: Vec<i32>,
-    words: Vec<i32>,
-    answer: Vec<i32>,
-    category: Vec<i32>,
+    scenes: Growing,
+    questions: Growing,
+    width: usize,
+    graded: bool,
+}
+
+impl Arrays {
+    fn create(spec: &MakeScenes, out: &Path) -> Result<Self, TensorError> {
+        let (side, width, kept) = (spec.resolution as usize, spec.caption_width(), spec.synthetic as usize);
+        let (picture, caption, written) = ([3, side, side], [width], [kept, width]);
+        let confidence = [kept];
+        let graded = spec.degrade.share > 0.0;
+        let mut columns = vec![("images", Dtype::U8, &picture[..]), ("captions", Dtype::I32, &caption)];
+        if kept > 0 {
+            columns.extend([("synthetic", Dtype::I32, &written[..]), ("confidence", Dtype::F32, &confidence)]);
+        }
+        if graded {
+            columns.push(("quality", Dtype::F32, &[]));
+        }
+        let number = Dtype::I32;
+        let questions = [
+            ("scene", number, &[][..]),
+            ("words", number, &[QUESTION_WIDTH]),
+            ("answer", number, &[]),
+            ("category", number, &[]),
+        ];
+        Ok(Self {
+            scenes: Growing::create(&out.join("scenes.safetensors"), &columns)?,
+            questions: Growing::create(&out.join("questions.safetensors"), &questions)?,
+            width,
+            graded,
+        })
+    }
+
+    fn push(&mut self, index: u64, drawn: &Drawn) -> Result<(), TensorError> {
+        self.scenes.push("images", &drawn.picture)?;
+        self.scenes.push_i32("captions", &row(&drawn.caption, self.width))?;
+        for one in &drawn.synthetic {
+            self.scenes.push_i32("synthetic", &row(&one.words, self.width))?;
+            self.scenes.push("confidence", &thousandths(one.confidence).to_le_bytes())?;
+        }
+        if self.graded {
+            self.scenes.push("quality", &thousandths(drawn.quality).to_le_bytes())?;
+        }
+        for question in &drawn.questions {
+            let scene = i32::try_from(index).expect("a set has a million scenes at most");
+            self.questions.push_i32("scene", &[scene])?;
+            self.questions.push_i32("words", &row(&question.words, QUESTION_WIDTH))?;
+            self.questions.push_i32("answer", &[answer_number(question.answer)])?;
+            self.questions.push_i32("category", &[category_number(question.category)])?;
+        }
+        Ok(())
+    }
 }
 
 /// Draws the set that `spec` asks for and writes it to the folder `out`; `progress` hears how many scenes are done and
-/// says whether to go on. Returns the set's final numbers.
+/// says whether to go on. Returns the set's final numbers. However large the set, memory holds one scene and the preview.
 pub fn write(
     spec: &MakeScenes,
     seed: Seed,
     out: &Path,
     mut progress: impl FnMut(u64) -> ControlFlow<()>,
 ) -> Result<BTreeMap<String, f64>, SetError> {
-    let lines_path = out.join("scenes.jsonl");
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| SetError::File { path, source }
     };
+    let lines_path = out.join("scenes.jsonl");
     let mut lines = BufWriter::new(File::create(&lines_path).map_err(failed(&lines_path))?);
-    let (mut arrays, mut painter) = (Arrays::default(), Painter::new(spec.resolution));
-    let (mut pairs, mut known) = (0, BTreeSet::new());
+    let (mut arrays, mut painter) = (Arrays::create(spec, out)?, Painter::new(spec.resolution));
+    let (mut pairs, mut known, mut asked, mut suffered, mut grades) = (0, BTreeSet::new(), 0, 0, 0_u64);
+    let mut first = Vec::new();
     for index in 0..u64::from(spec.images) {
-        let scene = Scene::draw(spec, seed, index);
-        let line = arrays.push(spec, &scene, &mut painter, &mut Stream::of(seed, "questions", index));
-        writeln!(lines, "{line}").map_err(failed(&lines_path))?;
-        let nouns = nouns(&scene, spec.captions);
+        let drawn = Drawn::new(spec, seed, index, &mut painter);
+        writeln!(lines, "{}", drawn.line(index)).map_err(failed(&lines_path))?;
+        arrays.push(index, &drawn)?;
+        let written = drawn.synthetic.iter().map(|one| &one.words);
+        let nouns = nouns(std::iter::once(&drawn.caption).chain(written));
         pairs += nouns.len();
         known.extend(nouns);
+        asked += drawn.questions.len();
+        suffered += u64::from(drawn.suffered.is_some());
+        grades += u64::from(drawn.quality);
+        if index < preview::MOST as u64 {
+            first.extend(drawn.picture);
+        }
         if (index + 1) % 256 == 0 && progress(index + 1).is_break() {
             return Err(SetError::Stopped);
         }
     }
     lines.flush().map_err(failed(&lines_path))?;
+    arrays.scenes.finish()?;
+    arrays.questions.finish()?;
 
-    let (images, count) = (spec.images as usize, arrays.answer.len());
-    arrays.write(images, spec.resolution as usize, out)?;
     let path = out.join("vocabulary.json");
-    let vocabulary = serde_json::to_string_pretty(&Vocabulary::whole()).expect("lists of strings are JSON");
+    let vocabulary = serde_json::to_string_pretty(&Vocabulary::of(spec.is_rich())).expect("lists of strings are JSON");
     std::fs::write(&path, vocabulary + "\n").map_err(failed(&path))?;
     let path = out.join("preview.png");
-    preview::write(&path, &arrays.images, spec.resolution as usize)
-        .map_err(|source| SetError::Preview { path, source })?;
-    Ok(BTreeMap::from([
-        ("images".to_owned(), images as f64),
-        ("questions".to_owned(), count as f64),
-        ("image_noun_pairs".to_owned(), pairs as f64),
-        ("unique_nouns".to_owned(), known.len() as f64),
-        ("nouns_per_image".to_owned(), pairs as f64 / images as f64),
-    ]))
-}
-
-impl Arrays {
-    /// Adds the next scene and returns its line for people.
-    fn push(&mut self, spec: &MakeScenes, scene: &Scene, painter: &mut Painter, stream: &mut Stream) -> String {
-        let index = self.images.len() / (3 * (spec.resolution * spec.resolution) as usize);
-        self.images.extend(painter.paint(scene));
-        let caption = caption(scene, spec.captions);
-        row(&mut self.captions, &caption, CAPTION_WIDTH);
-        let questions = questions(spec, scene, stream);
-        for question in &questions {
-            self.scene.push(i32::try_from(index).expect("a set has a million scenes at most"));
-            row(&mut self.words, &question.words, QUESTION_WIDTH);
-            self.answer.push(answer_number(question.answer));
-            self.category.push(category_number(question.category));
-        }
-        let asked = questions.iter().map(|question| Asked {
-            category: question.category.word(),
-            question: question.words.join(" "),
-            answer: question.answer.word(),
-        });
-        let line = Line { scene: index, caption: caption.join(" "), drawn: scene, questions: asked.collect() };
-        serde_json::to_string(&line).expect("numbers and strings are JSON")
+    preview::write(&path, &first, spec.resolution as usize).map_err(|source| SetError::Preview { path, source })?;
+    let images = f64::from(spec.images);
+    let mut numbers = vec![
+        ("images", images),
+        ("questions", asked as f64),
+        ("image_noun_pairs", pairs as f64),
+        ("unique_nouns", known.len() as f64),
+        ("nouns_per_image", pairs as f64 / images),
+    ];
+    if arrays.graded {
+        numbers.extend([("degraded", suffered as f64), ("quality", grades as f64 / 1000.0 / images)]);
     }
-
-    fn write(&self, images: usize, side: usize, out: &Path) -> Result<(), SetError> {
-        let count = self.answer.len();
-        let captions = bytes(&self.captions);
-        let path = out.join("scenes.safetensors");
-        save(
-            &path,
-            &[
-                ("images", Dtype::U8, vec![images, 3, side, side], &self.images),
-                ("captions", Dtype::I32, vec![images, CAPTION_WIDTH], &captions),
-            ],
-        )?;
-        let [scene, words, answer, category] =
-            [&self.scene, &self.words, &self.answer, &self.category].map(|numbers| bytes(numbers));
-        let path = out.join("questions.safetensors");
-        save(
-            &path,
-            &[
-                ("scene", Dtype::I32, vec![count], &scene),
-                ("words", Dtype::I32, vec![count, QUESTION_WIDTH], &words),
-                ("answer", Dtype::I32, vec![count], &answer),
-                ("category", Dtype::I32, vec![count], &category),
-            ],
-        )
-    }
+    Ok(numbers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
-fn row(numbers: &mut Vec<i32>, words: &[&str], width: usize) {
-    let end = numbers.len() + width;
-    numbers.extend(words.iter().map(|word| word_number(word)));
-    assert!(numbers.len() <= end, "the grammar makes at most {width} words: {words:?}");
-    numbers.resize(end, 0);
+fn thousandths(number: u32) -> f32 {
+    number as f32 / 1000.0
 }
 
-fn bytes(numbers: &[i32]) -> Vec<u8> {
-    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
-}
-
-fn save(path: &Path, arrays: &[(&str, Dtype, Vec<usize>, &[u8])]) -> Result<(), SetError> {
-    let failed = |source| SetError::Arrays { path: path.to_owned(), source };
-    let views = arrays
-        .iter()
-        .map(|(name, dtype, shape, data)| Ok((*name, TensorView::new(*dtype, shape.clone(), data)?)))
-        .collect::<Result<Vec<_>, SafeTensorError>>()
-        .map_err(failed)?;
-    let bytes = safetensors::serialize(views, None).map_err(failed)?;
-    std::fs::write(path, bytes).map_err(|source| SetError::File { path: path.to_owned(), source })
+fn row(words: &[&str], width: usize) -> Vec<i32> {
+    let mut numbers: Vec<i32> = words.iter().map(|word| word_number(word)).collect();
+    assert!(numbers.len() <= width, "the grammar makes at most {width} words: {words:?}");
+    numbers.resize(width, 0);
+    numbers
 }

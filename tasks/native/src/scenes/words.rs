@@ -1,7 +1,8 @@
 //! The closed vocabulary: every word a caption or a question can hold, and every answer. The order is the numbering, and is never changed;
-//! it does not depend on what a set uses, so that sets and networks can be mixed.
+//! it does not depend on what a set uses, so that sets and networks can be mixed. A set that is not rich lists the first of them alone, which
+//! are all it can hold: networks for it stay as small as they were.
 
-use isoflop_kinds::scenes::{Category, Color, Shape, Size};
+use isoflop_kinds::scenes::{Category, Color, Ground, Shape, Size, Texture};
 use serde::Serialize;
 
 use super::question::Answer;
@@ -50,7 +51,119 @@ pub const WORDS: &[&str] = &[
     "color",
     "shape",
     "size", // questions
+    "ring",
+    "hexagon",
+    "arrow",
+    "crescent",
+    "rings",
+    "hexagons",
+    "arrows",
+    "crescents", // more shapes
+    "orange",
+    "purple",
+    "white", // more colors
+    "solid",
+    "striped",
+    "dotted",
+    "checkered",
+    "texture", // textures
+    "dark",
+    "gray",
+    "light",
+    "brown",
+    "tiled",
+    "graded",
+    "ground",
+    "on", // grounds
+    "an",
+    "image",
+    "picture",
+    "with",
+    "some",
+    "near", // synthetic captions
+    "photo",
+    "stock",
+    "poster",
+    "print",
+    "sale",
+    "download",
+    "wallpaper",
+    "clipart",
+    "vector",
+    "icon",
+    "gift",
+    "shop", // nouns of alternative texts
+    "free",
+    "new",
+    "best",
+    "cheap",
+    "buy",
+    "hd",
+    "for",
+    "by", // and other words of theirs
+    "adorva",
+    "belmiro",
+    "corvane",
+    "dastrel",
+    "elquor",
+    "fenwyn",
+    "galthea",
+    "horvik",
+    "imbrel",
+    "jastor",
+    "kelvane",
+    "lorimund",
+    "mirefal",
+    "nostrel",
+    "orvanna",
+    "pelquin",
+    "quorast",
+    "rivelle",
+    "sandrol",
+    "torvane",
+    "umbriel",
+    "velmora",
+    "wexlan",
+    "yorvith", // names of people and shops that are none
 ];
+
+/// Words that a set which is not rich can hold.
+const FIRST_WORDS: usize = 42;
+/// Answers that questions about one have.
+const FIRST_ANSWERS: usize = 21;
+/// And their categories.
+const FIRST_CATEGORIES: usize = 6;
+/// Where the nouns of alternative texts stand in [`WORDS`].
+const ALT_NOUNS: std::ops::Range<usize> = 72..84;
+/// Where their other words stand.
+const ALT_OTHERS: std::ops::Range<usize> = 84..92;
+/// Where the names stand.
+const NAMES: std::ops::Range<usize> = 92..116;
+
+/// Nouns of alternative texts that are about no scene.
+pub fn alt_nouns() -> &'static [&'static str] {
+    &WORDS[ALT_NOUNS]
+}
+
+/// Words of alternative texts that are no nouns.
+pub fn alt_others() -> &'static [&'static str] {
+    &WORDS[ALT_OTHERS]
+}
+
+/// Proper nouns.
+pub fn names() -> &'static [&'static str] {
+    &WORDS[NAMES]
+}
+
+/// The noun that `word` is a form of, if it is one.
+pub fn noun_of(word: &str) -> Option<&'static str> {
+    let shape = Shape::ALL.iter().find(|&&shape| noun(shape, false) == word || noun(shape, true) == word);
+    let other = || {
+        let others = ["ground", "image", "picture", "object", "texture", "color", "shape", "size"];
+        others.iter().chain(alt_nouns()).chain(names()).find(|noun| **noun == word).copied()
+    };
+    shape.map(|shape| shape.word()).or_else(other).or((word == "objects").then_some("object"))
+}
 
 /// Answers by number.
 pub const ANSWERS: &[Answer] = &[
@@ -75,6 +188,23 @@ pub const ANSWERS: &[Answer] = &[
     Answer::Shape(Shape::Star),
     Answer::Shape(Shape::Diamond),
     Answer::Shape(Shape::Cross),
+    Answer::Shape(Shape::Ring),
+    Answer::Shape(Shape::Hexagon),
+    Answer::Shape(Shape::Arrow),
+    Answer::Shape(Shape::Crescent),
+    Answer::Color(Color::Orange),
+    Answer::Color(Color::Purple),
+    Answer::Color(Color::White),
+    Answer::Texture(Texture::Solid),
+    Answer::Texture(Texture::Striped),
+    Answer::Texture(Texture::Dotted),
+    Answer::Texture(Texture::Checkered),
+    Answer::Ground(Ground::Dark),
+    Answer::Ground(Ground::Gray),
+    Answer::Ground(Ground::Light),
+    Answer::Ground(Ground::Brown),
+    Answer::Ground(Ground::Tiled),
+    Answer::Ground(Ground::Graded),
 ];
 
 /// What `vocabulary.json` holds.
@@ -86,12 +216,14 @@ pub struct Vocabulary {
 }
 
 impl Vocabulary {
-    /// All of it.
-    pub fn whole() -> Self {
+    /// All that a set can hold, which is all there is if it is `rich`.
+    pub fn of(rich: bool) -> Self {
+        let all = (WORDS.len(), ANSWERS.len(), Category::ALL.len());
+        let (words, answers, categories) = if rich { all } else { (FIRST_WORDS, FIRST_ANSWERS, FIRST_CATEGORIES) };
         Self {
-            words: WORDS.to_vec(),
-            answers: ANSWERS.iter().map(|answer| answer.word()).collect(),
-            categories: Category::ALL.iter().map(|category| category.word()).collect(),
+            words: WORDS[..words].to_vec(),
+            answers: ANSWERS[..answers].iter().map(|answer| answer.word()).collect(),
+            categories: Category::ALL[..categories].iter().map(|category| category.word()).collect(),
         }
     }
 }
@@ -126,6 +258,10 @@ pub const fn noun(shape: Shape, several: bool) -> &'static str {
         (Shape::Star, true) => "stars",
         (Shape::Diamond, true) => "diamonds",
         (Shape::Cross, true) => "crosses",
+        (Shape::Ring, true) => "rings",
+        (Shape::Hexagon, true) => "hexagons",
+        (Shape::Arrow, true) => "arrows",
+        (Shape::Crescent, true) => "crescents",
     }
 }
 
@@ -136,11 +272,21 @@ mod tests {
     /// Trained networks hold these numbers: words and answers may be appended, never moved.
     #[test]
     fn the_numbering_is_fixed() {
-        assert_eq!((WORDS.len(), ANSWERS.len(), Category::ALL.len()), (42, 21, 6));
+        assert_eq!((WORDS.len(), ANSWERS.len(), Category::ALL.len()), (116, 38, 8));
         assert_eq!((word_number("<pad>"), word_number("circle"), word_number("size")), (0, 12, 41));
+        assert_eq!((word_number("ring"), word_number("photo"), word_number("adorva")), (42, 72, 92));
+        assert_eq!((alt_nouns()[11], alt_others()[0], alt_others()[7], names()[23]), ("shop", "free", "by", "yorvith"));
         assert_eq!((answer_number(Answer::Yes), answer_number(Answer::Shape(Shape::Cross))), (1, 20));
         let distinct: std::collections::BTreeSet<_> = WORDS.iter().collect();
         assert_eq!(distinct.len(), WORDS.len());
+    }
+
+    #[test]
+    fn nouns_are_told_from_other_words() {
+        let shapes = ["circles", "cross", "crosses"].map(noun_of);
+        assert_eq!(shapes, [Some("circle"), Some("cross"), Some("cross")]);
+        let others = ["velmora", "stock", "objects", "red", "cheap"].map(noun_of);
+        assert_eq!(others, [Some("velmora"), Some("stock"), Some("object"), None, None]);
     }
 
     #[test]
@@ -157,6 +303,14 @@ mod tests {
         for &size in Size::ALL {
             answer_number(Answer::Size(size));
             word_number(size.word());
+        }
+        for &texture in Texture::ALL {
+            answer_number(Answer::Texture(texture));
+            word_number(texture.word());
+        }
+        for &ground in Ground::ALL {
+            answer_number(Answer::Ground(ground));
+            word_number(ground.word());
         }
         for &category in Category::ALL {
             category_number(category);
