@@ -17,7 +17,8 @@ macro_rules! artifacts {
 artifacts! {
     /// Drawn scenes with captions and questions.
     ///
-    /// - `scenes.safetensors`: `images` u8 `[N, 3, R, R]`; `captions` i32 `[N, L]`, word numbers, 0 where the caption has ended.
+    /// - `scenes.safetensors`: `images` u8 `[N, 3, R, R]`; `captions` i32 `[N, L]`, word numbers, 0 where the caption has ended. A set with synthetic
+    ///   captions has `synthetic` i32 `[N, S, L]`, the surest first, and `confidence` f32 `[N, S]`; one with degraded images `quality` f32 `[N]`, 10 at best.
     /// - `questions.safetensors`: `scene` i32 `[Q]`, the scene asked about; `words` i32 `[Q, M]`, padded with 0; `answer` i32 `[Q]`, number of the
     ///   right answer; `category` i32 `[Q]`.
     /// - `vocabulary.json`: `words`, `answers`, `categories`, each a list of strings in the order of their numbers (`words[0]` is the padding).
@@ -56,4 +57,16 @@ artifacts! {
     ///   - `points`: `label`, `x`, `y`, `inputs`, `fitted`, `residual` (in the objective's space), `held_out`, `dropped` (why).
     ///   - `curve`: `x`, `y`, `lower`, `upper` from the smallest x to ten times the largest; of a surface, along the best use of compute.
     Fit = "fit";
+    /// Images with captions from elsewhere, all of one size.
+    ///
+    /// - `index.json`, version 1: `resolution`, `images`, `shards`: `name`, `images` and `digest` of each, in order.
+    /// - `<name>.safetensors`: `images` u8 `[n, 3, R, R]`; `quality` f32 `[n]` where a column of scores was chosen.
+    /// - `<name>.jsonl`: a line an image, in the same order: `source` (where it came from), `caption`, `synthetic` (others, best first), `width` and
+    ///   `height` as they were, `scores`.
+    /// - `report.json`: what was read, kept and left out, by reason. `left-out.csv`: each image left out (`source`, `reason`, `detail`).
+    /// - `preview.png`: the first images.
+    Pictures = "pictures";
+    /// What a set of images is: `table.csv` (the columns of Li et al. 2024, Table 3), `description.json` (the same, and how captions are
+    /// distributed).
+    Description = "description";
 }

@@ -3,14 +3,15 @@
 use isoflop_contract::{Catalog, Entry};
 
 use crate::{
-    alignment::ScoreAlignment, anatomy::CountModel, command::Command, fit::FitScaling, functions::functions,
-    sample::SampleImages, scenes::MakeScenes, train::TrainDenoiser, vqa::TrainVqa,
+    alignment::ScoreAlignment, anatomy::CountModel, command::Command, describe::DescribeData, fit::FitScaling,
+    functions::functions, sample::SampleImages, scenes::MakeScenes, train::TrainDenoiser, vqa::TrainVqa,
 };
 
 /// Every kind there is, and the functions on models.
 pub fn catalog() -> Catalog {
     Catalog::new([
         Entry::of::<MakeScenes>(),
+        Entry::of::<DescribeData>(),
         Entry::of::<FitScaling>(),
         Entry::of::<TrainDenoiser>(),
         Entry::of::<SampleImages>(),

@@ -9,6 +9,7 @@ pub mod anatomy;
 pub mod artifact;
 pub mod catalog;
 pub mod command;
+pub mod describe;
 pub mod fit;
 pub mod functions;
 pub mod model;

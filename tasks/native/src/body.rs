@@ -2,6 +2,7 @@
 
 mod command;
 mod count_model;
+mod describe_data;
 mod fit_scaling;
 mod make_scenes;
 
@@ -9,7 +10,13 @@ use isoflop_worker::Body;
 
 /// Every body of this crate.
 pub fn bodies() -> Vec<Body> {
-    vec![Body::of(make_scenes::run), Body::of(fit_scaling::run), Body::of(command::run), Body::of(count_model::run)]
+    vec![
+        Body::of(make_scenes::run),
+        Body::of(describe_data::run),
+        Body::of(fit_scaling::run),
+        Body::of(command::run),
+        Body::of(count_model::run),
+    ]
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Bodies of the kinds that need no libtorch, run by executing `isoflop` again.
 //!
 //! - [`scenes`]: the drawn world of `make-scenes`.
+//! - [`describe`]: what a set of images is, in the columns of a table.
 //! - [`fit`]: laws fitted to points, for `fit-scaling` and for `isoflop fit`.
 //! - [`command`]: programs of a study's own.
 //!
@@ -9,6 +10,7 @@
 
 mod body;
 pub mod command;
+pub mod describe;
 pub mod fit;
 mod random;
 pub mod scenes;

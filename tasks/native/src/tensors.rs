@@ -177,7 +177,7 @@ impl Stored {
         let from = self.begin + (info.data_offsets.0 + first * size) as u64;
         let here = self.file.stream_position().map_err(TensorError::file("read", &self.path))?;
         // Relative seeks keep what is buffered.
-        let read = self.file.seek_relative(from as i64 - here as i64).and_then(|()| {
+        let read = self.file.seek_relative(from.cast_signed() - here.cast_signed()).and_then(|()| {
             let mut bytes = vec![0; count * size];
             self.file.read_exact(&mut bytes)?;
             Ok(bytes)

@@ -218,7 +218,7 @@ fn meant<'a>(objects: &'a [Seen<'a>], phrase: &[&str]) -> Vec<&'a Seen<'a>> {
     objects
         .iter()
         .filter(|object| {
-            phrase.iter().filter(|word| !["the", "a"].contains(word)).all(|word| {
+            phrase.iter().filter(|word| !["the", "a", "an"].contains(word)).all(|word| {
                 let noun = if *word == "cross" { "cross".to_owned() } else { singular(word) };
                 noun == "object" || [object.shape, object.color].contains(word) || noun == object.shape
             })

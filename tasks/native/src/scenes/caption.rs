@@ -13,7 +13,7 @@ use isoflop_kinds::scenes::{Captions, Texture};
 
 use super::{
     scene::{Group, Scene},
-    words::{alt_nouns, alt_others, names, noun, noun_of},
+    words::{alt_nouns, alt_others, articles, names, noun, noun_of},
 };
 use crate::random::Stream;
 
@@ -35,18 +35,18 @@ pub fn caption(scene: &Scene, density: Captions, stream: &mut Stream) -> Vec<&'s
         words.push(["a", "two", "three"][group.count as usize - 1]);
         if dense {
             words.push(group.size.word());
-            words.extend(texture(group));
+            words.extend(texture(*group));
         }
         words.extend([group.color.word(), noun(group.shape, group.count > 1)]);
     }
     if let (true, Some(ground)) = (dense, scene.ground) {
         words.extend(["on", "a", ground.word(), "ground"]);
     }
-    words
+    articles(words)
 }
 
 /// The word of a texture that is to be seen.
-pub(super) fn texture(group: &Group) -> Option<&'static str> {
+pub(super) fn texture(group: Group) -> Option<&'static str> {
     group.texture.filter(|texture| *texture != Texture::Solid).map(Texture::word)
 }
 
@@ -103,6 +103,9 @@ mod tests {
         scene.groups[1].texture = Some(Texture::Striped);
         scene.groups[0].texture = Some(Texture::Solid);
         scene.ground = Some(Ground::Tiled);
+        scene.groups[1].color = Color::Orange;
+        assert_eq!(text(&scene, Captions::Plain), "a yellow circle and an orange star");
+        scene.groups[1].color = Color::Green;
         let all = "a large yellow circle left of a small striped green star on a tiled ground";
         assert_eq!(text(&scene, Captions::Dense), all);
     }

@@ -51,13 +51,13 @@ fn blur(picture: &mut [u8], side: usize, radius: usize) {
 
 fn box_blur(plane: &mut [u8], start: usize, step: usize, side: usize, radius: usize) {
     let line: Vec<u32> = (0..side).map(|i| u32::from(plane[start + i * step])).collect();
-    let at = |i: isize| line[i.clamp(0, side as isize - 1) as usize];
-    let (radius, width) = (radius as isize, 2 * radius as u32 + 1);
-    let mut sum: u32 = (-radius..=radius).map(at).sum();
+    // Shifted by `radius`, so that no index is below zero.
+    let at = |shifted: usize| line[shifted.saturating_sub(radius).min(side - 1)];
+    let width = 2 * radius as u32 + 1;
+    let mut sum: u32 = (0..=2 * radius).map(at).sum();
     for i in 0..side {
         plane[start + i * step] = ((sum + width / 2) / width) as u8;
-        let here = i as isize;
-        sum = sum + at(here + radius + 1) - at(here - radius);
+        sum = sum + at(i + 2 * radius + 1) - at(i);
     }
 }
 

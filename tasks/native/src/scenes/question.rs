@@ -9,7 +9,7 @@ use isoflop_kinds::scenes::{Category, Color, Ground, MakeScenes, Shape, Size, Te
 
 use super::{
     scene::{Group, Scene},
-    words::noun,
+    words::{articles, noun},
 };
 use crate::random::Stream;
 
@@ -82,7 +82,7 @@ fn existence(spec: &MakeScenes, scene: &Scene, stream: &mut Stream) -> Vec<Quest
     let there = stream.one_of(&scene.groups);
     let ask = |color: Color, shape: Shape, answer| Question {
         category: Category::Existence,
-        words: vec!["is", "there", "a", color.word(), shape.word()],
+        words: articles(vec!["is", "there", "a", color.word(), shape.word()]),
         answer,
     };
     let other_shapes = spec.shapes.iter().map(|&shape| (there.color, shape));

@@ -7,7 +7,11 @@
 use isoflop_contract::Seed;
 use isoflop_kinds::scenes::{Color, MakeScenes, SYNTHETIC, Shape};
 
-use super::{caption::texture, scene::Scene, words::noun};
+use super::{
+    caption::texture,
+    scene::Scene,
+    words::{articles, noun},
+};
 use crate::random::Stream;
 
 /// A caption that was written by looking.
@@ -85,7 +89,7 @@ fn write(spec: &MakeScenes, scene: &Scene, stream: &mut Stream) -> Synthetic {
         if sized {
             words.push(seen.size.word());
         }
-        words.extend(texture(&seen).filter(|_| textured));
+        words.extend(texture(seen).filter(|_| textured));
         if colored {
             words.push(seen.color.word());
         }
@@ -94,7 +98,7 @@ fn write(spec: &MakeScenes, scene: &Scene, stream: &mut Stream) -> Synthetic {
     if let Some(ground) = scene.ground.filter(|_| writer.often(200, 700)) {
         words.extend(["on", "a", ground.word(), "ground"]);
     }
-    Synthetic { words, confidence }
+    Synthetic { words: articles(words), confidence }
 }
 
 #[cfg(test)]

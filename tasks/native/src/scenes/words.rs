@@ -248,6 +248,16 @@ fn number<T: PartialEq>(list: &[T], wanted: &T) -> i32 {
     listed.expect("the grammar uses what the vocabulary lists, and a test says so").0
 }
 
+/// "a" becomes "an" where it must. No word of the first vocabulary asks for it.
+pub fn articles(mut words: Vec<&'static str>) -> Vec<&'static str> {
+    for at in 1..words.len() {
+        if words[at - 1] == "a" && words[at].starts_with(['a', 'e', 'i', 'o', 'u']) {
+            words[at - 1] = "an";
+        }
+    }
+    words
+}
+
 /// A shape's noun for one object or for several.
 pub const fn noun(shape: Shape, several: bool) -> &'static str {
     match (shape, several) {

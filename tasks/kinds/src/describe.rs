@@ -1,0 +1,47 @@
+//! `describe-data`: what a set of images is, in the columns of Li et al. 2024, Table 3.
+
+use isoflop_contract::{Complaint, Fed, Kind, Runtime, ports};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::artifact;
+
+/// Which captions count.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DescribeData {
+    /// Whether synthetic captions count too: the paper's rows "w. Syn".
+    #[serde(default = "yes")]
+    pub synthetic: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+ports! {
+    /// What is described: one or the other.
+    pub struct Needs {
+        /// Drawn scenes.
+        data: Maybe<artifact::Scenes>,
+        /// Images from elsewhere.
+        pictures: Maybe<artifact::Pictures>,
+    }
+}
+
+impl Kind for DescribeData {
+    const NAME: &'static str = "describe-data";
+    const REVISION: u32 = 1; // 1: first version
+    const RUNTIME: Runtime = Runtime::Native;
+    const SEEDED: bool = false;
+    const ABOUT: &'static str =
+        "Counts images, image-noun pairs, unique nouns and nouns per image of a set, and its mean quality.";
+    const EXAMPLE: &'static str = "synthetic: true\n";
+    type Needs = Needs;
+    type Makes = artifact::Description;
+
+    fn suits(&self, fed: &Fed<'_>) -> Vec<Complaint> {
+        let one = fed.ports.contains_key("data") != fed.ports.contains_key("pictures");
+        Complaint::unless(one, "", "describes exactly one set: feed `data` or `pictures`").err().into_iter().collect()
+    }
+}

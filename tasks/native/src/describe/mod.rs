@@ -1,0 +1,257 @@
+//! What a set of images is: the columns of Li et al. 2024, Table 3, and how long and how rich its captions are (their Figure 18).
+//!
+//! Sets are read a few thousand rows at a time, so memory holds the distinct nouns and nothing that grows with the images.
+
+mod nouns;
+mod tally;
+
+use std::{
+    fs::{self, File},
+    io::{self, BufRead, BufReader},
+    path::{Path, PathBuf},
+};
+
+use safetensors::Dtype;
+use serde::Deserialize;
+
+pub use nouns::nouns;
+pub use tally::{Description, Spread, Tally};
+
+use crate::{
+    scenes::{WORDS, noun_of},
+    tensors::{Stored, TensorError, f32s, i32s},
+};
+
+/// Rows that are read at a time.
+const ROWS: usize = 4096;
+
+/// Why a set could not be described. Each names the file.
+#[derive(Debug, thiserror::Error)]
+pub enum DescribeError {
+    /// Arrays.
+    #[error(transparent)]
+    Arrays(#[from] TensorError),
+    /// A file.
+    #[error("cannot {doing} {}", path.display())]
+    File {
+        /// As in "read".
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's complaint.
+        source: io::Error,
+    },
+    /// A file that does not say what it should.
+    #[error("{}: {problem}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Whoever asked does not want it any more.
+    #[error("stopped on request")]
+    Stopped,
+}
+
+impl DescribeError {
+    fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { doing, path, source }
+    }
+
+    fn format(path: &Path, problem: impl Into<String>) -> Self {
+        Self::Format { path: path.to_owned(), problem: problem.into() }
+    }
+}
+
+/// The folder of a set.
+#[derive(Debug, Clone)]
+pub enum Set {
+    /// Drawn scenes.
+    Scenes(PathBuf),
+    /// Images from elsewhere.
+    Pictures(PathBuf),
+}
+
+/// Describes a set; `progress` hears how many images are done out of how many, and says whether to go on.
+pub fn describe(
+    set: &Set,
+    synthetic: bool,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Description, DescribeError> {
+    match set {
+        Set::Scenes(folder) => scenes(folder, synthetic, progress),
+        Set::Pictures(folder) => pictures(folder, synthetic, progress),
+    }
+}
+
+#[derive(Deserialize)]
+struct Vocabulary {
+    words: Vec<String>,
+}
+
+fn scenes(
+    folder: &Path,
+    with_synthetic: bool,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Description, DescribeError> {
+    let path = folder.join("vocabulary.json");
+    let text = fs::read(&path).map_err(DescribeError::file("read", &path))?;
+    let vocabulary: Vocabulary =
+        serde_json::from_slice(&text).map_err(|error| DescribeError::format(&path, error.to_string()))?;
+    // Which noun each word is a form of, by number.
+    let noun: Vec<Option<String>> = vocabulary
+        .words
+        .iter()
+        .map(|word| {
+            let drawn = WORDS.contains(&word.as_str());
+            if drawn { noun_of(word).map(str::to_owned) } else { nouns(word).pop_first() }
+        })
+        .collect();
+
+    let path = folder.join("scenes.safetensors");
+    let mut file = Stored::open(&path)?;
+    let Some(&[images, width]) = file.shape("captions", Dtype::I32, 2)? else {
+        return Err(DescribeError::format(&path, "has no `captions`"));
+    };
+    let kept = file.shape("synthetic", Dtype::I32, 3)?.filter(|_| with_synthetic).map_or(0, |shape| shape[1]);
+    let graded = file.shape("quality", Dtype::F32, 1)?.is_some();
+    let words = |row: &[i32]| -> Result<Vec<usize>, DescribeError> {
+        let numbers = row.iter().take_while(|number| **number != 0);
+        let known = numbers.map(|number| usize::try_from(*number).ok().filter(|number| *number < noun.len()));
+        known.collect::<Option<_>>().ok_or_else(|| DescribeError::format(&path, "has a word without a number"))
+    };
+    let mut tally = Tally::new(kept > 0);
+    for first in (0..images).step_by(ROWS) {
+        let count = ROWS.min(images - first);
+        let captions = i32s(&file.rows("captions", first, count)?);
+        let written = if kept > 0 { i32s(&file.rows("synthetic", first, count)?) } else { Vec::new() };
+        let quality = if graded { f32s(&file.rows("quality", first, count)?) } else { vec![10.0; count] };
+        for (index, &quality) in quality.iter().enumerate() {
+            tally.image(Some(f64::from(quality)));
+            let original = words(&captions[index * width..][..width])?;
+            tally.original(original.len(), original.iter().filter_map(|&word| noun[word].as_deref()));
+            for row in written.chunks(width).skip(index * kept).take(kept) {
+                let one = words(row)?;
+                tally.synthetic(one.len(), one.iter().filter_map(|&word| noun[word].as_deref()));
+            }
+        }
+        if !progress((first + count) as u64, images as u64) {
+            return Err(DescribeError::Stopped);
+        }
+    }
+    Ok(tally.finish())
+}
+
+#[derive(Deserialize)]
+struct Index {
+    images: u64,
+    shards: Vec<Shard>,
+}
+
+#[derive(Deserialize)]
+struct Shard {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    caption: String,
+    #[serde(default)]
+    synthetic: Vec<String>,
+}
+
+fn pictures(
+    folder: &Path,
+    with_synthetic: bool,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Description, DescribeError> {
+    let path = folder.join("index.json");
+    let text = fs::read(&path).map_err(DescribeError::file("read", &path))?;
+    let index: Index =
+        serde_json::from_slice(&text).map_err(|error| DescribeError::format(&path, error.to_string()))?;
+    let mut tally = Tally::new(false);
+    let mut done = 0;
+    for shard in &index.shards {
+        let mut file = Stored::open(&folder.join(format!("{}.safetensors", shard.name)))?;
+        let graded = file.shape("quality", Dtype::F32, 1)?.map(|shape| shape[0]);
+        let grades = graded.map(|count| file.rows("quality", 0, count)).transpose()?.map(|bytes| f32s(&bytes));
+        let path = folder.join(format!("{}.jsonl", shard.name));
+        let lines = BufReader::new(File::open(&path).map_err(DescribeError::file("read", &path))?);
+        for (row, line) in lines.lines().enumerate() {
+            let line = line.map_err(DescribeError::file("read", &path))?;
+            let line: Line = serde_json::from_str(&line)
+                .map_err(|error| DescribeError::format(&path, format!("line {}: {error}", row + 1)))?;
+            let grade = grades.as_ref().and_then(|grades| grades.get(row)).map(|grade| f64::from(*grade));
+            tally.image(grade.filter(|grade| grade.is_finite()));
+            let count = |text: &str| text.split_whitespace().count();
+            tally.original(count(&line.caption), nouns(&line.caption).iter().map(String::as_str));
+            for text in line.synthetic.iter().filter(|_| with_synthetic) {
+                tally.synthetic(count(text), nouns(text).iter().map(String::as_str));
+            }
+            done += 1;
+        }
+        if !progress(done, index.images) {
+            return Err(DescribeError::Stopped);
+        }
+    }
+    Ok(tally.finish())
+}
+
+/// Writes `table.csv` and `description.json` into `out`.
+pub fn write(description: &Description, out: &Path) -> Result<(), DescribeError> {
+    let columns = description.columns();
+    let row = |cells: Vec<String>| cells.join(",") + "\n";
+    let table = row(columns.iter().map(|(name, _)| (*name).to_owned()).collect())
+        + &row(columns.iter().map(|(_, value)| value.to_string()).collect());
+    let json = serde_json::to_string_pretty(description).expect("numbers are JSON") + "\n";
+    for (name, text) in [("table.csv", table), ("description.json", json)] {
+        let path = out.join(name);
+        fs::write(&path, text).map_err(DescribeError::file("write", &path))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use isoflop_contract::Seed;
+    use isoflop_kinds::scenes::{Captions, Degrade, MakeScenes};
+
+    use super::*;
+
+    fn scenes(spec: &MakeScenes) -> (tempfile::TempDir, std::collections::BTreeMap<String, f64>) {
+        let folder = tempfile::tempdir().unwrap();
+        let made =
+            crate::scenes::write(spec, Seed::from_number(3), folder.path(), |_| ControlFlow::Continue(())).unwrap();
+        (folder, made)
+    }
+
+    /// What the set says of itself while it is drawn comes out again when it is read.
+    #[test]
+    fn a_set_is_what_it_says_it_is() {
+        let spec = MakeScenes {
+            captions: Captions::Alt,
+            synthetic: 3,
+            degrade: Degrade { share: 0.4, ..Degrade::default() },
+            ..MakeScenes::of(5000)
+        };
+        let (folder, made) = scenes(&spec);
+        let set = Set::Scenes(folder.path().to_owned());
+        let whole = describe(&set, true, &mut |_, _| true).unwrap();
+        for (name, value) in whole.columns() {
+            if let Some(said) = made.get(name) {
+                assert!((value - said).abs() < 1e-6 * said, "{name}: {value} against {said}");
+            }
+        }
+        assert!(whole.columns().len() >= 5);
+        // As in the paper, synthetic captions have more words, fewer nouns each, and bring nouns that the originals lack.
+        let alone = describe(&set, false, &mut |_, _| true).unwrap();
+        let synthetic = whole.synthetic.as_ref().unwrap();
+        assert!(synthetic.words > whole.original.words && synthetic.nouns < whole.original.nouns, "{whole:?}");
+        assert!(alone.synthetic.is_none() && alone.nouns_per_image + 1.0 < whole.nouns_per_image);
+        assert!(matches!(describe(&set, true, &mut |_, _| false), Err(DescribeError::Stopped)));
+    }
+}
