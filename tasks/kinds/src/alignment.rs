@@ -7,17 +7,25 @@ use serde::{Deserialize, Serialize};
 use crate::artifact;
 
 /// How to score: TIFA (arXiv 2303.11897), the mean over captions of the share of their questions that a network answers rightly from the image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScoreAlignment {
-    /// Scenes at a time. It changes speed, and perhaps the last bits.
-    #[serde(default = "batch")]
-    #[schemars(range(min = 1, max = 65_536))]
-    pub batch: u64,
+    /// Resamples of the prompts behind the interval.
+    #[serde(default = "bootstrap")]
+    #[schemars(range(min = 100, max = 100_000))]
+    pub bootstrap: u64,
+    /// The share of the resamples that the interval holds.
+    #[serde(default = "level")]
+    #[schemars(range(min = 0.5, max = 0.999))]
+    pub level: f64,
 }
 
-fn batch() -> u64 {
-    64
+fn bootstrap() -> u64 {
+    1000
+}
+
+fn level() -> f64 {
+    0.9
 }
 
 ports! {
@@ -34,15 +42,17 @@ ports! {
 
 impl Kind for ScoreAlignment {
     const NAME: &'static str = "score-alignment";
-    const REVISION: u32 = 1; // 1: first version
+    const REVISION: u32 = 2; // 1: first version. 2: an interval over prompts, no `batch`
     const RUNTIME: Runtime = Runtime::Torch;
     const SEEDED: bool = false;
     const ABOUT: &'static str = "Scores images by the questions about their captions that a network answers rightly.";
-    const EXAMPLE: &'static str = "batch: 64\n";
+    const EXAMPLE: &'static str = "bootstrap: 1000\nlevel: 0.9\n";
     type Needs = Needs;
     type Makes = artifact::Alignment;
 
     fn check(&self) -> Result<(), Complaint> {
-        Complaint::unless((1..=1 << 16).contains(&self.batch), "batch", "must be between 1 and 65536")
+        let draws = (100..=100_000).contains(&self.bootstrap);
+        Complaint::unless(draws, "bootstrap", "must be between 100 and 100,000: fewer resamples make no interval")?;
+        Complaint::unless((0.5..=0.999).contains(&self.level), "level", "must be between 0.5 and 0.999")
     }
 }

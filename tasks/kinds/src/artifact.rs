@@ -32,7 +32,8 @@ artifacts! {
     Images = "images";
     /// A trained question-answering network: `model.safetensors`, `config.json`.
     Vqa = "vqa";
-    /// The answers given about a set of images: `answers.csv` (question, category, right, given).
+    /// The answers given about a set of images: `answers.csv` (question, category, right, given); `metric.json`, version 1: what was scored, by which
+    /// definition, judge and preprocessing, each by its digest.
     Alignment = "alignment";
     /// What a network holds and takes: `blocks.csv` (path, params, MACs, attention products), a line a part in the order of the forward pass.
     Anatomy = "anatomy";

@@ -12,6 +12,7 @@ pub mod command;
 pub mod describe;
 pub mod fit;
 pub mod functions;
+pub mod import;
 pub mod model;
 pub mod sample;
 pub mod scenes;

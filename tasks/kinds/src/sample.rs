@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{artifact, train::Weights};
 
-/// How to sample: DDIM (arXiv 2010.02502) without added noise, with classifier-free guidance (arXiv 2207.12598).
+/// How to sample, with classifier-free guidance (arXiv 2207.12598).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SampleImages {
@@ -17,6 +17,13 @@ pub struct SampleImages {
     #[serde(default = "steps")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub steps: u64,
+    /// How a step is taken.
+    #[serde(default)]
+    pub sampler: Sampler,
+    /// DDIM's η, the share of DDPM's noise that a step adds: 0 adds none.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1))]
+    pub eta: f64,
     /// Guidance: 1 follows the caption plainly, more exaggerates it.
     #[serde(default = "guidance")]
     #[schemars(range(min = 0))]
@@ -30,10 +37,24 @@ pub struct SampleImages {
     /// Whether each step's estimate of the image is held to the range of pixels.
     #[serde(default = "yes")]
     pub clip: bool,
-    /// Images at a time. It changes speed, and the last bits.
-    #[serde(default = "batch")]
-    #[schemars(range(min = 1, max = 65_536))]
-    pub batch: u64,
+}
+
+/// How a step from one noise level to the next is taken.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Sampler {
+    /// DDIM (Song et al. 2020, arXiv 2010.02502), which ends at the first level, as Stable Diffusion does.
+    #[default]
+    #[serde(rename = "ddim")]
+    Ddim,
+    /// DDPM's own (Ho et al. 2020, arXiv 2006.11239), with its smaller variance.
+    #[serde(rename = "ddpm")]
+    Ddpm,
+    /// Euler's on the probability-flow equation (Karras et al. 2022, arXiv 2206.00364), down to no noise at all.
+    #[serde(rename = "euler")]
+    Euler,
+    /// DPM-Solver++(2M) (Lu et al. 2022, arXiv 2211.01095): second order, for few steps.
+    #[serde(rename = "dpm-solver++")]
+    DpmSolver,
 }
 
 fn steps() -> u64 {
@@ -46,10 +67,6 @@ fn guidance() -> f64 {
 
 fn yes() -> bool {
     true
-}
-
-fn batch() -> u64 {
-    64
 }
 
 ports! {
@@ -65,6 +82,7 @@ ports! {
 impl Kind for SampleImages {
     const NAME: &'static str = "sample-images";
     const REVISION: u32 = 2; // 1: first version. 2: `weights`
+    // 3: `sampler` and `eta`; no `batch`: an image does not depend on which others are sampled
     const RUNTIME: Runtime = Runtime::Torch;
     const SEEDED: bool = false; // `noise_seed` is the only randomness, so all models share it
     const ABOUT: &'static str = "Samples images for the captions of a set of scenes.";
@@ -75,8 +93,10 @@ impl Kind for SampleImages {
     fn check(&self) -> Result<(), Complaint> {
         Complaint::unless(self.count > 0, "count", "must be positive")?;
         Complaint::unless((1..=1_000_000).contains(&self.steps), "steps", "must be between 1 and 1000000")?;
-        Complaint::unless(self.guidance.is_finite() && self.guidance >= 0.0, "guidance", "must not be negative")?;
-        Complaint::unless((1..=1 << 16).contains(&self.batch), "batch", "must be between 1 and 65536")
+        Complaint::unless((0.0..=1.0).contains(&self.eta), "eta", "must be between 0 and 1")?;
+        let alone = self.eta == 0.0 || self.sampler == Sampler::Ddim;
+        Complaint::unless(alone, "eta", "belongs to `sampler: ddim` alone")?;
+        Complaint::unless(self.guidance.is_finite() && self.guidance >= 0.0, "guidance", "must not be negative")
     }
 
     fn cost(&self) -> Cost {

@@ -4,6 +4,7 @@ mod command;
 mod count_model;
 mod describe_data;
 mod fit_scaling;
+mod import_images;
 mod make_scenes;
 
 use isoflop_worker::Body;
@@ -12,6 +13,7 @@ use isoflop_worker::Body;
 pub fn bodies() -> Vec<Body> {
     vec![
         Body::of(make_scenes::run),
+        Body::of(import_images::run),
         Body::of(describe_data::run),
         Body::of(fit_scaling::run),
         Body::of(command::run),

@@ -26,7 +26,7 @@ mod fitting;
 mod judge;
 pub mod law;
 pub mod math;
-mod parallel;
+pub(crate) mod parallel;
 mod points;
 mod problem;
 mod record;

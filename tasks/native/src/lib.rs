@@ -3,6 +3,7 @@
 //! - [`scenes`]: the drawn world of `make-scenes`.
 //! - [`describe`]: what a set of images is, in the columns of a table.
 //! - [`fit`]: laws fitted to points, for `fit-scaling` and for `isoflop fit`.
+//! - [`import`]: images from folders, tars and tables, filtered and brought to one size.
 //! - [`command`]: programs of a study's own.
 //!
 //! All but the last is portable: whole numbers, or doubles with `exp` and `ln` from `libm` and sums in a fixed order, so that the same task
@@ -12,6 +13,7 @@ mod body;
 pub mod command;
 pub mod describe;
 pub mod fit;
+pub mod import;
 mod random;
 pub mod scenes;
 pub mod tensors;

@@ -7,7 +7,7 @@ mod caption;
 mod compress;
 mod degrade;
 mod place;
-mod preview;
+pub(crate) mod preview;
 mod question;
 mod raster;
 mod scene;

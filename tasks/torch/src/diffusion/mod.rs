@@ -3,7 +3,9 @@
 mod ddim;
 mod prediction;
 mod schedule;
+mod walk;
 
 pub use ddim::{guide, levels, step};
 pub use prediction::noise_in;
 pub use schedule::Schedule;
+pub use walk::Walk;

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::bootstrap::{Interval, bootstrap};
+
 /// One question and whether it was answered rightly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answered {
@@ -39,6 +41,22 @@ pub fn alignment(answered: &[Answered]) -> Option<Alignment> {
         mean: scenes.iter().sum::<f64>() / scenes.len() as f64,
         by_category: pooled(|one| one.category).collect(),
     })
+}
+
+/// Where the mean may lie on other prompts: scenes are drawn anew, each with all its questions. `None` without questions.
+pub fn interval(answered: &[Answered], draws: u64, level: f64) -> Option<Interval> {
+    let mut counts: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
+    for one in answered {
+        let (right, all) = counts.entry(one.scene).or_default();
+        *right += u64::from(one.right);
+        *all += 1;
+    }
+    let shares: Vec<f64> = counts.into_values().map(|(right, all)| right as f64 / all as f64).collect();
+    if shares.is_empty() {
+        return None;
+    }
+    let mean = |drawn: &[usize]| Some(drawn.iter().map(|&scene| shares[scene]).sum::<f64>() / drawn.len() as f64);
+    bootstrap(shares.len(), draws, level, mean)
 }
 
 #[cfg(test)]

@@ -14,13 +14,17 @@ use tch::{Tensor, no_grad};
 use super::{settle::settle, train_denoiser::Config};
 use crate::{
     data::{Scenes, pixels, read_json, write_preview, write_tensors},
-    diffusion::{Schedule, guide, levels, noise_in, step},
+    diffusion::{Schedule, Walk, guide, levels, noise_in},
     error::TorchError,
     models::Denoiser,
     nn::Params,
     train::normal,
     weights::{Weights as Files, load as load_weights},
 };
+
+/// Images that go through the network together, however many are wanted: always so many, because the last bits of a row may depend on how many there are. So
+/// an image depends on its prompt and its place in its block alone.
+const BLOCK: u64 = 16;
 
 /// A trained denoiser with its config.
 fn load(
@@ -64,10 +68,12 @@ pub fn run(spec: SampleImages, needs: Needs, context: &mut Context) -> Result<Ma
     let seed = Seed::from_number(spec.noise_seed);
     let walk = levels(schedule.levels(), spec.steps as usize);
     let mut images = Vec::new();
-    let total = spec.count.div_ceil(spec.batch) * walk.len() as u64;
+    let total = spec.count.div_ceil(BLOCK) * walk.len() as u64;
     let mut done = 0;
-    for start in (0..spec.count).step_by(spec.batch as usize) {
-        let batch: Vec<i64> = (start..(start + spec.batch).min(spec.count)).map(|i| i as i64).collect();
+    for start in (0..spec.count).step_by(BLOCK as usize) {
+        let mut walk_of_block = Walk::new(spec.sampler, &schedule, &walk, spec.eta, spec.clip);
+        // The last block is filled up with the prompts that follow, or the last of all over again.
+        let batch: Vec<i64> = (start..start + BLOCK).map(|i| i.min(prompts.len() - 1) as i64).collect();
         let captions = prompts.captions(&Tensor::from_slice(&batch), tokens);
         let noise = |&i: &i64| normal(seed.stream("initial-noise", i as u64), &[channels, side, side]);
         let mut x = Tensor::stack(&batch.iter().map(noise).collect::<Vec<_>>(), 0);
@@ -76,7 +82,7 @@ pub fn run(spec: SampleImages, needs: Needs, context: &mut Context) -> Result<Ma
             // Guided, the empty caption goes through the model beside the real one.
             let captions = if guided { Tensor::cat(&[&captions.zeros_like(), &captions], 0) } else { captions };
             let text = model.read(&captions);
-            for (i, &at) in walk.iter().enumerate() {
+            for (step, &at) in walk.iter().enumerate() {
                 if context.should_stop() {
                     return Err(Interrupted.into());
                 }
@@ -88,15 +94,21 @@ pub fn run(spec: SampleImages, needs: Needs, context: &mut Context) -> Result<Ma
                     let halves = noise.chunk(2, 0);
                     noise = guide(&halves[0], &halves[1], spec.guidance);
                 }
-                // Past the last visited level lies the first of the schedule, as with Stable Diffusion.
-                let next = walk.get(i + 1).copied().unwrap_or(0);
-                x = step(&x, &noise, schedule.alpha(at), schedule.alpha(next), spec.clip);
+                let alpha = schedule.alpha(at);
+                let image = (&x - &noise * (1.0 - alpha).sqrt()) / alpha.sqrt();
+                let fresh = || {
+                    let of = |&i: &i64| {
+                        normal(seed.stream("step-noise", i as u64).stream("step", step as u64), &[channels, side, side])
+                    };
+                    Tensor::stack(&batch.iter().map(of).collect::<Vec<_>>(), 0)
+                };
+                x = walk_of_block.step(step, &x, (image, noise), fresh);
                 done += 1;
                 context.progress(done, total);
             }
             Ok(x.pixel_shuffle(patch))
         })?;
-        images.push(pixels(&images_of_batch));
+        images.push(pixels(&images_of_batch).narrow(0, 0, (spec.count - start).min(BLOCK) as i64));
     }
 
     let images = Tensor::cat(&images, 0);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use isoflop_contract::Handle;
+use isoflop_contract::{Digest, Handle};
 use isoflop_kinds::{
     alignment::{Needs, ScoreAlignment},
     artifact,
@@ -15,10 +15,13 @@ use super::{
     settle::settle,
 };
 use crate::{
-    data::{Questions, Scenes, read_tensors, write_bytes},
+    data::{Questions, Scenes, read_tensors, write_bytes, write_json},
     error::TorchError,
-    metrics::alignment,
+    metrics::{alignment, interval},
 };
+
+/// Scenes that the network sees at a time. Fixed, so that the same images score the same bits.
+const SCENES: u64 = 64;
 
 /// The sampled images, u8 `[N, 3, R, R]`.
 fn images(handle: &Handle<artifact::Images>) -> Result<Tensor, TorchError> {
@@ -29,6 +32,20 @@ fn images(handle: &Handle<artifact::Images>) -> Result<Tensor, TorchError> {
         name: "images",
         wanted: "u8 [N, 3, R, R]",
     })
+}
+
+/// What the score is of, and by what.
+#[derive(serde::Serialize)]
+struct Identity {
+    version: u32,
+    metric: &'static str,
+    definition: &'static str,
+    judge: Digest,
+    prompts: Digest,
+    images: Digest,
+    preprocessing: &'static str,
+    bootstrap: u64,
+    level: f64,
 }
 
 /// Scores images.
@@ -52,10 +69,12 @@ pub fn run(spec: ScoreAlignment, needs: Needs, context: &mut Context) -> Result<
         return Err("the question-answering network was trained on other words or answers than `prompts` has".into());
     }
 
-    let given = ask(&network, &images, &questions, spec.batch);
-    let real = ask(&network, &prompts.pixels().narrow(0, 0, count), &questions, spec.batch);
+    let given = ask(&network, &images, &questions, SCENES);
+    let real = ask(&network, &prompts.pixels().narrow(0, 0, count), &questions, SCENES);
     let none = || TorchError::Mismatch("none of the scored prompts has a question".into());
-    let score = alignment(&mark(&questions, &given)).ok_or_else(none)?;
+    let marked = mark(&questions, &given);
+    let score = alignment(&marked).ok_or_else(none)?;
+    let around = interval(&marked, spec.bootstrap, spec.level).ok_or_else(none)?;
     let ceiling = alignment(&mark(&questions, &real)).ok_or_else(none)?;
 
     let mut table = "scene,category,question,right,given,correct\n".to_owned();
@@ -74,9 +93,24 @@ pub fn run(spec: ScoreAlignment, needs: Needs, context: &mut Context) -> Result<
         .expect("a string takes any text");
     }
     write_bytes(&context.out("answers.csv"), table.as_bytes())?;
+    let identity = Identity {
+        version: 1,
+        metric: "alignment",
+        definition: "TIFA (arXiv 2303.11897): the mean over prompts of the share of right answers; by element, pooled over questions",
+        judge: needs.vqa.digest(),
+        prompts: needs.prompts.digest(),
+        images: needs.images.digest(),
+        preprocessing: "pixels to [-1, 1], no resizing",
+        bootstrap: spec.bootstrap,
+        level: spec.level,
+    };
+    write_json(&context.out("metric.json"), &identity)?;
 
     let mut made = Made::new()
         .scalar("alignment", score.mean)?
+        .scalar("alignment_lower", around.lower)?
+        .scalar("alignment_upper", around.upper)?
+        .scalar("alignment_stderr", around.stderr)?
         .scalar("ceiling", ceiling.mean)?
         .scalar("prompts", count as f64)?;
     for (category, share) in score.by_category {
