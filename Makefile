@@ -25,11 +25,12 @@ bench: build
 # Ten minutes for each target; needs cargo-fuzz (`cargo install cargo-fuzz`). A case it finds belongs under engine/plan/tests/fixtures.
 SECONDS ?= 600
 fuzz:
-	@mkdir -p fuzz/corpus/plan fuzz/corpus/template
+	@mkdir -p fuzz/corpus/plan fuzz/corpus/template fuzz/corpus/import
+	@cp tasks/native/golden/pictures/*.[jpgwb]* fuzz/corpus/import/
 	@cp engine/plan/tests/fixtures/*.yaml fuzz/corpus/plan/
 	@for study in studies/*/study.yaml; do cp $$study fuzz/corpus/plan/study-$$(basename $$(dirname $$study)).yaml; done
 	@grep -rhoP '\{\{\K.*?(?=\}\})' studies engine/plan/tests/fixtures | split -l 1 - fuzz/corpus/template/seed-
-	@for target in plan template; do RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir fuzz -s none $$target -- \
+	@for target in plan template import; do RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir fuzz -s none $$target -- \
 	  -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=1024 -max_len=16384 || exit 1; done
 
 # What is made from the source and committed: the schema of studies, and the keys of each study's tasks.
