@@ -32,6 +32,28 @@ artifacts! {
     Images = "images";
     /// A trained question-answering network: `model.safetensors`, `config.json`.
     Vqa = "vqa";
+    /// An autoencoder, trained here or released: `config.json` (a config of the family `autoencoder-kl`), `model.safetensors` (diffusers' names);
+    /// of one trained here also `history.csv` and `preview.png` (held-out images, each above what came out).
+    Vae = "vae";
+    /// A text encoder and perhaps an image tower that goes with it, trained here or released.
+    ///
+    /// - `config.json`: `text`, a config of the family `clip-text` or `t5-encoder`; `image`, one of `clip-image` or `null`; and either `words`, the list of
+    ///   words in the order of their numbers (captions are their numbers, filled up with the config's `end`), or `convention` (`clip`, `openclip`, `t5`) and
+    ///   a `tokenizer.json` beside it.
+    /// - `model.safetensors` (transformers' names; both towers in one file).
+    Clip = "clip";
+    /// What an autoencoder makes of the images of a set of scenes, in their order.
+    ///
+    /// - `latents-00000.safetensors` and so on: `mean` and `deviation`, f32 `[N, C, H, W]`, of each latent number, as they come.
+    /// - `config.json`, version 1: `network` (the autoencoder's config), `scaling_factor` (what latents are multiplied by), `resolution`, `vae` and `data` (digests),
+    ///   `shards` (`file`, `rows`, `digest`).
+    Latents = "latents";
+    /// What a frozen text encoder makes of the captions of a set of scenes, in their order.
+    ///
+    /// - `texts-00000.safetensors` and so on: `tokens` f32 `[N, T, W]`, `pooled` f32 `[N, P]`, `mask` i64 `[N, T]`; `empty.safetensors`: the same of the
+    ///   empty caption, one row.
+    /// - `config.json`, version 1: `output`, `text` and `data` (digests), `shards` (`file`, `rows`, `digest`).
+    Texts = "texts";
     /// The answers given about a set of images: `answers.csv` (question, category, right, given); `metric.json`, version 1: what was scored, by which
     /// definition, judge and preprocessing, each by its digest.
     Alignment = "alignment";

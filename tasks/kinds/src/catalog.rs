@@ -3,8 +3,19 @@
 use isoflop_contract::{Catalog, Entry};
 
 use crate::{
-    alignment::ScoreAlignment, anatomy::CountModel, command::Command, describe::DescribeData, fit::FitScaling,
-    functions::functions, import::ImportImages, sample::SampleImages, scenes::MakeScenes, train::TrainDenoiser,
+    alignment::ScoreAlignment,
+    anatomy::CountModel,
+    clip::TrainClip,
+    command::Command,
+    describe::DescribeData,
+    encode::{EncodeLatents, EncodeText},
+    fit::FitScaling,
+    functions::functions,
+    import::ImportImages,
+    sample::SampleImages,
+    scenes::MakeScenes,
+    train::TrainDenoiser,
+    vae::TrainVae,
     vqa::TrainVqa,
 };
 
@@ -19,6 +30,10 @@ pub fn catalog() -> Catalog {
         Entry::of::<SampleImages>(),
         Entry::of::<TrainVqa>(),
         Entry::of::<ScoreAlignment>(),
+        Entry::of::<TrainVae>(),
+        Entry::of::<TrainClip>(),
+        Entry::of::<EncodeLatents>(),
+        Entry::of::<EncodeText>(),
         Entry::of::<Command>(),
         Entry::of::<CountModel>(),
     ])

@@ -1,17 +1,12 @@
 //! The same task gives the same bits: twice in one process, and in a process of its own.
 
-use std::{
-    io::{BufRead, BufReader, Write},
-    path::Path,
-    process::{Command, Stdio},
-};
+mod worker;
 
-use isoflop_contract::{
-    Environment, Runtime,
-    protocol::{NOTICE_FD, PROTOCOL},
-};
+use std::path::Path;
+
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
+use worker::{converse, input, work};
 
 const SIDE: i64 = 8;
 
@@ -25,44 +20,6 @@ fn write_scenes(folder: &Path, seed: i64) {
         .unwrap();
     let vocabulary = json!({"words": ["<pad>", "a", "b", "c", "d", "e"], "answers": [], "categories": []});
     std::fs::write(folder.join("vocabulary.json"), vocabulary.to_string()).unwrap();
-}
-
-fn input(folder: &Path, shape: &str) -> Value {
-    json!({"one": {"shape": shape, "cell": [], "digest": "00".repeat(32), "path": folder, "scalars": {}}})
-}
-
-/// Runs one task in the worker and returns what it said last.
-fn work(kind: &str, spec: &Value, needs: &Value, seed: Option<u64>, out: &Path) -> Value {
-    let said = converse(kind, spec, needs, seed, out, &Value::Null);
-    said.last().expect("a worker says how it ended").clone()
-}
-
-/// Runs one task in the worker and returns all that it said.
-fn converse(kind: &str, spec: &Value, needs: &Value, seed: Option<u64>, out: &Path, saving: &Value) -> Vec<Value> {
-    std::fs::create_dir_all(out).unwrap();
-    let environment = Environment::default_for(Runtime::Torch);
-    let (reader, writer) = std::io::pipe().unwrap();
-    // Rust opens pipes for this process alone: the shell turns its stdout into the descriptor for notices.
-    let mut child = Command::new("sh")
-        .args(["-c", "exec 9>&1 1>&2; exec \"$0\""])
-        .arg(env!("CARGO_BIN_EXE_isoflop-torch"))
-        .env(NOTICE_FD, "9")
-        .envs(environment.variables())
-        .stdin(Stdio::piped())
-        .stdout(writer)
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let assignment = json!({
-        "protocol": PROTOCOL, "task": kind, "kind": kind, "revision": 2, "spec": spec, "seed": seed, "environment": environment,
-        "needs": needs, "out": out, "scratch": out, "saving": saving,
-    });
-    let mut stdin = child.stdin.take().unwrap();
-    writeln!(stdin, "{assignment}").unwrap();
-    let lines: Vec<String> = BufReader::new(reader).lines().map(Result::unwrap).collect();
-    drop(stdin);
-    child.wait().unwrap();
-    lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 fn spec(rate: f64) -> Value {

@@ -12,7 +12,7 @@ mod dit;
 pub mod inception;
 mod ladder;
 mod network;
-mod number;
+pub(crate) mod number;
 mod pixart;
 mod presets;
 mod t5;

@@ -7,10 +7,10 @@ const MOST: u64 = 1 << 16;
 
 /// Defaults, as serde wants them.
 macro_rules! defaults {
-    ($($name:ident = $n:literal),+) => { $( pub(super) fn $name() -> u64 { $n } )+ };
+    ($($name:ident = $n:literal),+) => { $( pub(crate) fn $name() -> u64 { $n } )+ };
 }
 
-defaults! { two = 2, three = 3, four = 4, sixteen = 16, thirty_two = 32, sixty_four = 64 }
+defaults! { one = 1, two = 2, three = 3, four = 4, eight = 8, sixteen = 16, thirty_two = 32, sixty_four = 64 }
 
 pub(super) fn yes() -> bool {
     true

@@ -2,11 +2,19 @@
 
 #![expect(clippy::needless_pass_by_value, reason = "a body owns its spec and its needs")]
 
+mod encode_latents;
+mod encode_text;
+mod encoder;
 mod examine;
+mod latent;
+mod plain;
 mod sample_images;
 mod score_alignment;
 mod settle;
+mod shards;
+mod train_clip;
 mod train_denoiser;
+mod train_vae;
 mod train_vqa;
 
 use isoflop_worker::Body;
@@ -18,5 +26,9 @@ pub fn bodies() -> Vec<Body> {
         Body::of(sample_images::run),
         Body::of(train_vqa::run),
         Body::of(score_alignment::run),
+        Body::of(train_vae::run),
+        Body::of(train_clip::run),
+        Body::of(encode_latents::run),
+        Body::of(encode_text::run),
     ]
 }

@@ -1,0 +1,53 @@
+//! What all short trainings share: how long, how fast, and how often they are measured.
+
+use isoflop_contract::Complaint;
+
+use crate::train::Decay;
+
+/// Steps and rates of a training whose spec has these fields.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Plain {
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Samples a step.
+    pub batch: u64,
+    /// The learning rate after warm-up.
+    pub learning_rate: f64,
+    /// Steps over which the learning rate rises from zero.
+    pub warmup: u64,
+    /// What the learning rate does after warm-up.
+    pub schedule: Decay,
+    /// AdamW's decoupled weight decay.
+    pub weight_decay: f64,
+    /// Steps between held-out measures.
+    pub evaluate_every: u64,
+}
+
+impl Plain {
+    /// Refuses what cannot be trained.
+    pub fn check(&self) -> Result<(), Complaint> {
+        let positive = self.learning_rate > 0.0 && self.learning_rate.is_finite();
+        Complaint::unless(self.steps > 0, "steps", "must be positive")?;
+        Complaint::unless((1..=1 << 16).contains(&self.batch), "batch", "must be between 1 and 65536")?;
+        Complaint::unless(self.warmup <= self.steps, "warmup", "is longer than the training")?;
+        Complaint::unless(positive, "learning_rate", "must be positive")?;
+        Complaint::unless((0.0..1.0).contains(&self.weight_decay), "weight_decay", "must lie between 0 and 1")?;
+        Complaint::unless(self.evaluate_every > 0, "evaluate_every", "must be positive")
+    }
+}
+
+pub(crate) fn cosine() -> Decay {
+    Decay::Cosine
+}
+
+pub(crate) fn weight_decay() -> f64 {
+    0.01
+}
+
+pub(crate) fn evaluate_every() -> u64 {
+    500
+}
+
+pub(crate) fn warmup() -> u64 {
+    50
+}

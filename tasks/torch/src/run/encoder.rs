@@ -1,0 +1,186 @@
+//! A frozen text encoder as an artifact, and the captions of scenes as it reads them.
+
+use isoflop_contract::Handle;
+use isoflop_kinds::{
+    artifact,
+    encode::TextOutput,
+    model::{self, Companion},
+};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor, no_grad};
+
+use crate::{
+    data::{Scenes, read_json},
+    error::TorchError,
+    models::{ClipText, T5Encoder},
+    nn::Params,
+    tokens::{CONVENTIONS, Convention, Tokenizer},
+    weights::{Weights, load},
+};
+
+/// What `config.json` of a text encoder holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The text encoder.
+    pub text: Companion,
+    /// The image tower that goes with it.
+    #[serde(default)]
+    pub image: Option<Companion>,
+    /// The words it was trained with, in the order of their numbers.
+    #[serde(default)]
+    pub words: Option<Vec<String>>,
+    /// What stands around its texts, where it has a `tokenizer.json`.
+    #[serde(default)]
+    pub convention: Option<String>,
+}
+
+/// The words of a set of scenes.
+#[derive(Deserialize)]
+struct Vocabulary {
+    words: Vec<String>,
+}
+
+/// The words of a set of scenes, in the order of their numbers.
+pub fn words(scenes: &Handle<artifact::Scenes>) -> Result<Vec<String>, TorchError> {
+    Ok(read_json::<Vocabulary>(&scenes.file("vocabulary.json"))?.words)
+}
+
+/// Captions `[N, L]`, filled up with 0, as numbers `[N, tokens]` filled up with `end`, of which there is one at least.
+pub fn sentences(captions: &Tensor, end: u64, tokens: u64) -> Result<Tensor, TorchError> {
+    let longest = captions.size()[1];
+    if longest + 1 > tokens as i64 {
+        let problem =
+            format!("captions have up to {longest} words, which leaves no room for the end in {tokens} tokens");
+        return Err(TorchError::Mismatch(problem));
+    }
+    let ended = captions.masked_fill(&captions.eq(0), end as i64);
+    Ok(ended.pad([0, tokens as i64 - longest], "constant", end as f64))
+}
+
+/// A frozen text encoder.
+#[derive(Debug)]
+pub struct Encoder {
+    network: Network,
+    reader: Reader,
+    output: TextOutput,
+}
+
+#[derive(Debug)]
+enum Network {
+    Clip(ClipText, model::ClipText),
+    T5(T5Encoder),
+}
+
+/// How captions become numbers.
+#[derive(Debug)]
+enum Reader {
+    Words(Vec<String>),
+    Tokens(Box<Tokenizer>),
+}
+
+/// What a text encoder makes of captions.
+#[derive(Debug)]
+pub struct Reading {
+    /// `[N, T, W]`.
+    pub tokens: Tensor,
+    /// The text as a whole, `[N, P]`: in the space shared with images, where there is one.
+    pub pooled: Tensor,
+    /// 1 where a text is, its end included: i64 `[N, T]`.
+    pub mask: Tensor,
+}
+
+impl Encoder {
+    /// Reads it.
+    pub fn open(handle: &Handle<artifact::Clip>, output: TextOutput) -> Result<Self, TorchError> {
+        let path = handle.file("config.json");
+        let config: Config = read_json(&path)?;
+        let wrong = |problem: String| TorchError::Inconsistent { path: path.clone(), problem };
+        if let Err(complaint) = config.text.check("text") {
+            return Err(wrong(format!("`{}` {}", complaint.field, complaint.problem)));
+        }
+        let params = Params::hollow();
+        let (network, tokens) = match &config.text {
+            Companion::ClipText(text) => {
+                (Network::Clip(ClipText::new(&params.root(), text), text.clone()), text.tokens)
+            }
+            Companion::T5Encoder(text) if output == TextOutput::Last => {
+                (Network::T5(T5Encoder::new(&params.root(), text)), text.tokens)
+            }
+            Companion::T5Encoder(_) => return Err(wrong("T5 has no other output than `last`".into())),
+            other => return Err(wrong(format!("`text` is a {}, which reads no text", other.family()))),
+        };
+        load(&params, config.text.family(), &Weights::open(&handle.file("model.safetensors"))?)?;
+        let reader = match (config.words, config.convention.as_deref()) {
+            (Some(words), None) => Reader::Words(words),
+            (None, Some(name)) => {
+                let convention: Option<&(&str, Convention)> = CONVENTIONS.iter().find(|(known, _)| *known == name);
+                let known = convention.ok_or_else(|| wrong(format!("`{name}` is no convention of texts")))?;
+                Reader::Tokens(Box::new(Tokenizer::open(&handle.file("tokenizer.json"), known.1, tokens as usize)?))
+            }
+            _ => return Err(wrong("it wants either `words` or a `convention`".into())),
+        };
+        Ok(Self { network, reader, output })
+    }
+
+    /// What it makes of the captions of `scenes` in `rows`, whose words have these names. The empty caption is a row of zeros.
+    pub fn read(&self, captions: &Tensor, names: &[String]) -> Result<Reading, TorchError> {
+        let (ids, mask) = match (&self.reader, &self.network) {
+            (Reader::Words(words), Network::Clip(_, config)) => {
+                if words.as_slice() != names {
+                    let problem = "the text encoder was trained on other words than these scenes have";
+                    return Err(TorchError::Mismatch(problem.into()));
+                }
+                let ids = sentences(captions, config.end, config.tokens)?;
+                let there =
+                    ids.not_equal(config.end as i64).to_kind(Kind::Int64).sum_dim_intlist(1_i64, true, Kind::Int64);
+                let places = Tensor::arange(ids.size()[1], (Kind::Int64, ids.device())).unsqueeze(0);
+                (ids, places.less_equal_tensor(&there).to_kind(Kind::Int64))
+            }
+            (Reader::Words(_), Network::T5(_)) => {
+                return Err(TorchError::Mismatch("a T5 reads text through a tokenizer, and this one has none".into()));
+            }
+            (Reader::Tokens(tokenizer), _) => {
+                let rows = Vec::<Vec<i64>>::try_from(captions).expect("two dimensions of i64");
+                let text = |row: &Vec<i64>| {
+                    let words = row.iter().filter(|&&word| word != 0).map(|&word| names[word as usize].as_str());
+                    words.collect::<Vec<_>>().join(" ")
+                };
+                let tokens = tokenizer.encode(&rows.iter().map(text).collect::<Vec<_>>())?;
+                (tokens.ids, tokens.mask)
+            }
+        };
+        Ok(no_grad(|| match &self.network {
+            Network::Clip(network, _) => {
+                let read = network.forward(&ids);
+                let tokens = match self.output {
+                    TextOutput::Last => read.last,
+                    TextOutput::Penultimate => read.penultimate,
+                    TextOutput::PenultimateNormed => read.penultimate_normed,
+                };
+                Reading { tokens, pooled: read.projected.unwrap_or(read.pooled), mask }
+            }
+            Network::T5(network) => {
+                let tokens = network.forward(&ids, Some(&mask));
+                let there = mask.to_kind(Kind::Float).unsqueeze(2);
+                let sum = (&tokens * &there).sum_dim_intlist(1_i64, false, None::<Kind>);
+                Reading { pooled: sum / there.sum_dim_intlist(1_i64, false, None::<Kind>), tokens, mask }
+            }
+        }))
+    }
+
+    /// What it makes of the captions of all `scenes`, `batch` at a time, and of the empty one, by whoever takes it in.
+    pub fn read_all(
+        &self,
+        scenes: &Scenes,
+        names: &[String],
+        batch: u64,
+        mut take: impl FnMut(Reading) -> Result<(), TorchError>,
+    ) -> Result<Reading, TorchError> {
+        let length = scenes.caption_length() as i64;
+        for rows in super::latent::rows(scenes.len(), batch) {
+            take(self.read(&scenes.captions(&rows, length), names)?)?;
+        }
+        self.read(&Tensor::zeros([1, length], (Kind::Int64, tch::Device::Cpu)), names)
+    }
+}

@@ -1,0 +1,50 @@
+//! Short trainings: what they share of a recipe, and of what they leave behind.
+
+use isoflop_contract::Cost;
+use isoflop_kinds::{
+    plain::Plain,
+    train::{Decays, Weights},
+};
+use isoflop_worker::{Context, Halt, Made};
+
+use crate::{
+    data::{write_bytes, write_tensors},
+    nn::Params,
+    train::{Outcome, Recipe, Settings},
+};
+
+/// The recipe of a plain training: AdamW with a short memory of squares, since there are few steps.
+pub fn recipe(plain: &Plain) -> Recipe {
+    Recipe {
+        steps: plain.steps,
+        learning_rate: plain.learning_rate,
+        warmup: plain.warmup,
+        schedule: plain.schedule,
+        optimizer: Settings {
+            betas: [0.9, 0.98],
+            epsilon: 1e-8,
+            weight_decay: plain.weight_decay,
+            clip: 1.0,
+            decays: Decays::Matrices,
+        },
+        ema: None,
+        evaluate_weights: Weights::Raw,
+        evaluate_every: plain.evaluate_every,
+    }
+}
+
+/// Writes weights and curve, and says what the training took. `measure` is what was held out.
+pub fn leave(
+    context: &Context,
+    (params, outcome, measure): (&Params, &Outcome, &str),
+    (plain, cost): (&Plain, &Cost),
+) -> Result<Made, Halt> {
+    write_tensors(&context.out("model.safetensors"), &params.state())?;
+    write_bytes(&context.out("history.csv"), outcome.csv(measure).as_bytes())?;
+    Ok(Made::new()
+        .scalar("train_loss", outcome.loss)?
+        .scalar("params", params.count() as f64)?
+        .scalar("macs", cost.macs.unwrap_or_default() as f64)?
+        .scalar("compute", cost.flops)?
+        .scalar("images_seen", (plain.batch * plain.steps) as f64)?)
+}

@@ -1,0 +1,174 @@
+//! The body of `train-clip`.
+
+use isoflop_contract::Kind as _;
+use isoflop_kinds::{
+    clip::{Needs, TrainClip},
+    model::Companion,
+};
+use isoflop_worker::{Context, Halt, Made};
+use tch::{Device, Kind, Tensor, no_grad};
+
+use super::{
+    encoder::{Config, sentences, words},
+    latent::rows,
+    plain::{leave, recipe},
+    settle::settle,
+};
+use crate::{
+    data::{Order, Scenes, write_json},
+    error::TorchError,
+    models::{ClipImage, ClipText},
+    nn::Params,
+    train::{Objective, train},
+};
+
+/// Of so many held-out captions each image is to find its own.
+const AMONG: u64 = 64;
+/// The inverse temperature at first, and at most.
+const SHARPNESS: (f64, f64) = (1.0 / 0.07, 100.0);
+
+/// Two towers.
+struct Towers {
+    text: ClipText,
+    image: ClipImage,
+}
+
+impl Towers {
+    /// Images `[B, 3, R, R]` in [-1, 1] and token numbers `[B, T]` to directions `[B, P]` each.
+    fn see_and_read(&self, images: &Tensor, ids: &Tensor) -> (Tensor, Tensor) {
+        let of = |numbers: [f64; 3]| Tensor::from_slice(&numbers).to_kind(Kind::Float).view([1, 3, 1, 1]);
+        let pixels = ((images + 1.0) * 0.5 - of(ClipImage::MEAN)) / of(ClipImage::DEVIATION);
+        let direction = |x: Tensor| &x / x.norm_scalaropt_dim(2, 1, true).clamp_min(1e-12);
+        let text = self.text.forward(ids).projected.expect("the text tower has a projection");
+        (direction(self.image.forward(&pixels).projected), direction(text))
+    }
+
+    /// Cosines times the inverse temperature.
+    fn sharpness(&self) -> Tensor {
+        let logarithm = self.text.logit_scale().expect("the text tower has a temperature");
+        logarithm.clamp_max(SHARPNESS.1.ln()).exp()
+    }
+}
+
+/// Scenes as pairs.
+struct Pairs {
+    scenes: Scenes,
+    ids: Tensor,
+}
+
+impl Pairs {
+    fn new(scenes: Scenes, spec: &TrainClip) -> Result<Self, TorchError> {
+        let every = Tensor::arange(scenes.len() as i64, (Kind::Int64, Device::Cpu));
+        let captions = scenes.captions(&every, scenes.caption_length() as i64);
+        Ok(Self { ids: sentences(&captions, spec.vocabulary - 1, spec.tokens)?, scenes })
+    }
+
+    /// Images, token numbers, and which captions read the same as which: `[B, B]` of ones and zeros.
+    fn batch(&self, rows: &Tensor) -> (Tensor, Tensor, Tensor) {
+        let ids = self.ids.index_select(0, rows);
+        let same = ids.unsqueeze(0).eq_tensor(&ids.unsqueeze(1)).all_dim(2, false).to_kind(Kind::Float);
+        (self.scenes.images(rows), ids, same)
+    }
+}
+
+/// Which caption belongs to which image, and the other way round.
+struct Matching<'a> {
+    towers: &'a Towers,
+    data: &'a Pairs,
+    heldout: &'a Pairs,
+    order: Order,
+    batch: u64,
+}
+
+impl Objective for Matching<'_> {
+    fn loss(&self, step: u64, _part: u64) -> Tensor {
+        let (images, ids, same) = self.data.batch(&self.order.rows(step, self.batch));
+        let (seen, read) = self.towers.see_and_read(&images, &ids);
+        let scores = seen.matmul(&read.tr()) * self.towers.sharpness();
+        let wanted = &same / same.sum_dim_intlist(1_i64, true, None::<Kind>); // symmetric but for its rows' sums
+        let one_way = |scores: Tensor| -(scores.log_softmax(1, Kind::Float) * &wanted).sum(Kind::Float);
+        (one_way(scores.shallow_clone()) + one_way(scores.tr())) / (2.0 * self.batch as f64)
+    }
+
+    fn evaluate(&self) -> (&'static str, f64) {
+        ("heldout_retrieval", examine(self.towers, self.heldout).retrieval)
+    }
+}
+
+/// How two towers agree on held-out scenes.
+struct Findings {
+    /// Share of images that find a caption that reads like their own among those of their group.
+    retrieval: f64,
+    /// Mean cosine of an image and its caption.
+    own: f64,
+    /// Mean cosine of an image and the next one's caption in its group.
+    other: f64,
+}
+
+fn examine(towers: &Towers, pairs: &Pairs) -> Findings {
+    let mut found = Findings { retrieval: 0.0, own: 0.0, other: 0.0 };
+    let total = pairs.scenes.len() as f64;
+    for rows in rows(pairs.scenes.len(), AMONG) {
+        let (images, ids, same) = pairs.batch(&rows);
+        let (seen, read) = towers.see_and_read(&images, &ids);
+        let sum = |tensor: &Tensor| tensor.sum(Kind::Double).double_value(&[]);
+        let best = seen.matmul(&read.tr()).argmax(1, true);
+        found.retrieval += sum(&same.gather(1, &best, false)) / total;
+        found.own += sum(&(&seen * &read)) / total;
+        found.other += sum(&(&seen * read.roll([1], [0]))) / total;
+    }
+    found
+}
+
+/// Trains two towers.
+pub fn run(spec: TrainClip, needs: Needs, context: &mut Context) -> Result<Made, Halt> {
+    settle(context)?;
+    let seed = context.seed()?;
+    let names = words(&needs.data)?;
+    if names != words(&needs.heldout)? {
+        return Err("`data` and `heldout` do not number their words alike".into());
+    }
+    let room = spec.vocabulary - 1; // the last number ends a caption
+    if names.len() as u64 > room {
+        let problem = format!("scenes have {} words and `vocabulary` has room for {room} beside the end", names.len());
+        return Err(TorchError::Mismatch(problem).into());
+    }
+    let read = |handle, name: &str| -> Result<Pairs, TorchError> {
+        let scenes = Scenes::read(handle)?;
+        if scenes.resolution() != spec.resolution {
+            let (side, wanted) = (scenes.resolution(), spec.resolution);
+            let problem = format!("the images of `{name}` are {side}×{side} and `resolution` is {wanted}");
+            return Err(TorchError::Mismatch(problem));
+        }
+        Pairs::new(scenes, &spec)
+    };
+    let (data, heldout) = (read(&needs.data, "data")?, read(&needs.heldout, "heldout")?);
+
+    let params = Params::new(seed.stream("init", 0));
+    let (text, image) = (spec.text(), spec.image());
+    let towers = Towers { text: ClipText::new(&params.root(), &text), image: ClipImage::new(&params.root(), &image) };
+    let logarithm = towers.text.logit_scale().expect("the text tower has a temperature");
+    let _ = no_grad(|| logarithm.shallow_clone().fill_(SHARPNESS.0.ln()));
+    let objective = Matching {
+        towers: &towers,
+        data: &data,
+        heldout: &heldout,
+        order: Order::new(seed, data.scenes.len()),
+        batch: spec.batch,
+    };
+    let outcome = train(&params, &recipe(&spec.plain()), &objective, context)?;
+
+    let found = no_grad(|| examine(&towers, &heldout));
+    let config = Config {
+        text: Companion::ClipText(text),
+        image: Some(Companion::ClipImage(image)),
+        words: Some(names),
+        convention: None,
+    };
+    write_json(&context.out("config.json"), &config)?;
+    let made = leave(context, (&params, &outcome, "heldout_retrieval"), (&spec.plain(), &spec.cost()))?;
+    Ok(made
+        .scalar("retrieval", found.retrieval)?
+        .scalar("cosine", found.own)?
+        .scalar("cosine_of_others", found.other)?)
+}
