@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use isoflop_contract::{Key, checkpoint::Trail};
+use isoflop_contract::{Key, checkpoint::Trail, protocol::MACHINE};
 use isoflop_ledger::{AttemptId, Ledger, Past};
 use serde_json::json;
 
@@ -39,11 +39,12 @@ pub fn saved_apart(old: &Trail, new: &Trail) -> Option<u64> {
     new.iter().find(|(step, digest)| old.get(step).is_some_and(|other| other != digest)).map(|(step, _)| *step)
 }
 
-/// Where two executions first measured something else; nothing if all is the same.
+/// Where two executions first measured something else; nothing if all is the same. What they measured of the machine is theirs.
 pub fn parted(old: &Series, new: &Series) -> Option<First> {
     let points = |all: &Series| -> BTreeMap<(u64, String), f64> {
         let point = |name: &String, (step, value): &(u64, f64)| ((*step, name.clone()), *value);
-        all.iter().flat_map(|(name, points)| points.iter().map(move |one| point(name, one))).collect()
+        let compared = all.iter().filter(|(name, _)| !name.starts_with(MACHINE));
+        compared.flat_map(|(name, points)| points.iter().map(move |one| point(name, one))).collect()
     };
     let (old, new) = (points(old), points(new));
     let bits = |value: Option<&f64>| value.map(|value| value.to_bits());
@@ -68,6 +69,9 @@ mod tests {
         let first = parted(&one, &series(&[(10, 0.5), (20, 0.125)])).unwrap();
         assert_eq!(first.says(), "series `loss`: 0.25 against 0.125; from step 20 on");
         assert_eq!(parted(&one, &series(&[(10, 0.5)])).unwrap().step, Some(20), "a gap is a difference");
+        let timed =
+            |rate| Series::from([("loss".to_owned(), vec![(10, 0.5)]), ("machine.rate".to_owned(), vec![(10, rate)])]);
+        assert_eq!(parted(&timed(1.0), &timed(2.0)), None);
         let trail = |digests: &[(u64, &str)]| -> Trail {
             digests.iter().map(|(step, text)| (*step, Digest::of(text))).collect()
         };

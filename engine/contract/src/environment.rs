@@ -77,6 +77,8 @@ pub enum Isa {
 pub enum Precision {
     /// 32-bit floats throughout.
     Fp32,
+    /// Mixed: products, convolutions and attention in bfloat16; weights, their gradients and the optimizer in 32-bit floats.
+    Bf16,
 }
 
 impl Environment {
@@ -97,6 +99,7 @@ impl Environment {
         };
         let threads = torch.threads.to_string();
         vec![
+            ("CUBLAS_WORKSPACE_CONFIG", ":4096:8".to_owned()), // without, CUDA's products are not deterministic
             ("ATEN_CPU_CAPABILITY", aten.to_owned()),
             ("ONEDNN_MAX_CPU_ISA", onednn.to_owned()),
             ("MKL_ENABLE_INSTRUCTIONS", mkl.to_owned()),

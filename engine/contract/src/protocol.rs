@@ -29,6 +29,10 @@ pub const PROTOCOL: u32 = 2;
 /// The variable that names the descriptor for notices.
 pub const NOTICE_FD: &str = "ISOFLOP_NOTICE_FD";
 
+/// What begins the names of series that tell of the machine (`machine.images_per_second`): they differ from one execution to the next, and
+/// nothing is made of it when executions are compared.
+pub const MACHINE: &str = "machine.";
+
 /// How often a worker says that it lives.
 pub const BEAT: Duration = Duration::from_secs(1);
 

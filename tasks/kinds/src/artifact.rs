@@ -25,7 +25,8 @@ artifacts! {
     /// - `scenes.jsonl`: one line a scene with its caption, objects and questions, for people.
     /// - `preview.png`: the first scenes.
     Scenes = "scenes";
-    /// A trained denoiser: `model.safetensors` (the weights that trained), `ema.safetensors` (their average, where `ema` was asked for), `config.json` (the
+    /// A trained denoiser: `model.safetensors` (the weights that trained), `ema.safetensors` (their average, where `ema` was asked for), for each
+    /// checkpoint that was asked for the same two as `checkpoints/<step>.safetensors` and `checkpoints/<step>-ema.safetensors`, `config.json` (the
     /// backbone), `history.csv` (step, loss, held-out loss).
     Denoiser = "denoiser";
     /// Images sampled for the captions of a set of scenes, in their order: `images.safetensors` (`images` u8 `[N, 3, R, R]`), `preview.png`.

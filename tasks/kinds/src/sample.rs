@@ -17,6 +17,9 @@ pub struct SampleImages {
     #[serde(default = "steps")]
     #[schemars(range(min = 1, max = 1_000_000))]
     pub steps: u64,
+    /// Which levels those are.
+    #[serde(default)]
+    pub spacing: Spacing,
     /// How a step is taken.
     #[serde(default)]
     pub sampler: Sampler,
@@ -31,6 +34,10 @@ pub struct SampleImages {
     /// The weights to sample from.
     #[serde(default)]
     pub weights: Weights,
+    /// The step of the model's checkpoint to sample from, instead of its end. `compute` and `images_seen` are then those up to there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub checkpoint: Option<u64>,
     /// The initial noise of prompt `i` depends on this and `i` alone, so that all models start from the same.
     #[serde(default)]
     pub noise_seed: u64,
@@ -57,6 +64,17 @@ pub enum Sampler {
     DpmSolver,
 }
 
+/// Which noise levels sampling visits.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Spacing {
+    /// One above multiples of the stride, as with Stable Diffusion: the last level is left out.
+    #[default]
+    Leading,
+    /// From the last level down, for models whose last level is all noise (Lin et al. 2023, arXiv 2305.08891).
+    Trailing,
+}
+
 fn steps() -> u64 {
     50
 }
@@ -81,8 +99,9 @@ ports! {
 
 impl Kind for SampleImages {
     const NAME: &'static str = "sample-images";
-    const REVISION: u32 = 2; // 1: first version. 2: `weights`
-    // 3: `sampler` and `eta`; no `batch`: an image does not depend on which others are sampled
+    // 1: first version. 2: `weights`. 3: `sampler` and `eta`, `checkpoint` and `spacing`; no `batch`: an image does not depend on which others are
+    // sampled.
+    const REVISION: u32 = 3;
     const RUNTIME: Runtime = Runtime::Torch;
     const SEEDED: bool = false; // `noise_seed` is the only randomness, so all models share it
     const ABOUT: &'static str = "Samples images for the captions of a set of scenes.";

@@ -32,6 +32,9 @@ pub struct TrainDenoiser {
     /// What the network's output stands for.
     #[serde(default)]
     pub prediction: Prediction,
+    /// How much an error counts at each level.
+    #[serde(default)]
+    pub weighting: Weighting,
     /// Optimizer steps.
     #[schemars(range(min = 1))]
     pub steps: u64,
@@ -52,6 +55,9 @@ pub struct TrainDenoiser {
     /// What the learning rate does after warm-up.
     #[serde(default)]
     pub schedule: Decay,
+    /// With `schedule: wsd`, the steps at the end over which it falls; a tenth of `steps` unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decay_steps: Option<u64>,
     /// Decay rates of AdamW's two moments.
     #[serde(default = "betas")]
     #[schemars(inner(range(min = 0, max = 1)))]
@@ -75,6 +81,16 @@ pub struct TrainDenoiser {
     #[serde(default = "caption_dropout")]
     #[schemars(range(min = 0, max = 1))]
     pub caption_dropout: f64,
+    /// How often an image is learned with one of its synthetic captions, picked evenly, instead of its own. The data must hold some.
+    #[serde(default)]
+    #[schemars(range(min = 0, max = 1))]
+    pub synthetic_captions: f64,
+    /// Keeps less for the backward pass and computes it again, block by block: the same bits with less memory, in about a third more time.
+    #[serde(default)]
+    pub recompute: bool,
+    /// When a training is given up.
+    #[serde(default)]
+    pub health: Health,
     /// Keeps an average of the weights beside those that train, as a file of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ema: Option<Ema>,
@@ -89,10 +105,25 @@ pub struct TrainDenoiser {
     #[serde(default = "evaluate_images")]
     #[schemars(range(min = 1))]
     pub evaluate_images: u64,
+    /// Steps whose weights are kept as files of their own, in rising order, each with a held-out loss. Steps past the end are not reached, so that trainings of
+    /// different lengths can share a list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(inner(range(min = 1)))]
+    pub checkpoints: Vec<u64>,
+    /// With `init`, which of the other model's weights to start from.
+    #[serde(default)]
+    pub init_weights: Weights,
+    /// With `init`, the step of the checkpoint to start from, instead of the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub init_checkpoint: Option<u64>,
+    /// All randomness follows from this number, instead of from the study's seed and the task's name and cell: so trainings that differ in one thing can
+    /// share their starts, batches and noise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
 }
 
-/// What the network's output stands for, given a noisy image `x_t = √ᾱ x + √(1 − ᾱ) ε`. The objective is DDPM's either way: the mean squared
-/// error of the noise.
+/// What the network's output stands for, given a noisy image `x_t = √ᾱ x + √(1 − ᾱ) ε`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Prediction {
@@ -102,6 +133,41 @@ pub enum Prediction {
     /// The velocity `v = √ᾱ ε − √(1 − ᾱ) x` (Salimans & Ho 2022, arXiv 2202.00512), so that `ε = √ᾱ v + √(1 − ᾱ) x_t`: the network starts as the
     /// best guess that knows no image, and sampling never divides by a small √ᾱ. Learns in far fewer steps.
     Velocity,
+    /// The image x itself.
+    Image,
+}
+
+/// How much the squared error of what is predicted counts at each level; `snr` is ᾱ / (1 − ᾱ). The held-out loss is always the plain mean squared error of
+/// the noise, whatever is predicted and however it is weighted, so that trainings can be compared.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Weighting {
+    /// As the squared error of the noise, whatever is predicted: DDPM's objective. 1 for `epsilon`, ᾱ for `velocity`, snr for `image`.
+    #[default]
+    Noise,
+    /// All levels alike: 1.
+    Output,
+    /// As the squared error of the image times min(snr, γ), γ being the number given (Hang et al. 2023, arXiv 2303.09556; 5 there): min(snr, γ) / snr for `epsilon`,
+    /// / (snr + 1) for `velocity`, / 1 for `image`.
+    MinSnr(#[schemars(extend("exclusiveMinimum" = 0))] f64),
+}
+
+/// When a training is given up: at a loss or gradient that is no number, at once; or when the loss has left its bounds and does not come back.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Health {
+    /// A loss of more than so many times the running mean of those before is a spike. It is recorded in the series `loss_spike`.
+    #[schemars(extend("exclusiveMinimum" = 1))]
+    pub spike: f64,
+    /// After so many spikes in a row the training has diverged.
+    #[schemars(range(min = 1))]
+    pub patience: u64,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { spike: 4.0, patience: 20 }
+    }
 }
 
 /// What the learning rate does after warm-up.
@@ -113,6 +179,9 @@ pub enum Decay {
     Constant,
     /// It falls to zero at the last step along half a cosine.
     Cosine,
+    /// It stays, and falls to zero over the last steps as `1 − √(share of the fall that is over)` (warm-up, stable, decay: Hägele et al. 2024,
+    /// arXiv 2405.18392). Trainings of different lengths then share all but their falls.
+    Wsd,
 }
 
 /// Parameters that weight decay pulls on.
@@ -150,24 +219,41 @@ pub enum Weights {
     Ema,
 }
 
-/// The scaled-linear schedule of latent diffusion: the square root of beta rises linearly.
+/// The noise levels: betas, each the share of noise that one level adds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Noise {
+    /// How the betas go.
+    pub schedule: Betas,
     /// Number of levels.
     #[schemars(range(min = 2, max = 1_000_000))]
     pub levels: u64,
-    /// Beta at the first level.
+    /// Beta at the first level. `cosine` does not use it.
     #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub start: f64,
-    /// Beta at the last level.
+    /// Beta at the last level. `cosine` does not use it.
     #[schemars(extend("exclusiveMinimum" = 0, "exclusiveMaximum" = 1))]
     pub end: f64,
+    /// Whether √ᾱ is shifted and stretched so that the last level is all noise (Lin et al. 2023, arXiv 2305.08891). Sample with `spacing: trailing`.
+    pub zero_terminal_snr: bool,
+}
+
+/// How betas go from level to level.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Betas {
+    /// Their square roots rise linearly, as in latent diffusion.
+    #[default]
+    ScaledLinear,
+    /// They rise linearly, as in DDPM.
+    Linear,
+    /// ᾱ falls along a squared cosine; betas are held to 0.999 (Nichol & Dhariwal 2021, arXiv 2102.09672).
+    Cosine,
 }
 
 impl Default for Noise {
     fn default() -> Self {
-        Self { levels: 1000, start: 0.00085, end: 0.012 }
+        Self { schedule: Betas::default(), levels: 1000, start: 0.00085, end: 0.012, zero_terminal_snr: false }
     }
 }
 
@@ -218,6 +304,8 @@ ports! {
         data: One<artifact::Scenes>,
         /// Scenes to measure the held-out loss on.
         heldout: One<artifact::Scenes>,
+        /// A denoiser to go on from, instead of from a fresh start: of the same backbone and text encoder, at this or another resolution.
+        init: Maybe<artifact::Denoiser>,
     }
 }
 
@@ -226,6 +314,11 @@ impl TrainDenoiser {
     pub fn denoiser(&self) -> Denoiser {
         let (backbone, text) = (self.backbone.clone(), self.text.clone());
         Denoiser { backbone, text, resolution: self.resolution, patch: self.patch }
+    }
+
+    /// The steps at the end over which the learning rate falls, where it does.
+    pub fn falls(&self) -> u64 {
+        self.decay_steps.unwrap_or(self.steps.div_ceil(10))
     }
 
     /// Images that go through the network at once.
@@ -246,7 +339,7 @@ impl Noise {
 
 impl Kind for TrainDenoiser {
     const NAME: &'static str = "train-denoiser";
-    // 1: first version. 2: libtorch's fused AdamW; micro-batches, decay groups, averages.
+    // 1: first version. 2: libtorch's fused AdamW; the whole recipe: micro-batches, decay groups, averages, weightings, schedules, `init`.
     const REVISION: u32 = 2;
     const RUNTIME: Runtime = Runtime::Torch;
     const SEEDED: bool = true;
@@ -273,12 +366,25 @@ schedule: cosine
         self.denoiser().check()?;
         self.noise.check("noise")?;
         let [first, second] = self.betas;
+        let blind = self.noise.zero_terminal_snr && self.prediction == Prediction::Epsilon;
+        Complaint::unless(
+            !blind,
+            "prediction",
+            "must not be `epsilon` with `zero_terminal_snr`: pure noise says nothing of an image",
+        )?;
+        if let Weighting::MinSnr(gamma) = self.weighting {
+            Complaint::unless(gamma > 0.0 && gamma.is_finite(), "weighting.min-snr", "must be positive")?;
+        }
         let positive = |x: f64| x > 0.0 && x.is_finite();
         Complaint::unless(self.steps > 0, "steps", "must be positive")?;
         Complaint::unless((1..=1 << 20).contains(&self.batch), "batch", "must be between 1 and 1048576")?;
         let parts = self.micro_batch.is_none_or(|micro| micro > 0 && self.batch.is_multiple_of(micro));
         Complaint::unless(parts, "micro_batch", "must divide `batch`")?;
         Complaint::unless(self.warmup <= self.steps, "warmup", "is longer than the training")?;
+        let falls = self.decay_steps.is_none() || self.schedule == Decay::Wsd;
+        Complaint::unless(falls, "decay_steps", "goes with `schedule: wsd` alone")?;
+        let fits = self.schedule != Decay::Wsd || self.falls() <= self.steps - self.warmup;
+        Complaint::unless(fits, "decay_steps", "is longer than what warm-up leaves of the training")?;
         Complaint::unless(positive(self.learning_rate), "learning_rate", "must be positive")?;
         let rates = (0.0..1.0).contains(&first) && (0.0..1.0).contains(&second);
         Complaint::unless(rates, "betas", "must lie between 0 and 1, 1 left out")?;
@@ -287,6 +393,13 @@ schedule: cosine
         Complaint::unless(positive(self.clip), "clip", "must be positive")?;
         let share = (0.0..=1.0).contains(&self.caption_dropout);
         Complaint::unless(share, "caption_dropout", "is a share, so between 0 and 1")?;
+        let share = (0.0..=1.0).contains(&self.synthetic_captions);
+        Complaint::unless(share, "synthetic_captions", "is a share, so between 0 and 1")?;
+        let Health { spike, patience } = self.health;
+        Complaint::unless(spike > 1.0 && spike.is_finite(), "health.spike", "must be more than 1")?;
+        Complaint::unless(patience > 0, "health.patience", "must be positive")?;
+        let rising = self.checkpoints.first() != Some(&0) && self.checkpoints.is_sorted_by(|a, b| a < b);
+        Complaint::unless(rising, "checkpoints", "must be steps from 1 in rising order")?;
         if let Some(Ema { decay, .. }) = self.ema {
             Complaint::unless((0.0..1.0).contains(&decay), "ema.decay", "must lie between 0 and 1, 1 left out")?;
         }
@@ -294,6 +407,10 @@ schedule: cosine
         Complaint::unless(there, "evaluate_weights", "asks for an average, and no `ema` is kept")?;
         Complaint::unless(self.evaluate_every > 0, "evaluate_every", "must be positive")?;
         Complaint::unless(self.evaluate_images > 0, "evaluate_images", "must be positive")
+    }
+
+    fn seeded(&self) -> bool {
+        self.seed.is_none()
     }
 
     fn cost(&self) -> Cost {

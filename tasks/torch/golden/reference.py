@@ -12,6 +12,7 @@ import pathlib
 
 import torch
 from diffusers import DDIMScheduler, DDPMScheduler, UNet2DConditionModel
+from diffusers.training_utils import EMAModel, compute_snr
 
 torch.set_num_threads(1)
 
@@ -83,6 +84,57 @@ def adamw():
     return {"norms": norms, "weight": weight.flatten().tolist(), "bias": bias.flatten().tolist()}
 
 
+def schedules():
+    levels = (0, 1, 250, 500, 998, 999)
+    kinds = {
+        "linear": dict(beta_schedule="linear"), "cosine": dict(beta_schedule="squaredcos_cap_v2"),
+        "scaled_linear_rescaled": dict(beta_schedule="scaled_linear", rescale_betas_zero_snr=True),
+        "linear_rescaled": dict(beta_schedule="linear", rescale_betas_zero_snr=True),
+    }
+    made = {name: DDPMScheduler(beta_start=0.00085, beta_end=0.012, **config) for name, config in kinds.items()}
+    return {name: {str(t): one.alphas_cumprod[t].item() for t in levels} for name, one in made.items()}
+
+
+def predictions():
+    """The velocity, and four steps from the last level with a model that puts out 0.3 x + 0.1."""
+    scheduler = DDPMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012)
+    image, noise = wave((2, 3, 2, 2), 0.9, 0.5), wave((2, 3, 2, 2), 0.7, 0.1, 1.5)
+    found = {"velocity": scheduler.get_velocity(image, noise, torch.tensor([3, 700])).flatten().tolist()}
+    for prediction in ("v_prediction", "sample"):
+        scheduler = DDIMScheduler(
+            beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012, clip_sample=False, set_alpha_to_one=False,
+            timestep_spacing="trailing", rescale_betas_zero_snr=True, prediction_type=prediction,
+        )
+        scheduler.set_timesteps(4)
+        x = wave((1, 3, 2, 2), 0.9, 0.5, 2.0)
+        for t in scheduler.timesteps:
+            x = scheduler.step(0.3 * x + 0.1, t, x, eta=0.0).prev_sample
+        found[prediction] = {"levels": scheduler.timesteps.tolist(), "out": x.flatten().tolist()}
+    return found
+
+
+def min_snr():
+    """As in diffusers' train_text_to_image.py, gamma 5."""
+    scheduler = DDPMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012)
+    levels = torch.tensor([0, 100, 400, 999])
+    snr = compute_snr(scheduler, levels)
+    held = torch.minimum(snr, torch.tensor(5.0))
+    weights = {"epsilon": held / snr, "velocity": held / (snr + 1)}
+    return {name: {str(t.item()): w.item() for t, w in zip(levels, value)} for name, value in weights.items()}
+
+
+def ema():
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    average = EMAModel([parameter], decay=0.8)
+    seen = []
+    for step in range(1, 41):
+        with torch.no_grad():
+            parameter.fill_(math.sin(step))
+        average.step([parameter])
+        seen.append(average.shadow_params[0].item())
+    return seen
+
+
 reference = {
     "unet": unet(),
     "unet_attention_everywhere": unet(
@@ -92,5 +144,9 @@ reference = {
     "alphas_cumprod": schedule(),
     "ddim": ddim(),
     "adamw": adamw(),
+    "schedules": schedules(),
+    "predictions": predictions(),
+    "min_snr": min_snr(),
+    "ema": ema(),
 }
 pathlib.Path(__file__).with_name("reference.json").write_text(json.dumps(reference, indent=1) + "\n")

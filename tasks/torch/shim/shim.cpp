@@ -10,6 +10,7 @@
 #include <ATen/autocast_mode.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/alias.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -73,10 +74,16 @@ struct Recomputed : torch::autograd::Function<Recomputed> {
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
     auto capsule = context->saved_data["closure"].toCapsule();
     auto& closure = static_cast<Closure&>(*capsule);
+    auto saved = context->get_saved_variables();
+    // Gradients are taken as they arrive: once accumulated they may lie otherwise in memory, and what is computed from them rounds otherwise.
+    std::vector<Tensor> arrived(saved.size());
     std::vector<Tensor> inputs;
-    for (auto& saved : context->get_saved_variables()) {
-      Tensor input = saved.detach();
-      input.set_requires_grad(saved.requires_grad());
+    for (size_t i = 0; i < saved.size(); ++i) {
+      Tensor input = saved[i].detach();
+      if (saved[i].requires_grad()) {
+        input.set_requires_grad(true);
+        input.register_hook([&arrived, i](const Tensor& gradient) { arrived[i] = gradient; });
+      }
       inputs.push_back(input);
     }
     Tensor out;
@@ -91,7 +98,10 @@ struct Recomputed : torch::autograd::Function<Recomputed> {
         at::autocast::set_autocast_enabled(device, before);
       };
       try {
-        out = closure(inputs);
+        // Not the leaves themselves: lower precision would keep one cast of a leaf, and sum its gradients in lower precision.
+        std::vector<Tensor> given;
+        for (auto& input : inputs) given.push_back(at::alias(input));
+        out = closure(given);
       } catch (...) {
         restore();
         throw;
@@ -101,7 +111,7 @@ struct Recomputed : torch::autograd::Function<Recomputed> {
     torch::autograd::backward({out}, {gradients[0]});
     torch::autograd::variable_list back;
     back.emplace_back(); // the closure has no gradient
-    for (auto& input : inputs) back.push_back(input.grad());
+    for (auto& gradient : arrived) back.push_back(gradient);
     return back;
   }
 };

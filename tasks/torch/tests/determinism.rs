@@ -4,20 +4,31 @@ mod worker;
 
 use std::path::Path;
 
+use isoflop_contract::{Environment, Kind as _, Runtime, environment::Precision, protocol::MACHINE};
+use isoflop_kinds::train::TrainDenoiser;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
-use worker::{converse, input, work};
+use worker::{converse, converse_in, input, work};
 
 const SIDE: i64 = 8;
 
 /// Forty scenes of noise whose captions number them.
 fn write_scenes(folder: &Path, seed: i64) {
+    write_scenes_of(folder, seed, SIDE, false);
+}
+
+/// The same at another size; where wanted, with synthetic captions that say what the captions say.
+fn write_scenes_of(folder: &Path, seed: i64, side: i64, synthetic: bool) {
     std::fs::create_dir_all(folder).unwrap();
     tch::manual_seed(seed);
-    let images = Tensor::randint(256, [40, 3, SIDE, SIDE], (Kind::Uint8, Device::Cpu));
+    let images = Tensor::randint(256, [40, 3, side, side], (Kind::Uint8, Device::Cpu));
     let captions = Tensor::randint_low(1, 6, [40, 3], (Kind::Int, Device::Cpu));
-    Tensor::write_safetensors(&[("images", &images), ("captions", &captions)], folder.join("scenes.safetensors"))
-        .unwrap();
+    let written = captions.unsqueeze(1).expand([40, 2, 3], false).contiguous();
+    let mut tensors = vec![("images", &images), ("captions", &captions)];
+    if synthetic {
+        tensors.push(("synthetic", &written));
+    }
+    Tensor::write_safetensors(&tensors, folder.join("scenes.safetensors")).unwrap();
     let vocabulary = json!({"words": ["<pad>", "a", "b", "c", "d", "e"], "answers": [], "categories": []});
     std::fs::write(folder.join("vocabulary.json"), vocabulary.to_string()).unwrap();
 }
@@ -50,6 +61,11 @@ fn training_and_sampling_give_the_same_bits_in_any_process() {
     for name in ["loss", "train_loss", "params", "macs", "compute", "images_seen"] {
         assert!(scalars[name].as_f64().is_some_and(|x| x > 0.0), "{name} in {scalars}");
     }
+    // What the layers counted while they ran is what the planner says.
+    let planned: TrainDenoiser = serde_json::from_value(spec(1e-3)).unwrap();
+    let cost = planned.cost();
+    let account = json!([cost.params.unwrap() as f64, cost.macs.unwrap() as f64, cost.flops]);
+    assert_eq!(json!([scalars["params"], scalars["macs"], scalars["compute"]]), account);
     for file in ["model.safetensors", "config.json", "history.csv"] {
         let bytes = |name: &str| std::fs::read(at(name).join(file)).unwrap();
         assert!(bytes("one") == bytes("two"), "{file} differs");
@@ -102,6 +118,13 @@ fn every_family_trains() {
             history.lines().skip(1).map(|row| row.rsplit(',').next().unwrap().parse().unwrap()).collect();
         assert!(losses.first() > losses.last(), "{family}: {losses:?}");
 
+        // Computing activations again changes no bit.
+        spec["recompute"] = true.into();
+        let said = work("train-denoiser", &spec, &needs, Some(7), &at(&format!("{family}-again")));
+        assert_eq!(said["notice"], "made", "{family}: {said}");
+        let bytes = |name: &str| std::fs::read(at(name).join("model.safetensors")).unwrap();
+        assert!(bytes(&family) == bytes(&format!("{family}-again")), "{family}: other bits when computed again");
+
         let needs = json!({"model": input(&at(&family), "denoiser"), "prompts": scenes});
         let spec = json!({"count": 2, "steps": 2, "guidance": 2.0, "batch": 2});
         let said = work("sample-images", &spec, &needs, None, &at(&format!("{family}-samples")));
@@ -134,6 +157,7 @@ fn a_training_that_was_killed_ends_with_the_same_bits() {
     spec["micro_batch"] = 3.into();
     spec["ema"] = json!({"decay": 0.9});
     spec["evaluate_weights"] = "ema".into();
+    spec["checkpoints"] = json!([3, 7]);
     let saving = |resume: Option<u64>, death: &Value| {
         let how = json!({"every": 2, "keep": 2});
         let mut saving = json!({"key": "00".repeat(32), "folder": at("checkpoints"), "how": how, "death": death});
@@ -150,12 +174,120 @@ fn a_training_that_was_killed_ends_with_the_same_bits() {
     assert_ne!(second.last().unwrap()["notice"], "made");
     let third = train("third", &saving(Some(6), &Value::Null));
     assert_eq!(third.last(), whole.last());
-    for file in ["model.safetensors", "ema.safetensors", "config.json", "history.csv"] {
+    let kept = ["00000003.safetensors", "00000003-ema.safetensors", "00000007.safetensors", "00000007-ema.safetensors"];
+    let kept = kept.map(|name| format!("checkpoints/{name}"));
+    let files = ["model.safetensors", "ema.safetensors", "config.json", "history.csv"].map(String::from);
+    for file in &[&kept[..], &files[..]].concat() {
         let bytes = |name: &str| std::fs::read(at(name).join(file)).unwrap();
         assert!(bytes("third") == bytes("whole"), "{file} differs");
     }
     // What the last attempt measured is the end of what the whole one did.
-    let metrics =
-        |said: &[Value]| -> Vec<Value> { said.iter().filter(|notice| notice["notice"] == "metric").cloned().collect() };
+    let metrics = |said: &[Value]| -> Vec<Value> {
+        let told =
+            |notice: &&Value| notice["notice"] == "metric" && !notice["name"].as_str().unwrap().starts_with(MACHINE);
+        said.iter().filter(told).cloned().collect()
+    };
     assert!(metrics(&whole).ends_with(&metrics(&third)) && metrics(&third).len() < metrics(&whole).len());
+}
+
+fn model(folder: &Path) -> Vec<u8> {
+    std::fs::read(folder.join("model.safetensors")).unwrap()
+}
+
+#[test]
+fn mixed_precision_is_another_training_and_the_same_every_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    write_scenes(&at("data"), 1);
+    let needs = json!({"data": input(&at("data"), "scenes"), "heldout": input(&at("data"), "scenes")});
+    let Environment::Torch(mut torch) = Environment::default_for(Runtime::Torch) else { unreachable!() };
+    torch.precision = Precision::Bf16;
+    let mixed = Environment::Torch(torch);
+    let train = |name: &str, recompute: bool| {
+        let mut spec = spec(1e-3);
+        spec["recompute"] = recompute.into();
+        let said = converse_in(&mixed, "train-denoiser", &spec, &needs, Some(7), &at(name), &Value::Null);
+        said.last().unwrap()["scalars"]["loss"].as_f64().unwrap_or_else(|| panic!("{said:?}"))
+    };
+    let (one, _, _) = (train("one", false), train("two", false), train("again", true));
+    assert!(model(&at("one")) == model(&at("two")), "other bits the second time");
+    assert!(model(&at("one")) == model(&at("again")), "other bits when computed again");
+    let whole = work("train-denoiser", &spec(1e-3), &needs, Some(7), &at("whole"));
+    assert!(model(&at("one")) != model(&at("whole")));
+    let apart = (one / whole["scalars"]["loss"].as_f64().unwrap() - 1.0).abs();
+    assert!(apart < 0.02, "losses are {apart} apart");
+}
+
+/// Every prediction, weighting and schedule learns; what must not change anything does not.
+#[test]
+fn the_recipe_does_what_it_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    write_scenes(&at("data"), 1);
+    write_scenes_of(&at("told"), 1, SIDE, true);
+    write_scenes_of(&at("large"), 3, 2 * SIDE, false);
+    let needs = |data: &str| json!({"data": input(&at(data), "scenes"), "heldout": input(&at(data), "scenes")});
+    let train = |name: &str, data: &str, seed: u64, more: &Value| {
+        let mut spec = spec(1e-3);
+        for (field, value) in more.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        let said = work("train-denoiser", &spec, &needs(data), Some(seed), &at(name));
+        assert_eq!(said["notice"], "made", "{name}: {said}");
+        model(&at(name))
+    };
+    let plain = train("plain", "data", 7, &json!({}));
+    for (name, more) in [
+        (
+            "velocity",
+            json!({"prediction": "velocity", "weighting": {"min-snr": 5}, "noise": {"zero_terminal_snr": true}}),
+        ),
+        ("image", json!({"prediction": "image", "weighting": "output", "noise": {"schedule": "cosine"}})),
+        ("linear", json!({"noise": {"schedule": "linear"}, "schedule": "wsd", "decay_steps": 4, "decays": "matrices"})),
+        ("parts", json!({"micro_batch": 2})),
+    ] {
+        assert!(train(name, "data", 7, &more) != plain, "{name} changes nothing");
+    }
+    // Synthetic captions that say the same change nothing; where there are none, that is said.
+    assert!(train("told", "told", 7, &json!({"synthetic_captions": 0.5})) == plain);
+    let mut wanted = spec(1e-3);
+    wanted["synthetic_captions"] = 1.into();
+    let said = work("train-denoiser", &wanted, &needs("data"), Some(7), &at("none"));
+    assert_eq!(said["message"], "`synthetic_captions` asks for captions that `data` does not have");
+    // A seed of its own is all that counts.
+    let seeded = |name: &str, seed: u64| train(name, "data", seed, &json!({"seed": 3}));
+    assert!(seeded("three", 7) == seeded("three-too", 8) && model(&at("three")) != plain);
+
+    // On from a model, at twice the resolution, with a learning rate too small to move it.
+    let mut on = spec(1e-30);
+    on["resolution"] = (2 * SIDE).into();
+    on["steps"] = 2.into();
+    on["warmup"] = 0.into();
+    on["weight_decay"] = 0.into();
+    let mut given = needs("large");
+    given["init"] = input(&at("plain"), "denoiser");
+    let said = work("train-denoiser", &on, &given, Some(9), &at("on"));
+    assert_eq!(said["notice"], "made", "{said}");
+    assert!(model(&at("on")) == plain);
+    on["init_checkpoint"] = 5.into();
+    let said = work("train-denoiser", &on, &given, Some(9), &at("on-5"));
+    assert!(said["message"].as_str().unwrap().contains("no weights at step 5"), "{said}");
+}
+
+#[test]
+fn a_loss_that_runs_away_ends_the_training() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    write_scenes(&at("data"), 1);
+    let needs = json!({"data": input(&at("data"), "scenes"), "heldout": input(&at("data"), "scenes")});
+    let mut spec = spec(1.0);
+    spec["steps"] = 200.into();
+    spec["warmup"] = 150.into();
+    spec["schedule"] = "constant".into();
+    spec["health"] = json!({"spike": 1.5, "patience": 3});
+    let said = converse("train-denoiser", &spec, &needs, Some(7), &at("wild"), &Value::Null);
+    let last = said.last().unwrap();
+    assert_eq!(last["notice"], "diverged", "{last}");
+    let reason = last["reason"].as_str().unwrap();
+    assert!(reason.contains("in a row") && reason.contains("the losses before it were"), "{reason}");
 }

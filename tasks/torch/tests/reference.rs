@@ -3,10 +3,11 @@
 use isoflop_contract::Seed;
 use isoflop_kinds::{
     model,
-    train::{Decays, Noise},
+    sample::Spacing,
+    train::{Betas, Decays, Ema, Noise, Prediction, Weighting},
 };
 use isoflop_torch::{
-    diffusion::{Schedule, levels, step},
+    diffusion::{Schedule, estimate, levels, step, target},
     models::{Told, Unet},
     nn::{Init, Params},
     train::{AdamW, Settings},
@@ -99,14 +100,15 @@ fn the_schedule_is_diffusers_schedule() {
 #[test]
 fn the_walk_is_diffusers_ddim() {
     let schedule = Schedule::new(&Noise::default());
-    let walk = levels(schedule.levels(), 4);
+    let walk = levels(schedule.levels(), 4, Spacing::Leading);
     for (name, clip) in [("plain", false), ("clipped", true)] {
         let theirs = &reference("ddim")[name];
         assert_eq!(json!(walk), theirs["levels"]);
         let mut x = wave(&[1, 3, 2, 2], 0.9, 0.5, 2.0);
         for (i, &at) in walk.iter().enumerate() {
             let next = walk.get(i + 1).copied().unwrap_or(0);
-            x = step(&x, &(&x * 0.3 + 0.1), schedule.alpha(at), schedule.alpha(next), clip);
+            let seen = estimate(Prediction::Epsilon, &schedule, &x, &x * 0.3 + 0.1, &level_of(at));
+            x = step(&x, seen, schedule.alpha(at), schedule.alpha(next), clip);
         }
         close(&x, &numbers(&theirs["out"]), 1e-4);
     }
@@ -131,4 +133,76 @@ fn ten_steps_of_adamw_are_pytorchs() {
     }
     close(&weight, &numbers(&theirs["weight"]), 2e-6);
     close(&bias, &numbers(&theirs["bias"]), 2e-6);
+}
+
+#[test]
+fn every_schedule_is_diffusers() {
+    for (name, betas, zero_terminal_snr) in [
+        ("linear", Betas::Linear, false),
+        ("cosine", Betas::Cosine, false),
+        ("scaled_linear_rescaled", Betas::ScaledLinear, true),
+        ("linear_rescaled", Betas::Linear, true),
+    ] {
+        let schedule = Schedule::new(&Noise { schedule: betas, zero_terminal_snr, ..Noise::default() });
+        for (level, theirs) in reference("schedules")[name].as_object().unwrap() {
+            let (ours, theirs) = (schedule.alpha(level.parse().unwrap()), theirs.as_f64().unwrap());
+            assert!((ours - theirs).abs() < 3e-6, "{name} at {level}: {ours}, theirs {theirs}");
+        }
+    }
+}
+
+/// What v-prediction and x0-prediction aim at, what they are taken to mean, and the walk from a last level that is all noise.
+#[test]
+fn predictions_and_the_trailing_walk_are_diffusers() {
+    let schedule = Schedule::new(&Noise::default());
+    let (image, noise) = (wave(&[2, 3, 2, 2], 0.9, 0.5, 1.0), wave(&[2, 3, 2, 2], 0.7, 0.1, 1.5));
+    let level = Tensor::from_slice(&[3_i64, 700]);
+    let theirs = reference("predictions");
+    let velocity = target(Prediction::Velocity, &schedule, &image, &noise, &level);
+    close(&velocity, &numbers(&theirs["velocity"]), 1e-5);
+
+    let rescaled = Schedule::new(&Noise { zero_terminal_snr: true, ..Noise::default() });
+    let walk = levels(rescaled.levels(), 4, Spacing::Trailing);
+    for (name, prediction) in [("v_prediction", Prediction::Velocity), ("sample", Prediction::Image)] {
+        assert_eq!(json!(walk), theirs[name]["levels"]);
+        let mut x = wave(&[1, 3, 2, 2], 0.9, 0.5, 2.0);
+        for (i, &at) in walk.iter().enumerate() {
+            let next = walk.get(i + 1).copied().unwrap_or(0);
+            let seen = estimate(prediction, &rescaled, &x, &x * 0.3 + 0.1, &level_of(at));
+            x = step(&x, seen, rescaled.alpha(at), rescaled.alpha(next), false);
+        }
+        close(&x, &numbers(&theirs[name]["out"]), 1e-4);
+    }
+}
+
+#[test]
+fn min_snr_weights_are_diffusers() {
+    let schedule = Schedule::new(&Noise::default());
+    let theirs = reference("min_snr");
+    for (name, prediction) in [("epsilon", Prediction::Epsilon), ("velocity", Prediction::Velocity)] {
+        let ours = schedule.weights(prediction, Weighting::MinSnr(5.0)).unwrap();
+        for (level, weight) in theirs[name].as_object().unwrap() {
+            let (ours, theirs) = (ours.double_value(&[level.parse().unwrap()]), weight.as_f64().unwrap());
+            assert!((ours / theirs - 1.0).abs() < 1e-4, "{name} at {level}: {ours}, theirs {theirs}");
+        }
+    }
+}
+
+/// Parameters that are `sin(step)` after each step, under diffusers' `EMAModel`.
+#[test]
+fn the_average_is_diffusers() {
+    let theirs = reference("ema");
+    let params = Params::new(Seed::from_number(0));
+    let _ = params.root().param("a", &[1], Init::Zeros);
+    let mut packed = params.pack();
+    let mut ema = isoflop_torch::train::Ema::new(&packed, 0..1, Ema { decay: 0.8, ramp: true });
+    for (step, theirs) in numbers(&theirs).into_iter().enumerate() {
+        let _ = tch::no_grad(|| packed.flat.fill_((step as f64 + 1.0).sin()));
+        ema.update(&packed, step as u64 + 1);
+        assert!((ema.flat().double_value(&[0]) - theirs).abs() < 1e-5);
+    }
+}
+
+fn level_of(at: usize) -> Tensor {
+    Tensor::from(i64::try_from(at).unwrap()).view([1])
 }

@@ -17,6 +17,8 @@ pub struct Scenes {
     images: Tensor,
     /// Word numbers i64 `[N, L]`, 0 where a caption has ended.
     captions: Tensor,
+    /// Word numbers i64 `[N, K, L]` of synthetic captions, where there are some.
+    synthetic: Option<Tensor>,
     /// Words there are.
     words: usize,
 }
@@ -94,15 +96,20 @@ impl Scenes {
         tensors.ensure(size[1] == 3 && size[2] == size[3], "images are not square and of three channels")?;
         tensors.ensure(size[0] == captions.size()[0], "there are not as many captions as images")?;
         tensors.below(&captions, words, "captions' word numbers")?;
-        Ok(Self::of(images, &captions, words))
+        let mut synthetic = None;
+        if tensors.by_name.contains_key("synthetic") {
+            let written = tensors.take("synthetic", Kind::Int, "i32 [N, K, L]")?.to_kind(Kind::Int64);
+            let whole = written.size()[0] == size[0] && written.size()[1] > 0;
+            tensors.ensure(whole, "not every image has synthetic captions")?;
+            tensors.below(&written, words, "synthetic captions' word numbers")?;
+            synthetic = Some(reached(&written));
+        }
+        Ok(Self { synthetic, ..Self::of(images, &captions, words) })
     }
 
     /// Scenes made up of tensors. Columns that no caption reaches are cut off.
     pub fn of(images: Tensor, captions: &Tensor, words: usize) -> Self {
-        let reached = captions.ne(0).any_dim(0, false);
-        let reached = Vec::<bool>::try_from(reached).expect("one flag a column");
-        let length = reached.iter().rposition(|&reached| reached).map_or(1, |last| last as i64 + 1);
-        Self { images, captions: captions.narrow(1, 0, length), words }
+        Self { images, captions: reached(captions), synthetic: None, words }
     }
 
     /// How many there are.
@@ -127,7 +134,21 @@ impl Scenes {
 
     /// Words of the longest caption.
     pub fn caption_length(&self) -> u64 {
-        self.captions.size()[1] as u64
+        let synthetic = self.synthetic.as_ref().map_or(0, |written| written.size()[2]);
+        self.captions.size()[1].max(synthetic) as u64
+    }
+
+    /// How many synthetic captions each image has, if any.
+    pub fn synthetic(&self) -> Option<i64> {
+        Some(self.synthetic.as_ref()?.size()[1])
+    }
+
+    /// Of these rows, which must have some, the synthetic captions number `which` `[B]`, padded to `length` words.
+    pub fn written(&self, rows: &Tensor, which: &Tensor, length: i64) -> Tensor {
+        let written = self.synthetic.as_ref().expect("the caller has asked whether there are some");
+        let (each, width) = (written.size()[1], written.size()[2]);
+        let captions = written.view([-1, width]).index_select(0, &(rows * each + which));
+        captions.constant_pad_nd([0, length - width])
     }
 
     /// The images as they are, u8 `[N, 3, R, R]`.
@@ -145,6 +166,14 @@ impl Scenes {
         let captions = self.captions.index_select(0, rows);
         captions.constant_pad_nd([0, length - captions.size()[1]])
     }
+}
+
+/// Captions `[…, L]` without the columns at the end that none of them reaches.
+fn reached(captions: &Tensor) -> Tensor {
+    let columns = captions.view([-1, captions.size()[captions.dim() - 1]]).ne(0).any_dim(0, false);
+    let columns = Vec::<bool>::try_from(columns).expect("one flag a column");
+    let length = columns.iter().rposition(|&reached| reached).map_or(1, |last| last as i64 + 1);
+    captions.narrow(-1, 0, length).contiguous()
 }
 
 /// Pixels u8 to [-1, 1].

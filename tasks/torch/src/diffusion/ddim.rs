@@ -1,25 +1,34 @@
 //! The deterministic walk of DDIM (Song et al. 2020, arXiv 2010.02502, η = 0), and classifier-free guidance (Ho & Salimans 2022, arXiv
 //! 2207.12598).
 
+use isoflop_kinds::sample::Spacing;
 use tch::Tensor;
 
-/// The levels that `steps` steps visit out of `total`, from noise to image: evenly spaced, one above multiples, as with Stable Diffusion
-/// ("leading" spacing, offset 1).
-pub fn levels(total: usize, steps: usize) -> Vec<usize> {
+use super::Estimate;
+
+/// The levels that `steps` steps visit out of `total`, from noise to image: evenly spaced. Leading, they are one above multiples of the stride, as
+/// with Stable Diffusion (offset 1); trailing, they are rounded from the last level down.
+pub fn levels(total: usize, steps: usize, spacing: Spacing) -> Vec<usize> {
     let steps = steps.min(total);
-    let stride = total / steps;
-    (0..steps).rev().map(|i| (i * stride + 1).min(total - 1)).collect()
+    match spacing {
+        Spacing::Leading => (0..steps).rev().map(|i| (i * (total / steps) + 1).min(total - 1)).collect(),
+        Spacing::Trailing => {
+            let stride = total as f64 / steps as f64;
+            (0..steps).map(|i| (total as f64 - i as f64 * stride).round_ties_even() as usize - 1).collect()
+        }
+    }
 }
 
-/// Guided noise: `ε_u + scale · (ε_c − ε_u)`.
+/// A guided output, `u + scale · (c − u)`. At one level noise, velocity and image follow from each other linearly, so it is the same whichever of them
+/// is guided.
 pub fn guide(unconditional: &Tensor, conditional: &Tensor, scale: f64) -> Tensor {
     unconditional + (conditional - unconditional) * scale
 }
 
-/// One step from ᾱ = `from` to ᾱ = `to`, given the `noise` that the model sees in `x`. With `clip`, the estimate of the image is held to
-/// [-1, 1] and the noise made to agree with it.
-pub fn step(x: &Tensor, noise: &Tensor, from: f64, to: f64, clip: bool) -> Tensor {
-    let image = (x - noise * (1.0 - from).sqrt()) / from.sqrt();
+/// One step from ᾱ = `from` to ᾱ = `to`, given what the model sees in `x`. With `clip`, the estimate of the image is held to [-1, 1] and the noise made
+/// to agree with it.
+pub fn step(x: &Tensor, seen: Estimate, from: f64, to: f64, clip: bool) -> Tensor {
+    let Estimate { image, noise } = seen;
     if !clip {
         return image * to.sqrt() + noise * (1.0 - to).sqrt();
     }
@@ -34,10 +43,13 @@ mod tests {
 
     #[test]
     fn levels_are_spaced_as_the_reference_spaces_them() {
-        assert_eq!(levels(1000, 4), [751, 501, 251, 1]);
-        assert_eq!(levels(1000, 50)[..3], [981, 961, 941]);
-        assert_eq!(levels(1000, 1000)[..2], [999, 999]);
-        assert_eq!(levels(10, 20).len(), 10);
+        let leading = |total, steps| levels(total, steps, Spacing::Leading);
+        assert_eq!(leading(1000, 4), [751, 501, 251, 1]);
+        assert_eq!(leading(1000, 50)[..3], [981, 961, 941]);
+        assert_eq!(leading(1000, 1000)[..2], [999, 999]);
+        assert_eq!(leading(10, 20).len(), 10);
+        assert_eq!(levels(1000, 4, Spacing::Trailing), [999, 749, 499, 249]);
+        assert_eq!(levels(10, 3, Spacing::Trailing), [9, 6, 2]);
     }
 
     #[test]

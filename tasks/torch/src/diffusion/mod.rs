@@ -6,6 +6,6 @@ mod schedule;
 mod walk;
 
 pub use ddim::{guide, levels, step};
-pub use prediction::noise_in;
+pub use prediction::{Estimate, estimate, target};
 pub use schedule::Schedule;
 pub use walk::Walk;

@@ -3,18 +3,20 @@
 //! Layout of diffusers' `DiTTransformer2DModel`. Modulations and the last layer start at zero, so that every block is the identity at first
 //! (adaLN-zero).
 
+use std::rc::Rc;
+
 use isoflop_kinds::model::{self, Condition, Embedding as Place};
 use tch::Tensor;
 
 use super::{Attention, CaptionProjection, FeedForward, TimeEmbedding, Told, closed_sinusoid};
-use crate::nn::{Embedding, LayerNorm, Linear, Patches, Path, unpatch};
+use crate::nn::{Embedding, LayerNorm, Linear, Patches, Path, block, unpatch};
 
 /// A transformer over patches, modulated by noise level and class or caption.
 #[derive(Debug)]
 pub struct Dit {
     pos_embed: Patches,
     caption_projection: Option<CaptionProjection>,
-    blocks: Vec<Block>,
+    blocks: Vec<Rc<Block>>,
     norm_out: LayerNorm,
     proj_out_1: Linear,
     proj_out_2: Linear,
@@ -104,15 +106,15 @@ impl Dit {
     pub fn new(path: &Path, config: &model::Dit) -> Self {
         let [h, patch, channels] = [config.width, config.patch, config.in_channels].map(|n| n as i64);
         let span = config.sample_size.map(|size| (size as i64 / patch, 1.0));
-        let block = |i| {
+        let made = |i| {
             let own = i == 0 || config.embedding == Place::EachBlock;
-            Block::new(&(path / "transformer_blocks" / i), config, own)
+            Rc::new(Block::new(&(path / "transformer_blocks" / i), config, own))
         };
         let caption = |width| CaptionProjection::new(&(path / "caption_projection"), width as i64, h);
         Self {
             pos_embed: Patches::new(&(path / "pos_embed"), [channels, h, patch], span),
             caption_projection: config.text_width().map(caption),
-            blocks: (0..config.depth).map(block).collect(),
+            blocks: (0..config.depth).map(made).collect(),
             norm_out: LayerNorm::plain(h, 1e-6),
             proj_out_1: Linear::zero(&(path / "proj_out_1"), h, 2 * h),
             proj_out_2: Linear::zero(&(path / "proj_out_2"), h, patch * patch * config.out_channels() as i64),
@@ -128,10 +130,11 @@ impl Dit {
 
         // The first block's embedding is everybody's who has none, and the last layer's.
         let embed = |block: &Block| block.emb.as_ref().map(|emb| emb.forward(level, caption.as_ref(), told));
-        let first = self.blocks.first().and_then(embed).expect("the first block has an embedding");
-        for (i, block) in self.blocks.iter().enumerate() {
-            let own = if i == 0 { None } else { embed(block) };
-            h = block.forward(&h, own.as_ref().unwrap_or(&first));
+        let first = self.blocks.first().and_then(|block| embed(block)).expect("the first block has an embedding");
+        for (i, one) in self.blocks.iter().enumerate() {
+            let own = if i == 0 { None } else { embed(one) };
+            let one = Rc::clone(one);
+            h = block(&[&h, own.as_ref().unwrap_or(&first)], move |inputs| one.forward(&inputs[0], &inputs[1]));
         }
 
         let last = self.proj_out_1.forward(&first.silu()).unsqueeze(1).chunk(2, 2); // shift, scale: [B, 1, h]

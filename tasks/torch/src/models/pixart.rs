@@ -3,11 +3,13 @@
 //! Layout of diffusers' `PixArtTransformer2DModel`. What the authors' code starts at zero starts at zero: cross-attentions' ways out and the last
 //! layer.
 
+use std::rc::Rc;
+
 use isoflop_kinds::model;
 use tch::Tensor;
 
 use super::{Attention, CaptionProjection, FeedForward, TimeEmbedding, Told};
-use crate::nn::{Init, LayerNorm, Linear, Patches, Path, unpatch};
+use crate::nn::{Init, LayerNorm, Linear, Patches, Path, block, unpatch};
 
 /// A transformer over patches that cross-attends to the text.
 #[derive(Debug)]
@@ -16,7 +18,7 @@ pub struct Pixart {
     timestep_embedder: TimeEmbedding,
     modulation: Linear,
     caption_projection: Option<CaptionProjection>,
-    blocks: Vec<Block>,
+    blocks: Vec<Rc<Block>>,
     norm_out: LayerNorm,
     scale_shift_table: Tensor,
     proj_out: Linear,
@@ -83,7 +85,7 @@ impl Pixart {
             modulation: Linear::with(&(&adaln / "linear"), h, 6 * h, Init::Normal(0.02), Some(Init::Zeros)),
             caption_projection: config.caption_projection.then(caption),
             blocks: (0..config.depth)
-                .map(|i| Block::new(&(path / "transformer_blocks" / i), h, context, heads))
+                .map(|i| Rc::new(Block::new(&(path / "transformer_blocks" / i), h, context, heads)))
                 .collect(),
             norm_out: LayerNorm::plain(h, 1e-6),
             scale_shift_table: table(path, 2, h),
@@ -108,8 +110,11 @@ impl Pixart {
         let hidden = told.mask.as_ref().map(|mask| (mask.to_kind(x.kind()) - 1.0).unsqueeze(1).unsqueeze(1) * 10_000.0);
 
         // 2. The blocks.
-        for block in &self.blocks {
-            h = block.forward(&h, &modulation, &text, hidden.as_ref());
+        for one in &self.blocks {
+            let (one, hidden) = (Rc::clone(one), hidden.as_ref().map(Tensor::shallow_clone));
+            h = block(&[&h, &modulation, &text], move |inputs| {
+                one.forward(&inputs[0], &inputs[1], &inputs[2], hidden.as_ref())
+            });
         }
 
         // 3. Out.

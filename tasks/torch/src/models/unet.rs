@@ -3,11 +3,13 @@
 //! Layout of diffusers' `UNet2DConditionModel`. What LDM's code starts at zero starts at zero: second convolutions of residual blocks,
 //! transformers' ways out, the last convolution; so the first prediction is zero and every branch is silent.
 
+use std::rc::Rc;
+
 use isoflop_kinds::model::{self, Rung};
 use tch::Tensor;
 
 use super::{Ladder, Resnet, Shape, Style, TimeEmbedding, Told, Transformer, resnet::double, sinusoid};
-use crate::nn::{Conv2d, GroupNorm, LayerNorm, Linear, Path};
+use crate::nn::{Conv2d, GroupNorm, LayerNorm, Linear, Path, block};
 
 /// A text-conditioned UNet.
 #[derive(Debug)]
@@ -31,7 +33,7 @@ enum Added {
 }
 
 /// A residual block, with a transformer behind it where the level has attention.
-type Layer = (Resnet, Option<Transformer>);
+type Layer = Rc<(Resnet, Option<Transformer>)>;
 
 impl Unet {
     /// A UNet of this config, which has been checked.
@@ -63,10 +65,10 @@ impl Unet {
         let rungs = model::Ladder::new(&config.channels, config.layers_per_block);
         let layer = |level: &Path, rung: &Rung, number: u64| {
             let (depth, reads) = (config.transformer_depth[rung.level], config.cross_attention[rung.level]);
-            (
+            Rc::new((
                 resnet(level / "resnets" / number, rung.from as i64, rung.to as i64),
                 transformer(level / "attentions" / number, rung.to as i64, depth, reads),
-            )
+            ))
         };
         let resize = |path: &Path, rung: &Rung| {
             let (path, width) = (path / "conv", rung.to as i64);
@@ -102,9 +104,16 @@ impl Unet {
             None => {}
         }
         let time = time.silu();
-        let layer = |(resnet, transformer): &Layer, h: &Tensor| {
-            let h = resnet.forward(h, Some(&time));
-            transformer.as_ref().map_or_else(|| h.shallow_clone(), |transformer| transformer.forward(&h, text))
+        let layer = |layer: &Layer, h: &Tensor| {
+            let layer = Rc::clone(layer);
+            block(&[h, &time, text], move |inputs| {
+                let (resnet, transformer) = &*layer;
+                let h = resnet.forward(&inputs[0], Some(&inputs[1]));
+                match transformer {
+                    Some(transformer) => transformer.forward(&h, &inputs[2]),
+                    None => h,
+                }
+            })
         };
 
         // 2. Down, keeping what leaves each block.

@@ -3,11 +3,13 @@
 //! Layout of diffusers' `UNet2DConditionModel` with `SimpleCrossAttn…` blocks. What the authors' code starts at zero starts at zero: second
 //! convolutions of residual blocks, attentions' ways out, the last convolution.
 
+use std::rc::Rc;
+
 use isoflop_kinds::model::{self, Rung};
 use tch::Tensor;
 
 use super::{Ladder, Resize, Resnet, Style, Told, sinusoid};
-use crate::nn::{Conv2d, GroupNorm, Init, LayerNorm, Linear, Path, attend};
+use crate::nn::{Conv2d, GroupNorm, Init, LayerNorm, Linear, Path, attend, block};
 
 /// A text-conditioned UNet whose attention is over pixels and text tokens together.
 #[derive(Debug)]
@@ -24,7 +26,7 @@ pub struct IfUnet {
 }
 
 /// A residual block, with an attention behind it where the level has some.
-type Layer = (Resnet, Option<Attention>);
+type Layer = Rc<(Resnet, Option<Attention>)>;
 
 /// Pixels attend to text tokens and pixels.
 #[derive(Debug)]
@@ -126,10 +128,10 @@ impl IfUnet {
 
         let rungs = model::Ladder::new(&config.channels, config.layers_per_block);
         let layer = |level: &Path, rung: &Rung, number: u64| {
-            (
+            Rc::new((
                 resnet(level / "resnets" / number, rung.from as i64, rung.to as i64, Resize::Keep),
                 attention(level / "attentions" / number, rung.to as i64, config.attention[rung.level]),
-            )
+            ))
         };
         let resize = |path: &Path, rung: &Rung| {
             let resize = if rung.halves() { Resize::Halve } else { Resize::Double };
@@ -174,9 +176,16 @@ impl IfUnet {
             Some(projection) => projection.forward(&told.tokens),
             None => told.tokens.shallow_clone(),
         };
-        let layer = |(resnet, attention): &Layer, h: &Tensor| {
-            let h = resnet.forward(h, Some(&time));
-            attention.as_ref().map_or_else(|| h.shallow_clone(), |attention| attention.forward(&h, &text))
+        let layer = |layer: &Layer, h: &Tensor| {
+            let layer = Rc::clone(layer);
+            block(&[h, &time, &text], move |inputs| {
+                let (resnet, attention) = &*layer;
+                let h = resnet.forward(&inputs[0], Some(&inputs[1]));
+                match attention {
+                    Some(attention) => attention.forward(&h, &inputs[2]),
+                    None => h,
+                }
+            })
         };
         let resize = |resnet: &Resnet, h: &Tensor| resnet.forward(h, Some(&time));
 

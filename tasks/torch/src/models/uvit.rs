@@ -1,10 +1,12 @@
 //! U-ViT, for the config and under the parameter names of `isoflop_kinds::model::Uvit`: those of the authors' text-to-image code.
 
+use std::rc::Rc;
+
 use isoflop_kinds::model;
 use tch::Tensor;
 
 use super::{Told, sinusoid};
-use crate::nn::{Conv2d, Init, LayerNorm, Linear, Path, attend, unpatch};
+use crate::nn::{Conv2d, Init, LayerNorm, Linear, Path, attend, block, unpatch};
 
 /// How linear layers and positions start.
 const START: Init = Init::Normal(0.02);
@@ -16,9 +18,9 @@ pub struct Uvit {
     time_embed: Option<(Linear, Linear)>,
     context_embed: Linear,
     pos_embed: Tensor,
-    in_blocks: Vec<Block>,
-    mid_block: Block,
-    out_blocks: Vec<Block>,
+    in_blocks: Vec<Rc<Block>>,
+    mid_block: Rc<Block>,
+    out_blocks: Vec<Rc<Block>>,
     norm: LayerNorm,
     decoder_pred: Linear,
     final_layer: Option<Conv2d>,
@@ -81,6 +83,7 @@ impl Uvit {
     pub fn new(path: &Path, config: &model::Uvit) -> Self {
         let [width, patch, channels] = [config.width, config.patch, config.in_channels].map(|n| n as i64);
         let (half, length) = (config.depth / 2, config.length() as i64);
+        let made = |path: Path, skips: bool| Rc::new(Block::new(&path, config, skips));
         let time = path / "time_embed";
         let time_embed = || (linear(&(&time / 0), width, 4 * width), linear(&(&time / 2), 4 * width, width));
         Self {
@@ -94,9 +97,9 @@ impl Uvit {
             time_embed: config.time_layers.then(time_embed),
             context_embed: linear(&(path / "context_embed"), config.context as i64, width),
             pos_embed: path.param("pos_embed", &[1, length, width], START),
-            in_blocks: (0..half).map(|i| Block::new(&(path / "in_blocks" / i), config, false)).collect(),
-            mid_block: Block::new(&(path / "mid_block"), config, false),
-            out_blocks: (0..half).map(|i| Block::new(&(path / "out_blocks" / i), config, true)).collect(),
+            in_blocks: (0..half).map(|i| made(path / "in_blocks" / i, false)).collect(),
+            mid_block: made(path / "mid_block", false),
+            out_blocks: (0..half).map(|i| made(path / "out_blocks" / i, true)).collect(),
             norm: LayerNorm::new(&(path / "norm"), width),
             decoder_pred: linear(&(path / "decoder_pred"), width, patch * patch * channels),
             final_layer: config.final_conv.then(|| Conv2d::new(&(path / "final_layer"), channels, channels, 3)),
@@ -121,13 +124,18 @@ impl Uvit {
 
         // 2. The first half, whose results are kept, the middle, and the second half, which takes them last first.
         let mut kept = Vec::with_capacity(self.in_blocks.len());
-        for block in &self.in_blocks {
-            h = block.forward(&h, None);
+        let alone = |one: &Rc<Block>, h: &Tensor| {
+            let one = Rc::clone(one);
+            block(&[h], move |inputs| one.forward(&inputs[0], None))
+        };
+        for one in &self.in_blocks {
+            h = alone(one, &h);
             kept.push(h.shallow_clone());
         }
-        h = self.mid_block.forward(&h, None);
-        for block in &self.out_blocks {
-            h = block.forward(&h, kept.pop().as_ref());
+        h = alone(&self.mid_block, &h);
+        for one in &self.out_blocks {
+            let (one, skip) = (Rc::clone(one), kept.pop().expect("the halves are as long"));
+            h = block(&[&h, &skip], move |inputs| one.forward(&inputs[0], Some(&inputs[1])));
         }
 
         // 3. Out, without what came of level and text.

@@ -12,7 +12,9 @@ mod linear;
 mod norm;
 mod params;
 mod patch;
+mod precision;
 pub mod tally;
+mod thrift;
 
 pub use attend::attend;
 pub use conv::Conv2d;
@@ -22,3 +24,5 @@ pub use linear::Linear;
 pub use norm::{GroupNorm, LayerNorm};
 pub use params::{Init, Packed, Params, Path};
 pub use patch::{Patches, unpatch};
+pub use precision::precise;
+pub use thrift::{block, thriftily};

@@ -12,6 +12,7 @@ mod sample_images;
 mod score_alignment;
 mod settle;
 mod shards;
+mod start;
 mod train_clip;
 mod train_denoiser;
 mod train_vae;

@@ -1,9 +1,9 @@
 //! Short trainings: what they share of a recipe, and of what they leave behind.
 
-use isoflop_contract::Cost;
+use isoflop_contract::{Cost, environment::Precision};
 use isoflop_kinds::{
     plain::Plain,
-    train::{Decays, Weights},
+    train::{Decays, Health, Weights},
 };
 use isoflop_worker::{Context, Halt, Made};
 
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The recipe of a plain training: AdamW with a short memory of squares, since there are few steps.
-pub fn recipe(plain: &Plain) -> Recipe {
+pub fn recipe(plain: &Plain, precision: Precision) -> Recipe {
     Recipe {
         steps: plain.steps,
         learning_rate: plain.learning_rate,
@@ -30,6 +30,11 @@ pub fn recipe(plain: &Plain) -> Recipe {
         ema: None,
         evaluate_weights: Weights::Raw,
         evaluate_every: plain.evaluate_every,
+        falls: plain.steps.div_ceil(10),
+        checkpoints: Vec::new(),
+        health: Health::default(),
+        precision,
+        flops: 0.0,
     }
 }
 

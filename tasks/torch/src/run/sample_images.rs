@@ -2,22 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use isoflop_contract::Seed;
+use isoflop_contract::{Handle, Seed};
 use isoflop_kinds::{
     artifact,
     sample::{Needs, SampleImages},
-    train::Weights,
 };
 use isoflop_worker::{Context, Halt, Interrupted, Made};
-use tch::{Tensor, no_grad};
+use tch::{Kind, Tensor, no_grad};
 
-use super::{settle::settle, train_denoiser::Config};
+use super::{settle::settle, start::weights_file, train_denoiser::Config};
 use crate::{
     data::{Scenes, pixels, read_json, write_preview, write_tensors},
-    diffusion::{Schedule, Walk, guide, levels, noise_in},
+    diffusion::{Schedule, Walk, estimate, guide, levels},
     error::TorchError,
     models::Denoiser,
-    nn::Params,
+    nn::{Params, precise},
     train::normal,
     weights::{Weights as Files, load as load_weights},
 };
@@ -27,31 +26,21 @@ use crate::{
 const BLOCK: u64 = 16;
 
 /// A trained denoiser with its config.
-fn load(
-    handle: &isoflop_contract::Handle<artifact::Denoiser>,
-    weights: Weights,
-) -> Result<(Config, Denoiser), TorchError> {
+fn load(handle: &Handle<artifact::Denoiser>, spec: &SampleImages) -> Result<(Config, Denoiser), TorchError> {
     let config: Config = read_json(&handle.file("config.json"))?;
     config.model.check().map_err(TorchError::Config)?;
     config.noise.check("noise").map_err(TorchError::Config)?;
     let params = Params::hollow();
     let model = Denoiser::new(&params, &config.model);
-    let file = handle.file(match weights {
-        Weights::Raw => "model.safetensors",
-        Weights::Ema => "ema.safetensors",
-    });
-    if weights == Weights::Ema && !file.exists() {
-        let problem = "`weights` asks for an average, and the model was trained without `ema`".to_owned();
-        return Err(TorchError::Mismatch(problem));
-    }
+    let file = weights_file(handle, spec.weights, spec.checkpoint)?;
     load_weights(&params, "denoiser", &Files::open(&file)?)?;
     Ok((config, model))
 }
 
 /// Samples images for captions.
 pub fn run(spec: SampleImages, needs: Needs, context: &mut Context) -> Result<Made, Halt> {
-    settle(context)?;
-    let (config, model) = load(&needs.model, spec.weights)?;
+    let precision = settle(context)?;
+    let (config, model) = load(&needs.model, &spec)?;
     let prompts = Scenes::read(&needs.prompts)?;
     let (there, known) = (prompts.words(), config.model.text.vocabulary);
     if there > known || prompts.caption_length() > config.model.text.tokens {
@@ -66,7 +55,7 @@ pub fn run(spec: SampleImages, needs: Needs, context: &mut Context) -> Result<Ma
     let (side, tokens) = (config.model.size() as i64, config.model.text.tokens as i64);
     let (channels, patch) = (config.model.backbone.in_channels() as i64, config.model.patch as i64);
     let seed = Seed::from_number(spec.noise_seed);
-    let walk = levels(schedule.levels(), spec.steps as usize);
+    let walk = levels(schedule.levels(), spec.steps as usize, spec.spacing);
     let mut images = Vec::new();
     let total = spec.count.div_ceil(BLOCK) * walk.len() as u64;
     let mut done = 0;
@@ -81,28 +70,26 @@ pub fn run(spec: SampleImages, needs: Needs, context: &mut Context) -> Result<Ma
             let guided = (spec.guidance - 1.0).abs() > f64::EPSILON;
             // Guided, the empty caption goes through the model beside the real one.
             let captions = if guided { Tensor::cat(&[&captions.zeros_like(), &captions], 0) } else { captions };
-            let text = model.read(&captions);
+            let text = precise(precision, || model.read(&captions));
             for (step, &at) in walk.iter().enumerate() {
                 if context.should_stop() {
                     return Err(Interrupted.into());
                 }
                 let input = if guided { Tensor::cat(&[&x, &x], 0) } else { x.shallow_clone() };
                 let level = Tensor::from_slice(&vec![at as i64; input.size()[0] as usize]);
-                let output = model.denoise(&input, &level, &text);
-                let mut noise = noise_in(config.prediction, &schedule, &input, output, &level);
+                let mut output = precise(precision, || model.denoise(&input, &level, &text)).to_kind(Kind::Float);
                 if guided {
-                    let halves = noise.chunk(2, 0);
-                    noise = guide(&halves[0], &halves[1], spec.guidance);
+                    let halves = output.chunk(2, 0);
+                    output = guide(&halves[0], &halves[1], spec.guidance);
                 }
-                let alpha = schedule.alpha(at);
-                let image = (&x - &noise * (1.0 - alpha).sqrt()) / alpha.sqrt();
+                let seen = estimate(config.prediction, &schedule, &x, output, &level.narrow(0, 0, x.size()[0]));
                 let fresh = || {
                     let of = |&i: &i64| {
                         normal(seed.stream("step-noise", i as u64).stream("step", step as u64), &[channels, side, side])
                     };
                     Tensor::stack(&batch.iter().map(of).collect::<Vec<_>>(), 0)
                 };
-                x = walk_of_block.step(step, &x, (image, noise), fresh);
+                x = walk_of_block.step(step, &x, (seen.image, seen.noise), fresh);
                 done += 1;
                 context.progress(done, total);
             }
@@ -114,5 +101,14 @@ pub fn run(spec: SampleImages, needs: Needs, context: &mut Context) -> Result<Ma
     let images = Tensor::cat(&images, 0);
     write_preview(&context.out("preview.png"), &images)?;
     write_tensors(&context.out("images.safetensors"), &BTreeMap::from([("images".to_owned(), images)]))?;
-    Ok(Made::new().scalar("images", spec.count as f64)?.inherit(&needs.model))
+    let mut made = Made::new().scalar("images", spec.count as f64)?;
+    if let Some(step) = spec.checkpoint {
+        let whole = needs.model.scalars();
+        for name in ["compute", "images_seen", "steps"] {
+            if let (Some(value), Some(steps)) = (whole.get(name), whole.get("steps")) {
+                made = made.scalar(name, value * step as f64 / steps)?;
+            }
+        }
+    }
+    Ok(made.inherit(&needs.model))
 }

@@ -18,6 +18,7 @@ use crate::{
     data::{Questions, Scenes, read_tensors, write_bytes, write_json},
     error::TorchError,
     metrics::{alignment, interval},
+    nn::precise,
 };
 
 /// Scenes that the network sees at a time. Fixed, so that the same images score the same bits.
@@ -50,7 +51,7 @@ struct Identity {
 
 /// Scores images.
 pub fn run(spec: ScoreAlignment, needs: Needs, context: &mut Context) -> Result<Made, Halt> {
-    settle(context)?;
+    let precision = settle(context)?;
     let (config, network) = load(&needs.vqa)?;
     let images = images(&needs.images)?;
     let prompts = Scenes::read(&needs.prompts)?;
@@ -69,8 +70,9 @@ pub fn run(spec: ScoreAlignment, needs: Needs, context: &mut Context) -> Result<
         return Err("the question-answering network was trained on other words or answers than `prompts` has".into());
     }
 
-    let given = ask(&network, &images, &questions, SCENES);
-    let real = ask(&network, &prompts.pixels().narrow(0, 0, count), &questions, SCENES);
+    let answers = |pictures: &Tensor| precise(precision, || ask(&network, pictures, &questions, SCENES));
+    let given = answers(&images);
+    let real = answers(&prompts.pixels().narrow(0, 0, count));
     let none = || TorchError::Mismatch("none of the scored prompts has a question".into());
     let marked = mark(&questions, &given);
     let score = alignment(&marked).ok_or_else(none)?;

@@ -1,11 +1,13 @@
 //! Settles libtorch into the hard environment.
 
-use isoflop_contract::Environment;
+use isoflop_contract::{Environment, environment::Precision};
 use isoflop_worker::{Context, Halt};
 
-/// Holds libtorch to the threads that the environment declares. Instruction sets are held by variables that the engine sets before the
-/// process starts.
-pub fn settle(context: &Context) -> Result<(), Halt> {
+use crate::shim;
+
+/// Holds libtorch to the threads and algorithms that the environment declares, and answers with its precision. Instruction sets are held by variables
+/// that the engine sets before the process starts.
+pub fn settle(context: &Context) -> Result<Precision, Halt> {
     let Environment::Torch(torch) = context.environment() else {
         return Err("a libtorch kind was given an environment without libtorch".into());
     };
@@ -13,5 +15,6 @@ pub fn settle(context: &Context) -> Result<(), Halt> {
     if tch::get_num_interop_threads() != 1 {
         tch::set_num_interop_threads(1);
     }
-    Ok(())
+    shim::set_deterministic(torch.deterministic);
+    Ok(torch.precision)
 }

@@ -122,7 +122,7 @@ fn examine(towers: &Towers, pairs: &Pairs) -> Findings {
 
 /// Trains two towers.
 pub fn run(spec: TrainClip, needs: Needs, context: &mut Context) -> Result<Made, Halt> {
-    settle(context)?;
+    let precision = settle(context)?;
     let seed = context.seed()?;
     let names = words(&needs.data)?;
     if names != words(&needs.heldout)? {
@@ -156,7 +156,7 @@ pub fn run(spec: TrainClip, needs: Needs, context: &mut Context) -> Result<Made,
         order: Order::new(seed, data.scenes.len()),
         batch: spec.batch,
     };
-    let outcome = train(&params, &recipe(&spec.plain()), &objective, context)?;
+    let outcome = train(&params, &recipe(&spec.plain(), precision), &objective, context)?;
 
     let found = no_grad(|| examine(&towers, &heldout));
     let config = Config {

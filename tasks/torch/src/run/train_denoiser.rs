@@ -1,6 +1,8 @@
 //! The body of `train-denoiser`.
 
-use isoflop_contract::{Kind as _, Seed};
+use std::cell::OnceCell;
+
+use isoflop_contract::{Cost, Kind as _, Seed};
 use isoflop_kinds::{
     model,
     train::{Needs, Noise, Prediction, TrainDenoiser},
@@ -8,13 +10,13 @@ use isoflop_kinds::{
 use isoflop_worker::{Context, Halt, Made};
 use tch::{Device, Kind, Tensor};
 
-use super::settle::settle;
+use super::{settle::settle, start::start};
 use crate::{
     data::{Order, Scenes, write_bytes, write_json, write_tensors},
-    diffusion::{Schedule, noise_in},
+    diffusion::{Schedule, target},
     error::TorchError,
     models::Denoiser,
-    nn::Params,
+    nn::{Params, tally::count, thriftily},
     train::{Heldout, Objective, Recipe, Settings, normal, train},
 };
 
@@ -35,6 +37,8 @@ struct Denoising<'a> {
     model: &'a Denoiser,
     schedule: &'a Schedule,
     prediction: Prediction,
+    /// How much an error counts at each level, where not all count alike.
+    weights: Option<Tensor>,
     data: &'a Scenes,
     heldout: Heldout,
     order: Order,
@@ -45,6 +49,22 @@ struct Denoising<'a> {
     tokens: i64,
     patch: i64,
     caption_dropout: f64,
+    synthetic_captions: f64,
+    recompute: bool,
+    /// Multiply-accumulates of one image, as the layers counted them at the first batch.
+    macs: OnceCell<u64>,
+}
+
+impl Denoising<'_> {
+    /// The captions that part `index` of all batches is learned with: those of `rows`, or now and then a synthetic one of each.
+    fn captions(&self, index: u64, rows: &Tensor) -> Tensor {
+        let own = self.data.captions(rows, self.tokens);
+        let Some(count) = self.data.synthetic().filter(|_| self.synthetic_captions > 0.0) else { return own };
+        let draws = uniform(self.seed.stream("captions", index), &[2, rows.size()[0]]);
+        let which = (draws.get(0) * count as f64).floor().clamp(0.0, count as f64 - 1.0).to_kind(Kind::Int64);
+        let written = self.data.written(rows, &which, self.tokens);
+        written.where_self(&draws.get(1).lt(self.synthetic_captions).unsqueeze(1), &own)
+    }
 }
 
 impl Objective for Denoising<'_> {
@@ -57,7 +77,7 @@ impl Objective for Denoising<'_> {
         let index = step * self.parts + part; // of this part among all there ever are
         let rows = self.order.rows(index, self.part);
         let images = self.data.images(&rows).pixel_unshuffle(self.patch);
-        let captions = self.data.captions(&rows, self.tokens);
+        let captions = self.captions(index, &rows);
         let kept = uniform(self.seed.stream("dropout", index), &[size, 1]).ge(self.caption_dropout);
         let captions = captions * kept;
 
@@ -70,9 +90,22 @@ impl Objective for Denoising<'_> {
 
         let noise = normal(self.seed.stream("noise", index), &images.size());
         let noisy = self.schedule.mix(&images, &noise, &level);
-        let output = self.model.denoise(&noisy, &level, &self.model.read(&captions));
-        let seen = noise_in(self.prediction, self.schedule, &noisy, output, &level);
-        seen.mse_loss(&noise, tch::Reduction::Mean)
+        let forward = || thriftily(self.recompute, || self.model.denoise(&noisy, &level, &self.model.read(&captions)));
+        let mut output = None;
+        if self.macs.get().is_none() {
+            let macs = count(|| output = Some(forward())).into_values().sum();
+            self.macs.set(macs).expect("it was looked at just now");
+        }
+        let output = output.unwrap_or_else(forward);
+        let output = output.to_kind(Kind::Float);
+        let target = target(self.prediction, self.schedule, &images, &noise, &level);
+        match &self.weights {
+            None => output.mse_loss(&target, tch::Reduction::Mean),
+            Some(weights) => {
+                let error = (output - target).square().mean_dim([1, 2, 3].as_slice(), false, None::<Kind>);
+                (error * weights.index_select(0, &level)).mean(None::<Kind>)
+            }
+        }
     }
 
     fn evaluate(&self) -> (&'static str, f64) {
@@ -114,21 +147,33 @@ fn fit(config: &model::Denoiser, scenes: &Scenes, name: &str) -> Result<(), Torc
 
 /// Trains a denoiser.
 pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<Made, Halt> {
-    settle(context)?;
-    let seed = context.seed()?;
+    let precision = settle(context)?;
+    let seed = match spec.seed {
+        Some(number) => Seed::from_number(number),
+        None => context.seed()?,
+    };
     let config = spec.denoiser();
     let (data, heldout) = (Scenes::read(&needs.data)?, Scenes::read(&needs.heldout)?);
     fit(&config, &data, "data")?;
     fit(&config, &heldout, "heldout")?;
 
+    if spec.synthetic_captions > 0.0 && data.synthetic().is_none() {
+        let problem = "`synthetic_captions` asks for captions that `data` does not have";
+        return Err(TorchError::Mismatch(problem.into()).into());
+    }
+
     let schedule = Schedule::new(&spec.noise);
     let params = Params::new(seed.stream("init", 0));
     let model = Denoiser::new(&params, &config);
+    if let Some(other) = &needs.init {
+        start(&params, &config, other, spec.init_weights, spec.init_checkpoint)?;
+    }
     let tokens = config.text.tokens as i64;
     let objective = Denoising {
         model: &model,
         schedule: &schedule,
         prediction: spec.prediction,
+        weights: schedule.weights(spec.prediction, spec.weighting),
         data: &data,
         heldout: Heldout::new(&heldout, spec.evaluate_images, &config, &schedule, spec.prediction),
         order: Order::new(seed, data.len()),
@@ -138,12 +183,17 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
         tokens,
         patch: spec.patch as i64,
         caption_dropout: spec.caption_dropout,
+        synthetic_captions: spec.synthetic_captions,
+        recompute: spec.recompute,
+        macs: OnceCell::new(),
     };
+    let cost = spec.cost();
     let recipe = Recipe {
         steps: spec.steps,
         learning_rate: spec.learning_rate,
         warmup: spec.warmup,
         schedule: spec.schedule,
+        falls: spec.falls(),
         optimizer: Settings {
             betas: spec.betas,
             epsilon: spec.epsilon,
@@ -154,6 +204,10 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
         ema: spec.ema,
         evaluate_weights: spec.evaluate_weights,
         evaluate_every: spec.evaluate_every,
+        checkpoints: spec.checkpoints.clone(),
+        health: spec.health,
+        precision,
+        flops: cost.flops / spec.steps as f64,
     };
     let outcome = train(&params, &recipe, &objective, context)?;
 
@@ -163,12 +217,16 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
     }
     write_json(&context.out("config.json"), &Config { model: config, noise: spec.noise, prediction: spec.prediction })?;
     write_bytes(&context.out("history.csv"), outcome.csv("heldout_loss").as_bytes())?;
-    let cost = spec.cost();
+    // What was really done; what the planner said where this attempt had no step left to do.
+    let macs = objective.macs.get().copied().or(cost.macs).expect("training knows its multiply-accumulates");
+    let cost = Cost::training(params.count(), macs, spec.batch, spec.steps);
     Ok(Made::new()
         .scalar("loss", outcome.heldout)?
         .scalar("train_loss", outcome.loss)?
         .scalar("params", params.count() as f64)?
-        .scalar("macs", cost.macs.expect("training knows its multiply-accumulates") as f64)?
+        .scalar("macs", macs as f64)?
         .scalar("compute", cost.flops)?
+        .scalar("steps", spec.steps as f64)?
+        .scalar("loss_spikes", outcome.spikes as f64)?
         .scalar("images_seen", (spec.batch * spec.steps) as f64)?)
 }

@@ -78,7 +78,7 @@ fn examine(network: &AutoencoderKl, scenes: &Scenes) -> Findings {
 
 /// Trains an autoencoder.
 pub fn run(spec: TrainVae, needs: Needs, context: &mut Context) -> Result<Made, Halt> {
-    settle(context)?;
+    let precision = settle(context)?;
     let seed = context.seed()?;
     let (data, heldout) = (Scenes::read(&needs.data)?, Scenes::read(&needs.heldout)?);
     for (name, scenes) in [("data", &data), ("heldout", &heldout)] {
@@ -100,7 +100,7 @@ pub fn run(spec: TrainVae, needs: Needs, context: &mut Context) -> Result<Made, 
         batch: spec.batch,
         divergence: spec.divergence,
     };
-    let outcome = train(&params, &recipe(&spec.plain()), &objective, context)?;
+    let outcome = train(&params, &recipe(&spec.plain(), precision), &objective, context)?;
 
     let found = no_grad(|| examine(&network, &heldout));
     config.scaling_factor = found.spread.factor().unwrap_or(1.0);

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use isoflop_contract::Seed;
 use isoflop_kinds::{
-    train::{Decays, Weights},
+    train::{Decays, Health, Weights},
     vqa::{Needs, TrainVqa},
 };
 use isoflop_worker::{Context, Halt, Made};
@@ -19,7 +19,7 @@ use crate::{
     error::TorchError,
     metrics::alignment,
     models::{Vqa, World},
-    nn::Params,
+    nn::{Params, precise},
     train::{Objective, Recipe, Settings, train},
 };
 
@@ -69,7 +69,7 @@ impl Objective for Answering<'_> {
 
 /// Trains a question-answering network.
 pub fn run(spec: TrainVqa, needs: Needs, context: &mut Context) -> Result<Made, Halt> {
-    settle(context)?;
+    let precision = settle(context)?;
     let seed = context.seed()?;
     let (data, heldout) = (Scenes::read(&needs.data)?, Scenes::read(&needs.heldout)?);
     let questions = Questions::read(&needs.data, data.len())?;
@@ -107,6 +107,7 @@ pub fn run(spec: TrainVqa, needs: Needs, context: &mut Context) -> Result<Made, 
         learning_rate: spec.learning_rate,
         warmup: spec.warmup,
         schedule: spec.schedule,
+        falls: spec.steps.div_ceil(10),
         optimizer: Settings {
             betas: [0.9, 0.98],
             epsilon: 1e-8,
@@ -117,10 +118,15 @@ pub fn run(spec: TrainVqa, needs: Needs, context: &mut Context) -> Result<Made, 
         ema: None,
         evaluate_weights: Weights::Raw,
         evaluate_every: spec.evaluate_every,
+        checkpoints: Vec::new(),
+        health: Health::default(),
+        precision,
+        flops: 0.0,
     };
     let outcome = train(&params, &recipe, &objective, context)?;
 
-    let answered = mark(&examination, &ask(&network, heldout.pixels(), &examination, EXAMINED));
+    let given = precise(precision, || ask(&network, heldout.pixels(), &examination, EXAMINED));
+    let answered = mark(&examination, &given);
     let by_category = alignment(&answered).expect("there are questions, seen when they were read").by_category;
     write_tensors(&context.out("model.safetensors"), &params.named())?;
     let config = Config {

@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor};
 
 use crate::{
     data::Scenes,
-    diffusion::{Schedule, noise_in},
+    diffusion::{Schedule, estimate},
     models::Denoiser,
 };
 
@@ -61,7 +61,8 @@ impl Heldout {
             let part = |t: &Tensor| t.narrow(0, start, length);
             let text = model.read(&part(&self.captions));
             let (noisy, level) = (part(&self.noisy), part(&self.level));
-            let seen = noise_in(self.prediction, schedule, &noisy, model.denoise(&noisy, &level, &text), &level);
+            let output = model.denoise(&noisy, &level, &text).to_kind(Kind::Float);
+            let seen = estimate(self.prediction, schedule, &noisy, output, &level).noise;
             let error = (seen - part(&self.noise)).square().mean(Kind::Float).double_value(&[]);
             sum += error * length as f64;
         }

@@ -2,6 +2,9 @@
 
 mod ema;
 mod evaluate;
+mod gauge;
+mod health;
+mod kept;
 mod optimizer;
 mod rate;
 mod state;
@@ -9,6 +12,7 @@ mod trainer;
 
 pub use ema::Ema;
 pub use evaluate::{Heldout, normal};
+pub use kept::checkpoint;
 pub use optimizer::{AdamW, Settings};
 pub use rate::rate;
 pub use trainer::{Curve, Objective, Outcome, Recipe, train};

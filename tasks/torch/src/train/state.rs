@@ -7,9 +7,9 @@ use isoflop_kinds::train::{self, Weights};
 use serde::{Deserialize, Serialize};
 use tch::{Tensor, no_grad};
 
-use super::{AdamW, Curve, Settings, ema::Ema};
+use super::{AdamW, Curve, Settings, ema::Ema, health::Watch, kept};
 use crate::{
-    data::{read_tensors_with, write_tensors_with},
+    data::{read_tensors_with, write_tensors, write_tensors_with},
     error::TorchError,
     nn::Params,
 };
@@ -60,6 +60,21 @@ impl State {
     /// The average of the weights by name, where one is kept.
     pub(super) fn ema(&self) -> Option<BTreeMap<String, Tensor>> {
         Some(self.optimizer.packed().cut(self.ema.as_ref()?.flat()))
+    }
+
+    /// The norm of the weights.
+    pub(super) fn norm(&self) -> f64 {
+        no_grad(|| self.optimizer.packed().flat.norm()).double_value(&[])
+    }
+
+    /// Writes the weights, and their average, as those of checkpoint `step` into `folder`.
+    pub(super) fn keep(&self, folder: &Path, step: u64) -> Result<(), TorchError> {
+        let packed = self.optimizer.packed();
+        write_tensors(&folder.join(kept::name(step, Weights::Raw)), &packed.cut(&packed.flat))?;
+        match self.ema() {
+            Some(ema) => write_tensors(&folder.join(kept::name(step, Weights::Ema)), &ema),
+            None => Ok(()),
+        }
     }
 
     /// Everything in one map, by name: `model.…`, `first.…`, `second.…`, `ema.…`.
@@ -139,6 +154,8 @@ pub(super) struct Progress {
     pub(super) since: Mean,
     /// Losses of the last tenth.
     pub(super) last: Mean,
+    /// How the losses fare.
+    pub(super) watch: Watch,
     pub(super) history: Vec<Curve>,
 }
 
@@ -244,7 +261,7 @@ mod tests {
         assert!(error.contains("more or fewer tensors"), "{error}");
         assert_ne!(averaged.named()["weight"], params.named()["weight"]);
 
-        crate::data::write_tensors(&path, &params.named()).unwrap();
+        write_tensors(&path, &params.named()).unwrap();
         let error = state.load(&path).unwrap_err().to_string();
         assert!(error.contains("says nothing of a training"), "{error}");
     }

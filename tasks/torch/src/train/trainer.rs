@@ -1,16 +1,20 @@
 //! The training loop: set the rate, step, log, evaluate, save.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
-use isoflop_kinds::train::{self, Decay, Weights};
+use isoflop_contract::environment::Precision;
+use isoflop_kinds::train::{self, Decay, Health, Weights};
 use isoflop_worker::{Context, Diverged, Halt};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::{
-    Settings, rate,
+    Settings,
+    gauge::Gauge,
+    kept::{CHECKPOINTS, carry, folder, restore},
+    rate,
     state::{FILE, Progress, State},
 };
-use crate::nn::Params;
+use crate::nn::{Params, precise};
 
 /// What is trained: a loss for every step, and a measure on held-out data.
 pub trait Objective {
@@ -27,7 +31,7 @@ pub trait Objective {
 }
 
 /// How long to train, and how fast.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Recipe {
     /// Optimizer steps.
     pub steps: u64,
@@ -37,6 +41,8 @@ pub struct Recipe {
     pub warmup: u64,
     /// The learning rate after that.
     pub schedule: Decay,
+    /// Steps of a fall at the end.
+    pub falls: u64,
     /// AdamW's constants.
     pub optimizer: Settings,
     /// The average of the weights that is kept, if any.
@@ -45,6 +51,14 @@ pub struct Recipe {
     pub evaluate_weights: Weights,
     /// Steps between held-out measures.
     pub evaluate_every: u64,
+    /// Steps whose weights are kept, in rising order.
+    pub checkpoints: Vec<u64>,
+    /// When to give up.
+    pub health: Health,
+    /// In what precision losses and measures are computed.
+    pub precision: Precision,
+    /// Floating-point operations of one step; zero where nobody has counted them.
+    pub flops: f64,
 }
 
 /// One point of the curve: a held-out measure, beside the mean training loss since the last.
@@ -70,6 +84,8 @@ pub struct Outcome {
     pub history: Vec<Curve>,
     /// The average of the weights by name, where one was kept.
     pub ema: Option<BTreeMap<String, Tensor>>,
+    /// Spikes of the training loss that there were.
+    pub spikes: u64,
 }
 
 impl Outcome {
@@ -118,67 +134,81 @@ pub fn train(
 ) -> Result<Outcome, Halt> {
     let (steps, parts) = (recipe.steps, objective.parts());
     let mut state = State::new(params, recipe.optimizer, recipe.ema);
-    let mut now = match context.resume() {
+    let resumed = context.resume();
+    let mut now = match &resumed {
         Some(resume) => state.load(&resume.file(FILE))?,
         None => Progress::default(),
     };
+    restore(&recipe.checkpoints, now.done, resumed.as_ref(), context)?;
     let mut recent = Recent::default();
+    let mut gauge = Gauge::new(recipe, now.done);
 
     for step in now.done..steps {
         let mut mean: Option<Tensor> = None;
         for part in 0..parts {
-            let loss = objective.loss(step, part) / parts as f64;
+            let loss = precise(recipe.precision, || objective.loss(step, part)) / parts as f64;
             loss.backward();
             let loss = loss.detach();
             mean = Some(mean.map_or_else(|| loss.shallow_clone(), |sum| sum + &loss));
         }
-        let rate = recipe.learning_rate * rate(step, steps, recipe.warmup, recipe.schedule);
+        let rate = recipe.learning_rate * rate(step, steps, recipe.warmup, recipe.schedule, recipe.falls);
         let norm = state.step(rate);
         recent.add(mean.expect("a batch has one part at least"), norm);
 
         now.done = step + 1;
-        let (last, evaluates) = (now.done == steps, now.done % recipe.evaluate_every == 0);
+        let keeps = recipe.checkpoints.binary_search(&now.done).is_ok();
+        let (last, evaluates) = (now.done == steps, keeps || now.done % recipe.evaluate_every == 0);
         if now.done % WINDOW == 0 || evaluates || last {
-            let norm = now.note(&recent.take(), steps)?;
+            let norm = now.note(&recent.take(), recipe)?;
+            for (step, times) in std::mem::take(&mut now.watch.unsaid) {
+                context.metric("loss_spike", step, times)?;
+            }
             if now.done % WINDOW == 0 || last {
                 context.metric("loss", now.done, now.window.take())?;
                 context.metric("gradient_norm", now.done, norm)?;
+                context.metric("weight_norm", now.done, state.norm())?;
+                gauge.tell(now.done, context)?;
             }
         }
         if evaluates || last {
-            let (series, heldout) = state.seen(recipe.evaluate_weights, || no_grad(|| objective.evaluate()));
+            let began = Instant::now();
+            let (series, heldout) =
+                state.seen(recipe.evaluate_weights, || precise(recipe.precision, || no_grad(|| objective.evaluate())));
             if !heldout.is_finite() {
-                return Err(now.diverged("the held-out measure", heldout, now.done));
+                return Err(now.diverged(&format!("the held-out measure is {heldout} at step {}", now.done)));
             }
             context.metric(series, now.done, heldout)?;
             now.history.push(Curve { step: now.done, loss: now.since.take(), heldout });
+            gauge.rest(began.elapsed());
+        }
+        if keeps {
+            state.keep(&folder(context)?, now.done)?;
         }
         context.progress(now.done, steps);
+        let kept = context.out(CHECKPOINTS);
         context.checkpoint(now.done, |folder| {
-            now.note(&recent.take(), steps)?;
+            now.note(&recent.take(), recipe)?;
+            carry(&recipe.checkpoints, now.done, &kept, folder)?;
             Ok(now.save(&folder.join(FILE), &state)?)
         })?;
     }
 
     let heldout = now.history.last().expect("the last step is evaluated").heldout;
-    Ok(Outcome { heldout, loss: now.last.take(), history: now.history, ema: state.ema() })
+    Ok(Outcome { heldout, loss: now.last.take(), history: now.history, ema: state.ema(), spikes: now.watch.spikes })
 }
 
 impl Progress {
     /// Takes in losses and gradient norms of the last steps, the latest of which is `done`. Answers with the latest norm.
-    fn note(&mut self, recent: &[(f64, f64)], steps: u64) -> Result<f64, Halt> {
+    fn note(&mut self, recent: &[(f64, f64)], recipe: &Recipe) -> Result<f64, Halt> {
         let mut latest = 0.0;
         for (i, &(loss, norm)) in recent.iter().enumerate() {
             let step = self.done - (recent.len() - i) as u64 + 1;
-            if !loss.is_finite() {
-                return Err(self.diverged("the training loss", loss, step));
-            }
-            if !norm.is_finite() {
-                return Err(self.diverged("the gradient's norm", norm, step));
+            if let Err(evidence) = self.watch.look(recipe.health, step, loss, norm) {
+                return Err(self.diverged(&evidence));
             }
             self.window.add(loss);
             self.since.add(loss);
-            if step > steps - steps.div_ceil(10) {
+            if step > recipe.steps - recipe.steps.div_ceil(10) {
                 self.last.add(loss);
             }
             latest = norm;
@@ -186,14 +216,14 @@ impl Progress {
         Ok(latest)
     }
 
-    /// The evidence that training diverged: what was seen at step number `step` (from one).
-    fn diverged(&self, what: &str, value: f64, step: u64) -> Halt {
+    /// That training diverged, with what was seen.
+    fn diverged(&self, evidence: &str) -> Halt {
         let before = self.history.last().map_or_else(String::new, |point| {
             format!(
                 "; at step {} the training loss was {:.4} and the held-out measure {:.4}",
                 point.step, point.loss, point.heldout
             )
         });
-        Diverged(format!("{what} is {value} at step {step}{before}")).into()
+        Diverged(format!("{evidence}{before}")).into()
     }
 }

@@ -26,8 +26,20 @@ pub fn work(kind: &str, spec: &Value, needs: &Value, seed: Option<u64>, out: &Pa
 
 /// Runs one task in the worker and returns all that it said.
 pub fn converse(kind: &str, spec: &Value, needs: &Value, seed: Option<u64>, out: &Path, saving: &Value) -> Vec<Value> {
+    converse_in(&Environment::default_for(Runtime::Torch), kind, spec, needs, seed, out, saving)
+}
+
+/// The same in another environment.
+pub fn converse_in(
+    environment: &Environment,
+    kind: &str,
+    spec: &Value,
+    needs: &Value,
+    seed: Option<u64>,
+    out: &Path,
+    saving: &Value,
+) -> Vec<Value> {
     std::fs::create_dir_all(out).unwrap();
-    let environment = Environment::default_for(Runtime::Torch);
     let revision = catalog().iter().find(|known| known.name == kind).expect("a kind of the catalog").revision;
     let (reader, writer) = std::io::pipe().unwrap();
     // Rust opens pipes for this process alone: the shell turns its stdout into the descriptor for notices.

@@ -1,0 +1,89 @@
+//! How the machine fares: steps a second, the share of its peak that is used, memory. Series of their own that no result depends on.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use isoflop_contract::{environment::Precision, protocol::MACHINE};
+use isoflop_worker::{Context, NotFinite};
+use tch::{Device, Kind, Tensor, no_grad};
+
+use super::Recipe;
+use crate::nn::precise;
+
+/// Sides of the matrices that the peak is measured with.
+const SIDE: i64 = 512;
+
+/// Times the peak is measured: the best counts.
+const TRIES: u32 = 4;
+
+/// A clock over steps.
+#[derive(Debug)]
+pub(super) struct Gauge {
+    /// Floating-point operations of one step, and those that the machine does in a second at best, where steps have been counted.
+    mfu: Option<(f64, f64)>,
+    began: Instant,
+    /// Time since then that no step took.
+    rested: Duration,
+    steps: u64,
+}
+
+impl Gauge {
+    /// A gauge after `done` steps.
+    pub(super) fn new(recipe: &Recipe, done: u64) -> Self {
+        let mfu = (recipe.flops > 0.0).then(|| (recipe.flops, peak(recipe.precision)));
+        Self { mfu, began: Instant::now(), rested: Duration::ZERO, steps: done }
+    }
+
+    /// Tells how the steps since the last time went, the latest of which is `done`.
+    pub(super) fn tell(&mut self, done: u64, context: &mut Context) -> Result<(), NotFinite> {
+        let seconds = self.began.elapsed().saturating_sub(self.rested).as_secs_f64();
+        if done > self.steps && seconds > 0.0 {
+            let rate = (done - self.steps) as f64 / seconds;
+            context.metric(&format!("{MACHINE}steps_per_second"), done, rate)?;
+            if let Some((flops, peak)) = self.mfu {
+                context.metric(&format!("{MACHINE}mfu"), done, rate * flops / peak)?;
+            }
+        }
+        if let Some(bytes) = memory() {
+            context.metric(&format!("{MACHINE}peak_memory"), done, bytes as f64)?;
+        }
+        (self.began, self.rested, self.steps) = (Instant::now(), Duration::ZERO, done);
+        Ok(())
+    }
+
+    /// So much time went to something else than steps: a held-out measure.
+    pub(super) fn rest(&mut self, time: Duration) {
+        self.rested += time;
+    }
+}
+
+/// Floating-point operations a second of a product of two square matrices, at best of a few tries.
+fn peak(precision: Precision) -> f64 {
+    let matrix = Tensor::ones([SIDE, SIDE], (Kind::Float, Device::Cpu));
+    let best = (0..TRIES).map(|_| {
+        let began = Instant::now();
+        let _ = no_grad(|| precise(precision, || matrix.matmul(&matrix)));
+        began.elapsed()
+    });
+    2.0 * (SIDE as f64).powi(3) / best.min().unwrap_or_default().as_secs_f64().max(1e-9)
+}
+
+/// The most memory that this process has held, in bytes, where the system says so.
+fn memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_can_be_measured() {
+        assert!(peak(Precision::Fp32) > 1e6 && peak(Precision::Bf16) > 1e6);
+        assert!(memory().is_none_or(|bytes| bytes > 1 << 20));
+    }
+}
