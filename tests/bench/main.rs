@@ -1,11 +1,12 @@
 //! `make bench`: how long the built program takes, as whole processes, on studies made for the purpose. Medians; these are figures to read, not
 //! tests to pass. `isoflop-bench check kept cold hash` names the cases, all unless some are named; `--against OTHER/isoflop` runs another build
 //! beside this one where that makes sense, by turns, and prints the ratio; `--tasks N` makes `cold` shorter; `--b3sum PROGRAM` is what `hash`
-//! compares with.
+//! compares with; `--python INTERPRETER` one that has torch and diffusers, `--model unet` (or `transformer`) and `--threads N` are for `train`.
 
 mod cold;
 mod hash;
 mod ledger;
+mod train;
 
 use std::{
     env,
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
 fn bench() -> Outcome<()> {
     let mut programs = vec![env::current_exe()?.with_file_name("isoflop")];
     let (mut cases, mut tasks, mut b3sum) = (Vec::new(), 5000, PathBuf::from("b3sum"));
+    let (mut python, mut model, mut threads) = (None, None, 1);
     let mut arguments = env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} takes a value"));
@@ -43,10 +45,13 @@ fn bench() -> Outcome<()> {
             "--against" => programs.push(value()?.into()),
             "--tasks" => tasks = value()?.parse()?,
             "--b3sum" => b3sum = value()?.into(),
-            "check" | "kept" | "cold" | "hash" | "ledger" => cases.push(argument),
+            "--python" => python = Some(PathBuf::from(value()?)),
+            "--model" => model = Some(value()?),
+            "--threads" => threads = value()?.parse()?,
+            "check" | "kept" | "cold" | "hash" | "ledger" | "train" => cases.push(argument),
             other => {
                 return Err(format!(
-                    "unknown argument {other}; there are --against, --tasks, --b3sum, check, kept, cold, hash, ledger"
+                    "unknown argument {other}; there are --against, --tasks, --b3sum, --python, --model, --threads, check, kept, cold, hash, ledger, train"
                 )
                 .into());
             }
@@ -80,6 +85,9 @@ fn bench() -> Outcome<()> {
     if wanted("ledger") {
         ledger::trace(&programs)?;
         ledger::commits()?;
+    }
+    if wanted("train") {
+        train::train(python.as_deref(), model.as_deref(), threads)?;
     }
     Ok(())
 }

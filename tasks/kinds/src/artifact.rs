@@ -26,7 +26,8 @@ artifacts! {
     /// - `preview.png`: the first scenes.
     Scenes = "scenes";
     /// A trained denoiser: `model.safetensors` (the weights that trained), `ema.safetensors` (their average, where `ema` was asked for), for each
-    /// checkpoint that was asked for the same two as `checkpoints/<step>.safetensors` and `checkpoints/<step>-ema.safetensors`, `config.json` (the
+    /// checkpoint that was asked for the same two as `checkpoints/<step>.safetensors` and `checkpoints/<step>-ema.safetensors`, where states were
+    /// kept `checkpoints/<step>-state.safetensors` and `trunk.json` (what was trained on what), `config.json` (the
     /// backbone), `history.csv` (step, loss, held-out loss).
     Denoiser = "denoiser";
     /// Images sampled for the captions of a set of scenes, in their order: `images.safetensors` (`images` u8 `[N, 3, R, R]`), `preview.png`.

@@ -110,6 +110,9 @@ pub struct TrainDenoiser {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(inner(range(min = 1)))]
     pub checkpoints: Vec<u64>,
+    /// Keeps, with each checkpoint, all that another training needs to go on from it as its `trunk`: four times the weights, or five with `ema`.
+    #[serde(default)]
+    pub keep_states: bool,
     /// With `init`, which of the other model's weights to start from.
     #[serde(default)]
     pub init_weights: Weights,
@@ -306,6 +309,8 @@ ports! {
         heldout: One<artifact::Scenes>,
         /// A denoiser to go on from, instead of from a fresh start: of the same backbone and text encoder, at this or another resolution.
         init: Maybe<artifact::Denoiser>,
+        /// A training that is this one but for its length, and keeps its states: this one goes on from the latest that both share, and gives the bits it would give alone.
+        trunk: Maybe<artifact::Denoiser>,
     }
 }
 
@@ -395,6 +400,8 @@ schedule: cosine
         Complaint::unless(share, "caption_dropout", "is a share, so between 0 and 1")?;
         let share = (0.0..=1.0).contains(&self.synthetic_captions);
         Complaint::unless(share, "synthetic_captions", "is a share, so between 0 and 1")?;
+        let kept = !self.keep_states || !self.checkpoints.is_empty();
+        Complaint::unless(kept, "keep_states", "keeps a state with each of the `checkpoints`, and there are none")?;
         let Health { spike, patience } = self.health;
         Complaint::unless(spike > 1.0 && spike.is_finite(), "health.spike", "must be more than 1")?;
         Complaint::unless(patience > 0, "health.patience", "must be positive")?;

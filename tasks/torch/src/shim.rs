@@ -29,6 +29,7 @@ unsafe extern "C" {
     fn isoflop_recompute(
         closure: *mut c_void, run: Run, drop: Drop, inputs: *const *mut C_tensor, count: usize, out: *mut *mut C_tensor,
     ) -> Message;
+    fn isoflop_keep_memory();
     fn isoflop_free(text: Message);
 }
 
@@ -104,6 +105,13 @@ pub fn in_bfloat16<T>(cuda: bool, run: impl FnOnce() -> T) -> T {
 pub fn set_deterministic(only: bool) {
     // SAFETY: sets flags of the process.
     check("deterministic algorithms", unsafe { isoflop_deterministic(only) });
+}
+
+/// Keeps what is freed for what comes next, instead of giving it back to the system: steps ask for the same memory again and again, and the system
+/// would clear every page of it each time.
+pub fn keep_memory() {
+    // SAFETY: sets options of the process's allocator.
+    unsafe { isoflop_keep_memory() }
 }
 
 /// Whether only deterministic algorithms are used.

@@ -274,6 +274,53 @@ fn the_recipe_does_what_it_says() {
     assert!(said["message"].as_str().unwrap().contains("no weights at step 5"), "{said}");
 }
 
+/// A branch ends with the bits of the same training without a trunk, whether it is longer or shorter than the trunk.
+#[test]
+fn a_branch_ends_as_if_it_had_been_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    write_scenes(&at("data"), 1);
+    let needs = json!({"data": input(&at("data"), "scenes"), "heldout": input(&at("data"), "scenes")});
+    let train = |name: &str, schedule: &str, steps: u64, trunk: Option<&str>| {
+        let mut spec = spec(1e-3);
+        for (field, value) in [
+            ("seed", json!(3)),
+            ("steps", json!(steps)),
+            ("schedule", json!(schedule)),
+            ("ema", json!({"decay": 0.9})),
+            ("checkpoints", json!([7, 20, 24])),
+            ("keep_states", json!(trunk.is_none())),
+        ] {
+            spec[field] = value;
+        }
+        let mut needs = needs.clone();
+        if let Some(trunk) = trunk {
+            needs["trunk"] = input(&at(trunk), "denoiser");
+        }
+        converse("train-denoiser", &spec, &needs, Some(steps), &at(name), &Value::Null)
+    };
+    for (schedule, trunk, branch, from) in [("constant", 20, 33, 20), ("wsd", 30, 24, 20), ("constant", 33, 13, 7)] {
+        let name = |what: &str| format!("{schedule}-{trunk}-{branch}-{what}");
+        let whole = train(&name("trunk"), schedule, trunk, None);
+        assert_eq!(whole.last().unwrap()["notice"], "made", "{whole:?}");
+        let alone = train(&name("alone"), schedule, branch, None);
+        let said = train(&name("branch"), schedule, branch, Some(&name("trunk")));
+        assert_eq!(said.last(), alone.last());
+        let steps = |said: &[Value]| -> Vec<u64> {
+            said.iter().filter(|one| one["name"] == "gradient_norm").map(|one| one["step"].as_u64().unwrap()).collect()
+        };
+        assert!(steps(&said).iter().all(|&step| step > from), "it made steps that the trunk had made");
+        for file in ["model.safetensors", "ema.safetensors", "history.csv", "checkpoints/00000007.safetensors"] {
+            let bytes = |what: &str| std::fs::read(at(&name(what)).join(file)).unwrap();
+            assert!(bytes("branch") == bytes("alone"), "{schedule}: {file} differs");
+        }
+    }
+    let refused = |schedule: &str, steps: u64| train("refused", schedule, steps, Some("constant-20-33-trunk"));
+    let message = |said: &[Value]| said.last().unwrap()["message"].as_str().unwrap().to_owned();
+    assert!(message(&refused("wsd", 30)).contains("`schedule` differs, and only its length may"));
+    assert!(message(&refused("constant", 5)).contains("no state within the 4 steps that both share"));
+}
+
 #[test]
 fn a_loss_that_runs_away_ends_the_training() {
     let folder = tempfile::tempdir().unwrap();

@@ -17,6 +17,7 @@ mod train_clip;
 mod train_denoiser;
 mod train_vae;
 mod train_vqa;
+mod trunk;
 
 use isoflop_worker::Body;
 

@@ -16,5 +16,6 @@ pub fn settle(context: &Context) -> Result<Precision, Halt> {
         tch::set_num_interop_threads(1);
     }
     shim::set_deterministic(torch.deterministic);
+    shim::keep_memory();
     Ok(torch.precision)
 }

@@ -10,7 +10,11 @@ use isoflop_kinds::{
 use isoflop_worker::{Context, Halt, Made};
 use tch::{Device, Kind, Tensor};
 
-use super::{settle::settle, start::start};
+use super::{
+    settle::settle,
+    start::start,
+    trunk::{self, Origin, branch},
+};
 use crate::{
     data::{Order, Scenes, write_bytes, write_json, write_tensors},
     diffusion::{Schedule, target},
@@ -188,6 +192,7 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
         macs: OnceCell::new(),
     };
     let cost = spec.cost();
+    let origin = Origin::of(&spec, seed, &needs);
     let recipe = Recipe {
         steps: spec.steps,
         learning_rate: spec.learning_rate,
@@ -205,6 +210,8 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
         evaluate_weights: spec.evaluate_weights,
         evaluate_every: spec.evaluate_every,
         checkpoints: spec.checkpoints.clone(),
+        keep_states: spec.keep_states,
+        branch: needs.trunk.as_ref().map(|trunk| branch(&spec, &origin, trunk)).transpose()?,
         health: spec.health,
         precision,
         flops: cost.flops / spec.steps as f64,
@@ -216,6 +223,9 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
         write_tensors(&context.out("ema.safetensors"), ema)?;
     }
     write_json(&context.out("config.json"), &Config { model: config, noise: spec.noise, prediction: spec.prediction })?;
+    if spec.keep_states {
+        write_json(&context.out(trunk::FILE), &origin)?;
+    }
     write_bytes(&context.out("history.csv"), outcome.csv("heldout_loss").as_bytes())?;
     // What was really done; what the planner said where this attempt had no step left to do.
     let macs = objective.macs.get().copied().or(cost.macs).expect("training knows its multiply-accumulates");

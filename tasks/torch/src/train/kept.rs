@@ -7,10 +7,30 @@ use std::{
 };
 
 use isoflop_kinds::train::Weights;
-use isoflop_worker::{Context, Halt, Resume};
+use isoflop_worker::Context;
 
 /// The artifact's folder of them.
 pub(super) const CHECKPOINTS: &str = "checkpoints";
+
+/// Where a training goes on that another began.
+#[derive(Debug, Clone)]
+pub struct Branch {
+    /// Steps that the other has made.
+    pub step: u64,
+    /// The file of its state then.
+    pub state: PathBuf,
+    /// The folder of its checkpoints.
+    pub folder: PathBuf,
+}
+
+/// The artifact's file of all that another training needs to go on from here.
+pub fn state_file(step: u64) -> String {
+    format!("{CHECKPOINTS}/{}", state(step))
+}
+
+pub(super) fn state(step: u64) -> String {
+    format!("{step:08}-state.safetensors")
+}
 
 /// The artifact's file of the weights after `step` steps.
 pub fn checkpoint(step: u64, weights: Weights) -> String {
@@ -43,16 +63,16 @@ pub(super) fn carry(steps: &[u64], done: u64, from: &Path, to: &Path) -> io::Res
     Ok(())
 }
 
-/// Puts back what an earlier attempt had kept.
-pub(super) fn restore(steps: &[u64], done: u64, resumed: Option<&Resume>, context: &Context) -> Result<(), Halt> {
-    let Some(resumed) = resumed else { return Ok(()) };
+/// Puts back what was kept up to step `done` in `from`, by an earlier attempt or a trunk.
+pub(super) fn restore(steps: &[u64], done: u64, from: Option<&Path>, context: &Context) -> io::Result<()> {
+    let Some(from) = from else { return Ok(()) };
     if names(steps, done).next().is_some() {
-        carry(steps, done, &resumed.file(""), &folder(context)?)?;
+        carry(steps, done, from, &folder(context)?)?;
     }
     Ok(())
 }
 
 fn names(steps: &[u64], done: u64) -> impl Iterator<Item = String> {
     let reached = steps.iter().copied().filter(move |&step| step <= done);
-    reached.flat_map(|step| [Weights::Raw, Weights::Ema].map(|weights| name(step, weights)))
+    reached.flat_map(|step| [name(step, Weights::Raw), name(step, Weights::Ema), state(step)])
 }

@@ -12,7 +12,7 @@ mod trainer;
 
 pub use ema::Ema;
 pub use evaluate::{Heldout, normal};
-pub use kept::checkpoint;
+pub use kept::{Branch, checkpoint, state_file};
 pub use optimizer::{AdamW, Settings};
 pub use rate::rate;
 pub use trainer::{Curve, Objective, Outcome, Recipe, train};

@@ -10,9 +10,9 @@ use tch::{Device, Kind, Tensor, no_grad};
 use super::{
     Settings,
     gauge::Gauge,
-    kept::{CHECKPOINTS, carry, folder, restore},
+    kept::{self, Branch, CHECKPOINTS, carry, folder, restore},
     rate,
-    state::{FILE, Progress, State},
+    state::{FILE, Mean, Progress, State},
 };
 use crate::nn::{Params, precise};
 
@@ -53,6 +53,10 @@ pub struct Recipe {
     pub evaluate_every: u64,
     /// Steps whose weights are kept, in rising order.
     pub checkpoints: Vec<u64>,
+    /// Whether all that others need to go on from there is kept with them.
+    pub keep_states: bool,
+    /// The state of another training to go on from.
+    pub branch: Option<Branch>,
     /// When to give up.
     pub health: Health,
     /// In what precision losses and measures are computed.
@@ -135,11 +139,14 @@ pub fn train(
     let (steps, parts) = (recipe.steps, objective.parts());
     let mut state = State::new(params, recipe.optimizer, recipe.ema);
     let resumed = context.resume();
-    let mut now = match &resumed {
-        Some(resume) => state.load(&resume.file(FILE))?,
-        None => Progress::default(),
+    let mut now = match (&resumed, &recipe.branch) {
+        (Some(resume), _) => state.load(&resume.file(FILE))?,
+        // What the other measured of its own last tenth is no part of this one's.
+        (None, Some(branch)) => Progress { last: Mean::default(), ..state.load(&branch.state)? },
+        (None, None) => Progress::default(),
     };
-    restore(&recipe.checkpoints, now.done, resumed.as_ref(), context)?;
+    let earlier = resumed.map(|resume| resume.file("")).or(recipe.branch.as_ref().map(|branch| branch.folder.clone()));
+    restore(&recipe.checkpoints, now.done, earlier.as_deref(), context)?;
     let mut recent = Recent::default();
     let mut gauge = Gauge::new(recipe, now.done);
 
@@ -182,7 +189,12 @@ pub fn train(
             gauge.rest(began.elapsed());
         }
         if keeps {
-            state.keep(&folder(context)?, now.done)?;
+            let folder = folder(context)?;
+            state.keep(&folder, now.done)?;
+            // At the end, what a longer training would still be summing has been told already, unless it was due.
+            if recipe.keep_states && (!last || now.done % WINDOW == 0) {
+                now.save(&folder.join(kept::state(now.done)), &state)?;
+            }
         }
         context.progress(now.done, steps);
         let kept = context.out(CHECKPOINTS);

@@ -1,0 +1,80 @@
+//! One side of `make bench`'s `train`: makes training steps of one model when it is told to. The other side is `tests/bench/step.py`.
+//!
+//! `step MODEL SIZE BATCH PRECISION THREADS` builds the model, makes two steps and says `{"params": …}`. Then each line of a number on standard
+//! input is so many steps, answered by the last loss.
+
+use std::io::{self, BufRead, Write};
+
+use isoflop_contract::{Seed, environment::Precision};
+use isoflop_kinds::{
+    model,
+    train::{self, Decays},
+};
+use isoflop_torch::{
+    models::{Backbone, Told},
+    nn::{Params, precise},
+    shim,
+    train::{AdamW, Ema, Settings, normal},
+};
+use serde_json::json;
+use tch::{Kind, Tensor};
+
+/// Width and number of the text tokens.
+const TEXT: [i64; 2] = [256, 32];
+
+fn config(name: &str) -> Result<model::Backbone, Box<dyn std::error::Error>> {
+    let config = match name {
+        "unet" => json!({
+            "family": "unet", "in_channels": 4, "channels": [96, 192], "layers_per_block": 2, "transformer_depth": [1, 1],
+            "head_dim": 32, "cross_attention_dim": TEXT[0], "norm_groups": 32
+        }),
+        "transformer" => json!({
+            "family": "pixart", "in_channels": 4, "width": 256, "depth": 9, "heads": 8, "patch": 2, "context": TEXT[0]
+        }),
+        other => return Err(format!("no model is called {other}: there are unet and transformer").into()),
+    };
+    Ok(serde_json::from_value(config)?)
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [name, size, batch, precision, threads] = &arguments[..] else {
+        return Err("step MODEL SIZE BATCH fp32|bf16 THREADS".into());
+    };
+    let precision = if precision == "bf16" { Precision::Bf16 } else { Precision::Fp32 };
+    tch::set_num_threads(threads.parse()?);
+    shim::keep_memory();
+    let [size, batch] = [size.parse::<i64>()?, batch.parse::<i64>()?];
+    let params = Params::new(Seed::from_number(1));
+    let model = Backbone::new(&params.root(), &config(name)?);
+    let settings =
+        Settings { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.01, decays: Decays::Everything, clip: 1.0 };
+    let mut optimizer = AdamW::new(params.pack(), settings);
+    let mut ema = Ema::new(optimizer.packed(), optimizer.range(), train::Ema { decay: 0.999, ramp: false });
+
+    let drawn = |stream: &str, shape: &[i64]| normal(Seed::from_number(2).stream(stream, 0), shape);
+    let shape = [batch, 4, size, size];
+    let (noisy, noise) = (drawn("noisy", &shape), drawn("noise", &shape));
+    let told = Told::tokens(drawn("text", &[batch, TEXT[1], TEXT[0]]));
+    let level = Tensor::arange(batch, (Kind::Int64, tch::Device::Cpu)) * (999 / batch);
+    let mut step = || {
+        let loss = precise(precision, || model.forward(&noisy, &level, &told));
+        let loss = loss.to_kind(Kind::Float).mse_loss(&noise, tch::Reduction::Mean);
+        let _ = optimizer.step(&loss, 1e-4);
+        ema.update(optimizer.packed(), optimizer.steps() as u64);
+        loss
+    };
+    for _ in 0..2 {
+        step();
+    }
+    println!("{}", json!({"params": params.count()}));
+    for line in io::stdin().lock().lines() {
+        let mut last = 0.0;
+        for _ in 0..line?.trim().parse::<u32>()? {
+            last = step().double_value(&[]);
+        }
+        println!("{last}");
+        io::stdout().flush()?;
+    }
+    Ok(())
+}

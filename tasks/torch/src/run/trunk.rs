@@ -1,0 +1,97 @@
+//! Trunk and branches: a training that goes on from a state of another, which differs from it in length alone, and ends as if it had made every step
+//! itself.
+
+use std::path::PathBuf;
+
+use isoflop_contract::{Handle, Seed, Value};
+use isoflop_kinds::{
+    artifact,
+    train::{Decay, Needs, TrainDenoiser},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    data::read_json,
+    error::TorchError,
+    train::{Branch, state_file},
+};
+
+/// The artifact's file that says what was trained on what, for branches to be held against.
+pub const FILE: &str = "trunk.json";
+
+/// What must be the same for two trainings to have the same steps.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Origin {
+    /// The whole spec, lengths included.
+    spec: Value,
+    seed: Seed,
+    data: String,
+    heldout: String,
+    init: Option<String>,
+}
+
+/// Fields that may differ between trunk and branch: they say how long to train.
+const LENGTHS: [&str; 3] = ["steps", "decay_steps", "keep_states"];
+
+impl Origin {
+    /// Of this training.
+    pub fn of(spec: &TrainDenoiser, seed: Seed, needs: &Needs) -> Self {
+        Self {
+            spec: serde_json::to_value(spec).expect("a spec is plain data"),
+            seed,
+            data: needs.data.digest().to_string(),
+            heldout: needs.heldout.digest().to_string(),
+            init: needs.init.as_ref().map(|init| init.digest().to_string()),
+        }
+    }
+
+    /// What differs from `other` besides lengths.
+    fn differs(&self, other: &Self) -> Option<String> {
+        let fields = |origin: &Self| origin.spec.as_object().cloned().unwrap_or_default();
+        let (mine, theirs) = (fields(self), fields(other));
+        let spec = mine
+            .keys()
+            .chain(theirs.keys())
+            .find(|name| !LENGTHS.contains(&name.as_str()) && mine.get(*name) != theirs.get(*name));
+        let others = [
+            ("the seed (give both the same `seed`)", self.seed == other.seed),
+            ("`data`", self.data == other.data),
+            ("`heldout`", self.heldout == other.heldout),
+            ("`init`", self.init == other.init),
+        ];
+        let other = others.into_iter().find(|(_, same)| !same).map(|(what, _)| what.to_owned());
+        spec.map(|name| format!("`{name}`")).or(other)
+    }
+}
+
+/// The steps at the beginning of a training that do not depend on its length.
+fn shared(spec: &TrainDenoiser) -> u64 {
+    let falls = match spec.schedule {
+        Decay::Constant => 0,
+        Decay::Wsd => spec.falls(),
+        Decay::Cosine => spec.steps,
+    };
+    spec.steps - falls
+}
+
+/// Where to go on from: the latest state of `trunk` that this training would have come to itself.
+pub fn branch(spec: &TrainDenoiser, origin: &Origin, trunk: &Handle<artifact::Denoiser>) -> Result<Branch, TorchError> {
+    let wrong = |problem: String| TorchError::Mismatch(problem);
+    let theirs: Origin = read_json(&trunk.file(FILE))?;
+    if let Some(what) = origin.differs(&theirs) {
+        return Err(wrong(format!("`trunk` is another training: {what} differs, and only its length may")));
+    }
+    let other: TrainDenoiser =
+        serde_json::from_value(theirs.spec).map_err(|source| TorchError::Json { path: trunk.file(FILE), source })?;
+    // What a training says of its last tenth is its own to measure.
+    let most = shared(spec).min(shared(&other)).min(spec.steps - spec.steps.div_ceil(10));
+    let file = |step: u64| -> Option<PathBuf> { Some(trunk.file(&state_file(step))).filter(|file| file.exists()) };
+    let mut states = spec.checkpoints.iter().rev().filter(|&&step| step <= most);
+    let found = states.find_map(|&step| Some(Branch { step, state: file(step)?, folder: trunk.file("checkpoints") }));
+    found.ok_or_else(|| {
+        wrong(format!(
+            "`trunk` has no state within the {most} steps that both share: it keeps one at each of its `checkpoints` with `keep_states: true`"
+        ))
+    })
+}
