@@ -32,6 +32,8 @@ pub fn recipe(plain: &Plain, precision: Precision) -> Recipe {
         evaluate_every: plain.evaluate_every,
         falls: plain.steps.div_ceil(10),
         checkpoints: Vec::new(),
+        keep_states: false,
+        branch: None,
         health: Health::default(),
         precision,
         flops: 0.0,
