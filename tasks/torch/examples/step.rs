@@ -65,7 +65,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         loss
     };
     for _ in 0..2 {
-        step();
+        let _ = step();
     }
     println!("{}", json!({"params": params.count()}));
     for line in io::stdin().lock().lines() {
