@@ -79,6 +79,9 @@ pub enum TorchError {
     /// Spec and data that contradict each other.
     #[error("{0}")]
     Mismatch(String),
+    /// A thread that could not be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
     /// An image that could not be encoded.
     #[error("cannot encode {path}", path = path.display())]
     Picture {

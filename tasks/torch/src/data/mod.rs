@@ -1,15 +1,19 @@
 //! Data: artifacts as tensors, and the order in which training sees them.
 
 mod files;
+mod loader;
 mod order;
 mod picture;
+mod rows;
 mod scenes;
 mod yaml;
 
 pub use files::{
     Metadata, read_json, read_tensors, read_tensors_with, write_bytes, write_json, write_tensors, write_tensors_with,
 };
+pub use loader::{Loader, Sequence, Source};
 pub use order::{Order, permute};
 pub use picture::write_preview;
+pub use rows::{Column, Rows};
 pub use scenes::{Questions, Scenes, pixels, unit};
 pub use yaml::read_yaml;

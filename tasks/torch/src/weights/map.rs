@@ -10,16 +10,26 @@ use crate::error::TorchError;
 
 /// A file's bytes.
 #[derive(Debug)]
-pub(super) struct Mapped(Mmap);
+pub(crate) struct Mapped(Mmap);
 
 impl Mapped {
-    /// Maps the file at `path`. Weights are replaced by renaming, never written in place: who does that anyway gets other numbers or a bus error, as with any
+    /// Maps the file at `path`, to be read from one end to the other.
+    pub(super) fn open(path: &Path) -> Result<Self, TorchError> {
+        Self::map(path, Advice::Sequential)
+    }
+
+    /// Maps the file at `path`, to be read here and there.
+    pub(crate) fn scattered(path: &Path) -> Result<Self, TorchError> {
+        Self::map(path, Advice::Random)
+    }
+
+    /// Weights and artifacts are replaced by renaming, never written in place: who does that anyway gets other numbers or a bus error, as with any
     /// program that maps them.
-    pub fn open(path: &Path) -> Result<Self, TorchError> {
+    fn map(path: &Path, advice: Advice) -> Result<Self, TorchError> {
         let file = File::open(path).map_err(TorchError::file("read", path))?;
         // SAFETY: the mapping is private and read-only; what remains is said above.
         let map = unsafe { Mmap::map(&file) }.map_err(TorchError::file("map", path))?;
-        let _ = map.advise(Advice::Sequential); // a hint, and no more
+        let _ = map.advise(advice); // a hint, and no more
         Ok(Self(map))
     }
 }

@@ -11,4 +11,5 @@ mod save;
 
 pub use file::Weights;
 pub use load::{Misfit, load, load_at};
+pub(crate) use map::Mapped;
 pub use save::{Format, save};
