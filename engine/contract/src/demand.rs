@@ -1,6 +1,6 @@
 //! What a task asks of the machine (`on:`). Never hashed.
 
-use std::fmt;
+use std::{fmt, num::NonZero};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -19,6 +19,10 @@ pub struct Demand {
     pub cpus: u32,
     /// Devices it leases; less than one leases part of a device that it shares with other such tasks.
     pub gpus: Gpus,
+    /// Processes that share its work, where its kind can share it: one for each device unless this says otherwise. Each is a slot.
+    #[schemars(range(min = 1))]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ranks: Option<NonZero<u32>>,
     /// Memory it may use, with all that it starts; it is ended when it uses more.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Bytes>,
@@ -37,11 +41,24 @@ impl Default for Demand {
         Self {
             cpus: 1,
             gpus: Gpus::NONE,
+            ranks: None,
             memory: None,
             time: None,
             checkpoint: Checkpointing::default(),
             retries: None,
         }
+    }
+}
+
+impl Demand {
+    /// How many processes may share the work.
+    pub fn ranks(&self) -> NonZero<u32> {
+        self.ranks.or_else(|| NonZero::new(self.gpus.devices() as u32)).unwrap_or(NonZero::<u32>::MIN)
+    }
+
+    /// Processor slots that it occupies: what it asks for, and one for each process at least.
+    pub fn slots(&self) -> u32 {
+        self.cpus.max(self.ranks().get())
     }
 }
 
@@ -151,6 +168,19 @@ mod tests {
         for bad in [-1.0, 1.5, 0.001, f64::NAN, f64::INFINITY, 1e9] {
             assert!(Gpus::of(bad).is_err(), "{bad} was taken");
         }
+    }
+
+    #[test]
+    fn a_device_is_a_rank_unless_something_else_is_said() {
+        let ranks = |demand| serde_json::from_value::<Demand>(demand).map(|demand| demand.ranks().get());
+        assert_eq!(ranks(json!({})).unwrap(), 1);
+        assert_eq!(ranks(json!({"gpus": 0.5})).unwrap(), 1);
+        assert_eq!(ranks(json!({"gpus": 4})).unwrap(), 4);
+        assert_eq!(ranks(json!({"gpus": 4, "ranks": 2})).unwrap(), 2);
+        assert_eq!(ranks(json!({"ranks": 3})).unwrap(), 3);
+        let slots = |demand| serde_json::from_value::<Demand>(demand).unwrap().slots();
+        assert_eq!((slots(json!({"ranks": 3})), slots(json!({"cpus": 8, "gpus": 4}))), (3, 8));
+        assert!(ranks(json!({"ranks": 0})).is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    num::NonZero,
     path::PathBuf,
     time::Duration,
 };
@@ -66,9 +67,19 @@ pub struct Assignment {
     pub out: PathBuf,
     /// A folder for whatever need not be kept.
     pub scratch: PathBuf,
+    /// How many processes may share the work, the worker's own included: it starts the others. The result must not depend on it.
+    #[serde(default = "alone")]
+    pub ranks: NonZero<u32>,
     /// How it checkpoints; without, it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub saving: Option<Saving>,
+}
+
+/// A task that one process does by itself.
+pub const ALONE: NonZero<u32> = NonZero::<u32>::MIN;
+
+fn alone() -> NonZero<u32> {
+    ALONE
 }
 
 /// How an attempt checkpoints.

@@ -327,6 +327,7 @@ impl Execution {
             files,
             out: scratch.out(),
             scratch: scratch.tmp(),
+            ranks: task.demand.ranks(),
             saving: Some(saving),
         }
     }

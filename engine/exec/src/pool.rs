@@ -34,7 +34,7 @@ pub struct Want {
 impl Want {
     /// What a demand asks for.
     pub fn of(demand: &Demand) -> Self {
-        Self { cpus: demand.cpus, memory: demand.memory.map_or(0, |memory| memory.0), gpus: demand.gpus }
+        Self { cpus: demand.slots(), memory: demand.memory.map_or(0, |memory| memory.0), gpus: demand.gpus }
     }
 
     /// As much of it as there is at all: what asks for more slots or memory than that takes all of them, and so runs alone. Who asks for

@@ -22,7 +22,7 @@ pub fn wall_time(plan: &Plan, seconds: &BTreeMap<usize, f64>, slots: u32) -> f64
         }
         waits.insert(index, needs);
     }
-    let width = |index: usize| plan.tasks()[index].demand.cpus.clamp(1, slots);
+    let width = |index: usize| plan.tasks()[index].demand.slots().clamp(1, slots);
     let mut running: BinaryHeap<Reverse<(u64, usize)>> = BinaryHeap::new();
     let (mut now, mut free) = (0, slots);
     loop {

@@ -12,8 +12,10 @@ use isoflop_contract::{
     checkpoint::LASTING,
     protocol::{Assignment, Notice},
 };
+use serde_json::Value;
 
 use crate::{
+    follow,
     halt::{Halt, Interrupted, NotFinite},
     mouth::Mouth,
     saver::{Resume, Saver},
@@ -26,71 +28,83 @@ const BEAT: Duration = Duration::from_millis(100);
 /// What a body may use of the world, and how it tells how it fares.
 #[derive(Debug)]
 pub struct Context {
-    task: String,
-    kind: String,
-    seed: Option<Seed>,
-    environment: Environment,
-    files: BTreeMap<String, PathBuf>,
-    out: PathBuf,
-    scratch: PathBuf,
+    assignment: Assignment,
     mouth: Mouth,
     stop: Stop,
     told: Option<Instant>,
     saver: Option<Saver>,
+    /// What the leader ordered, if this process follows one.
+    orders: Option<Value>,
 }
 
 impl Context {
-    pub(crate) fn new(assignment: &Assignment, mouth: Mouth, stop: Stop) -> Self {
-        Self {
-            task: assignment.task.clone(),
-            kind: assignment.kind.clone(),
-            seed: assignment.seed,
-            environment: assignment.environment.clone(),
-            files: assignment.files.clone(),
-            out: assignment.out.clone(),
-            scratch: assignment.scratch.clone(),
-            mouth,
-            stop,
-            told: None,
-            saver: assignment.saving.clone().map(|saving| Saver::new(saving, assignment)),
-        }
+    pub(crate) fn new(assignment: Assignment, mouth: Mouth, stop: Stop) -> Self {
+        let saver = assignment.saving.clone().map(|saving| Saver::new(saving, &assignment));
+        Self { assignment, mouth, stop, told: None, saver, orders: None }
+    }
+
+    /// The context of a follower.
+    pub(crate) fn following(assignment: Assignment, mouth: Mouth, orders: Value) -> Self {
+        Self { orders: Some(orders), ..Self::new(assignment, mouth, Stop::default()) }
+    }
+
+    pub(crate) fn assignment(&self) -> &Assignment {
+        &self.assignment
+    }
+
+    /// How many processes may share the work, this one included; a body that cannot share it takes no notice. What a task makes must not
+    /// depend on it.
+    pub fn ranks(&self) -> usize {
+        self.assignment.ranks.get() as usize
+    }
+
+    /// What the leader ordered, if this process is a follower: see [`follow`](crate::follow).
+    pub fn orders(&self) -> Option<&Value> {
+        self.orders.as_ref()
+    }
+
+    /// What a follower of this process is to be given on stdin: one line that hands `orders` and the assignment on. `scratch` is the
+    /// follower's own folder for whatever need not be kept.
+    pub fn hand_on(&self, orders: &Value, scratch: &Path) -> Result<Vec<u8>, Halt> {
+        Ok(follow::order(&self.assignment, orders, scratch)?)
     }
 
     /// The task's name, for messages only: what a body makes must not depend on it.
     pub fn task(&self) -> &str {
-        &self.task
+        &self.assignment.task
     }
 
     /// The folder of the study's files called `name` (`files:`, or `code` for what a kind's `code:` names), if the task has any. The files
     /// are read-only and lie there under the names of their manifest.
     pub fn files(&self, name: &str) -> Option<&Path> {
-        self.files.get(name).map(PathBuf::as_path)
+        self.assignment.files.get(name).map(PathBuf::as_path)
     }
 
     /// The folders of all files of the study that the task reads, by name.
     pub fn all_files(&self) -> &BTreeMap<String, PathBuf> {
-        &self.files
+        &self.assignment.files
     }
 
     /// The path of the artifact's file `name`. The folder is there; folders inside it are the body's to make.
     pub fn out(&self, name: impl AsRef<Path>) -> PathBuf {
-        self.out.join(name)
+        self.assignment.out.join(name)
     }
 
     /// A folder for whatever need not be kept.
     pub fn scratch(&self) -> &Path {
-        &self.scratch
+        &self.assignment.scratch
     }
 
     /// The task's seed. A kind that declares no randomness has none, and asking for one is a mistake in its body.
     pub fn seed(&self) -> Result<Seed, Halt> {
-        self.seed
-            .ok_or_else(|| format!("kind {} has no seed: it declares that it uses no randomness", self.kind).into())
+        self.assignment.seed.ok_or_else(|| {
+            format!("kind {} has no seed: it declares that it uses no randomness", self.assignment.kind).into()
+        })
     }
 
     /// The hard environment to keep to.
     pub fn environment(&self) -> &Environment {
-        &self.environment
+        &self.assignment.environment
     }
 
     /// Records one point of a series. A loss that is not finite is refused, so that the body may end as
@@ -117,6 +131,9 @@ impl Context {
     /// here into the folder it is given. If the body should stop, one is written first, and the answer is
     /// [`Interrupted`].
     pub fn checkpoint(&mut self, step: u64, write: impl FnOnce(&Path) -> Result<(), Halt>) -> Result<(), Halt> {
+        if self.orders.is_some() {
+            return Ok(()); // its leader saves, and says when to stop
+        }
         let stopping = self.should_stop();
         if let Some(saver) = &mut self.saver
             && saver.is_due(step, stopping)
@@ -135,7 +152,7 @@ impl Context {
     pub fn lasting(&self) -> io::Result<PathBuf> {
         let folder = match &self.saver {
             Some(saver) => saver.lasting(),
-            None => self.scratch.join(LASTING),
+            None => self.assignment.scratch.join(LASTING),
         };
         fs::create_dir_all(&folder)?;
         Ok(folder)

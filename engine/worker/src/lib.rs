@@ -57,6 +57,7 @@
 
 mod body;
 mod context;
+mod follow;
 mod halt;
 mod made;
 mod mouth;
@@ -66,6 +67,7 @@ mod stop;
 
 pub use body::Body;
 pub use context::Context;
+pub use follow::{DESERTED, follow};
 pub use halt::{Diverged, Failing, Halt, Interrupted, NotFinite};
 pub use made::Made;
 pub use saver::Resume;

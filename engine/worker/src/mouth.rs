@@ -57,6 +57,11 @@ impl Mouth {
         Self { voice: Arc::new(Mutex::new(Voice { file, over: false })), deaf: Arc::default() }
     }
 
+    /// One that nobody hears.
+    pub(crate) fn muzzled() -> io::Result<Self> {
+        Ok(Self::on(File::options().write(true).open("/dev/null")?))
+    }
+
     /// Says `notice`. That nobody listens any more is not the body's trouble: it shows as [`Mouth::is_unheard`].
     pub(crate) fn say(&self, notice: &Notice) {
         self.utter(notice, false);

@@ -264,6 +264,7 @@ mod tests {
             files: BTreeMap::new(),
             out: folder.into(),
             scratch: folder.into(),
+            ranks: isoflop_contract::protocol::ALONE,
             saving: Some(saving.clone()),
         };
         Saver::new(saving, &assignment)

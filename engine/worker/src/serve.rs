@@ -46,8 +46,10 @@ pub fn serve(bodies: &[Body], libraries: &[(&str, String)]) -> ExitCode {
     if let Err(error) = mouth.beat() {
         return unemployed(&format!("no thread can be started: {error}"));
     }
-    let ending = match accept(bodies, &text) {
-        Ok((body, assignment)) => carry_out(body, assignment, mouth.clone(), stop),
+    let assigned = serde_json::from_slice(&text).map_err(|error| format!("the assignment does not read: {error}"));
+    let accepted = assigned.and_then(|assignment: Assignment| Ok((accept(bodies, &assignment)?, assignment)));
+    let ending = match accepted {
+        Ok((body, assignment)) => carry_out(body, Context::new(assignment, mouth.clone(), stop)),
         Err(message) => failed(FailureClass::Refused, message),
     };
     mouth.close(&ending);
@@ -63,10 +65,9 @@ fn failed(class: FailureClass, message: impl Into<String>) -> Notice {
     Notice::Failed(Failure { class, message: shortened(message.into()) })
 }
 
-fn accept<'a>(bodies: &'a [Body], text: &[u8]) -> Result<(&'a Body, Assignment), String> {
-    let assignment: Assignment =
-        serde_json::from_slice(text).map_err(|error| format!("the assignment does not read: {error}"))?;
-    let Assignment { protocol, kind, revision, .. } = &assignment;
+/// The body that does what is assigned.
+pub(crate) fn accept<'a>(bodies: &'a [Body], assignment: &Assignment) -> Result<&'a Body, String> {
+    let Assignment { protocol, kind, revision, .. } = assignment;
     if *protocol != PROTOCOL {
         return Err(format!(
             "the engine speaks protocol {protocol}, this worker {PROTOCOL}; install both from one release"
@@ -82,14 +83,14 @@ fn accept<'a>(bodies: &'a [Body], text: &[u8]) -> Result<(&'a Body, Assignment),
             "this worker has revision {ours} of {kind}, the plan wants {revision}; install both from one release"
         ));
     }
-    Ok((body, assignment))
+    Ok(body)
 }
 
 /// Runs the body and catches what it throws.
-fn carry_out(body: &Body, assignment: Assignment, mouth: Mouth, stop: Stop) -> Notice {
-    let mut context = Context::new(&assignment, mouth, stop);
+pub(crate) fn carry_out(body: &Body, mut context: Context) -> Notice {
+    let (spec, needs) = (context.assignment().spec.clone(), context.assignment().needs.clone());
     let panicked = watch_panics();
-    let run = || body.run(assignment.spec, assignment.needs, &mut context);
+    let run = || body.run(spec, needs, &mut context);
     match panic::catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(made)) => Notice::Made { scalars: made.into_scalars() },
         Ok(Err(halt)) => halt.notice(),
