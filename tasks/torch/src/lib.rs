@@ -31,6 +31,7 @@ pub mod forward;
 pub mod metrics;
 pub mod models;
 pub mod nn;
+pub mod parallel;
 pub mod run;
 pub mod shim;
 pub mod tokens;

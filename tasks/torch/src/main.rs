@@ -3,13 +3,18 @@
 use std::process::ExitCode;
 
 use isoflop_contract::environment::LIBTORCH;
-use isoflop_torch::command::{self, Stop};
+use isoflop_torch::{
+    command::{self, Stop},
+    parallel::team::VERB,
+};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
         // The engine starts it like this, and speaks through standard input.
         None => isoflop_worker::serve(&isoflop_torch::run::bodies(), &[("libtorch", LIBTORCH.to_owned())]),
+        // A worker starts it like this, to share its task.
+        Some(VERB) => isoflop_worker::follow(&isoflop_torch::run::bodies()),
         Some("--version") => {
             println!("isoflop-torch {}, libtorch {LIBTORCH}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS

@@ -1,0 +1,160 @@
+//! A group: processes that compute one task together, each a rank, numbered from 0.
+//!
+//! Everything is made of one thing, an exchange: each rank gives each other one some numbers and gets some. It moves as many bytes over each
+//! link as a ring does, and leaves the order of additions to whoever receives, which a ring decides by the places in it. What is added is added
+//! along [`Fold`]'s tree, so a group gives the bits that one process gives alone.
+
+use std::fmt;
+
+use tch::{Tensor, no_grad};
+
+use super::{
+    cut::Cut,
+    error::RankError,
+    fold::{Fold, Node, stretch},
+};
+
+/// What a rank can do with the others. All ranks make the same calls in the same order.
+pub trait Group: fmt::Debug {
+    /// This rank.
+    fn rank(&self) -> usize;
+
+    /// How many ranks there are.
+    fn world(&self) -> usize;
+
+    /// Gives rank `r` the tensors `out[r]` and fills `into[r]` with what it gives: as many numbers in all as `out` of that rank has for this one.
+    /// Tensors are contiguous f32 on the group's device; a rank gives itself nothing. Nobody else touches the tensors meanwhile.
+    fn exchange(&self, out: &[Vec<Tensor>], into: &mut [Vec<Tensor>]) -> Result<(), RankError>;
+
+    /// Tells every rank `word`, a few bytes at most, and returns what each rank told, in the order of ranks.
+    fn tell(&self, word: &[u8]) -> Result<Vec<Vec<u8>>, RankError>;
+
+    /// Waits until every rank is here.
+    fn barrier(&self) -> Result<(), RankError> {
+        self.tell(&[]).map(|_| ())
+    }
+
+    /// What rank 0 tells, on every rank. The word of others is not listened to.
+    fn broadcast(&self, word: &[u8]) -> Result<Vec<u8>, RankError> {
+        let word = if self.rank() == 0 { word } else { &[] };
+        Ok(self.tell(word)?.swap_remove(0))
+    }
+
+    /// Numbers of all ranks, end to end in the order of ranks.
+    fn gather(&self, mine: &[f64]) -> Result<Vec<f64>, RankError> {
+        let bytes: Vec<u8> = mine.iter().flat_map(|x| x.to_le_bytes()).collect();
+        let told = self.tell(&bytes)?;
+        let number = |bytes: &[u8]| f64::from_le_bytes(bytes.try_into().expect("chunks of eight are eight"));
+        Ok(told.iter().flat_map(|bytes| bytes.chunks_exact(8).map(number)).collect())
+    }
+}
+
+/// One process by itself: nothing is exchanged and nothing is copied.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Solo;
+
+impl Group for Solo {
+    fn rank(&self) -> usize {
+        0
+    }
+
+    fn world(&self) -> usize {
+        1
+    }
+
+    fn exchange(&self, _: &[Vec<Tensor>], _: &mut [Vec<Tensor>]) -> Result<(), RankError> {
+        Ok(())
+    }
+
+    fn tell(&self, word: &[u8]) -> Result<Vec<Vec<u8>>, RankError> {
+        Ok(vec![word.to_vec()])
+    }
+}
+
+/// Adds `right` to `left` in place.
+pub fn add(mut left: Tensor, right: Tensor) -> Tensor {
+    no_grad(|| left += right);
+    left
+}
+
+/// Reduces vectors over all shards and leaves to each rank the range that it owns. `mine` is this rank's part of the sum, over its
+/// [`stretch`] of the shards, of which there are at least as many as ranks; the vectors are of the length that `cut` cuts and are used up.
+/// Alone, the result is the vector itself.
+pub fn reduce_scatter(group: &dyn Group, cut: Cut, mine: Fold<Tensor>, shards: u64) -> Result<Tensor, RankError> {
+    let (rank, world) = (group.rank(), group.world());
+    let mine = mine.into_nodes();
+    if world == 1 {
+        let mut fold = Fold::new(shards);
+        for (node, whole) in mine {
+            fold.push_node(node, whole, add);
+        }
+        return Ok(fold.into_root().expect("one process has all shards"));
+    }
+    let part = |whole: &Tensor, rank: usize| {
+        let range = cut.range(rank, world);
+        whole.narrow(0, range.start as i64, (range.end - range.start) as i64)
+    };
+    let out: Vec<Vec<Tensor>> = (0..world)
+        .map(|to| if to == rank { Vec::new() } else { mine.iter().map(|(_, whole)| part(whole, to)).collect() })
+        .collect();
+    let nodes: Vec<Vec<Node>> = (0..world).map(|from| Node::of(stretch(from, world, shards), shards)).collect();
+    let own = part(&mine.first().expect("no rank is without shards").1, rank);
+    let mut into: Vec<Vec<Tensor>> = nodes
+        .iter()
+        .enumerate()
+        .map(|(from, nodes)| if from == rank { Vec::new() } else { nodes.iter().map(|_| own.empty_like()).collect() })
+        .collect();
+    group.exchange(&out, &mut into)?;
+    let mut fold = Fold::new(shards);
+    for (from, (nodes, theirs)) in nodes.into_iter().zip(into).enumerate() {
+        let values: Vec<Tensor> =
+            if from == rank { mine.iter().map(|(_, whole)| part(whole, rank)).collect() } else { theirs };
+        for (node, value) in nodes.into_iter().zip(values) {
+            fold.push_node(node, value, add);
+        }
+    }
+    Ok(fold.into_root().expect("the ranks' stretches are all shards"))
+}
+
+/// Fills in the ranges of `whole` that other ranks own with what they have there.
+pub fn all_gather(group: &dyn Group, cut: Cut, whole: &Tensor) -> Result<(), RankError> {
+    let (rank, world) = (group.rank(), group.world());
+    if world == 1 {
+        return Ok(());
+    }
+    let part = |rank: usize| {
+        let range = cut.range(rank, world);
+        whole.narrow(0, range.start as i64, (range.end - range.start) as i64)
+    };
+    let others = |what: &dyn Fn(usize) -> Tensor| -> Vec<Vec<Tensor>> {
+        (0..world).map(|other| if other == rank { Vec::new() } else { vec![what(other)] }).collect()
+    };
+    let out = others(&|_| part(rank));
+    let mut into = others(&part);
+    group.exchange(&out, &mut into)
+}
+
+/// The whole vector of which each rank has the range that it owns, on rank 0; elsewhere nothing.
+pub fn collect(group: &dyn Group, cut: Cut, mine: &Tensor) -> Result<Option<Tensor>, RankError> {
+    let (rank, world) = (group.rank(), group.world());
+    if world == 1 {
+        return Ok(Some(mine.shallow_clone()));
+    }
+    let mut out: Vec<Vec<Tensor>> = (0..world).map(|_| Vec::new()).collect();
+    let mut into: Vec<Vec<Tensor>> = (0..world).map(|_| Vec::new()).collect();
+    if rank > 0 {
+        out[0].push(mine.contiguous());
+        group.exchange(&out, &mut into)?;
+        return Ok(None);
+    }
+    let length = |rank: usize| {
+        let range = cut.range(rank, world);
+        (range.end - range.start) as i64
+    };
+    for (from, into) in into.iter_mut().enumerate().skip(1) {
+        into.push(Tensor::empty([length(from)], (mine.kind(), mine.device())));
+    }
+    group.exchange(&out, &mut into)?;
+    let parts: Vec<Tensor> = std::iter::once(mine.shallow_clone()).chain(into.into_iter().flatten()).collect();
+    Ok(Some(Tensor::cat(&parts, 0)))
+}
