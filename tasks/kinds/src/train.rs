@@ -330,6 +330,11 @@ impl TrainDenoiser {
     pub fn part(&self) -> u64 {
         self.micro_batch.unwrap_or(self.batch)
     }
+
+    /// In how many such parts a batch goes through the network: as many processes can share it.
+    pub fn parts(&self) -> u64 {
+        self.batch / self.part()
+    }
 }
 
 impl Noise {
@@ -345,7 +350,8 @@ impl Noise {
 impl Kind for TrainDenoiser {
     const NAME: &'static str = "train-denoiser";
     // 1: first version. 2: libtorch's fused AdamW; the whole recipe: micro-batches, decay groups, averages, weightings, schedules, `init`.
-    const REVISION: u32 = 2;
+    // 3: parts of a batch are added along a tree, norms and steps are taken by segment.
+    const REVISION: u32 = 3;
     const RUNTIME: Runtime = Runtime::Torch;
     const SEEDED: bool = true;
     const ABOUT: &'static str = "Trains a text-conditioned denoiser on scenes and measures its held-out loss.";

@@ -14,9 +14,12 @@
 #include <ATen/Context.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/_foreach_lerp.h>
+#include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/alias.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
@@ -37,6 +40,14 @@ char* guarded(F run) {
   } catch (const std::exception& error) {
     return message(error.what());
   }
+}
+
+// Tensors that a caller points to.
+std::vector<Tensor> list(Tensor** tensors, size_t count) {
+  std::vector<Tensor> all;
+  all.reserve(count);
+  for (size_t i = 0; i < count; ++i) all.push_back(*tensors[i]);
+  return all;
 }
 
 // What a caller's closure looks like: `count` tensors in, which stay the caller's, and one out, which is ours. Null: it panicked.
@@ -125,13 +136,32 @@ struct Recomputed : torch::autograd::Function<Recomputed> {
 
 extern "C" {
 
-// One AdamW step of `flat` down `gradient`, which is divided by `scale` first. `count` is the number of this step, from one.
-char* isoflop_adamw(Tensor* flat, Tensor* gradient, Tensor* first, Tensor* second, Tensor* count, Tensor* scale, double rate,
-                    double beta1, double beta2, double decay, double epsilon) {
+// One AdamW step of `parts` parameters, each by itself, down their gradients, which are divided by `scale` first. `step` is the number of this
+// step, from one.
+char* isoflop_adamw(Tensor** flat, Tensor** gradient, Tensor** first, Tensor** second, size_t parts, Tensor* step, Tensor* scale,
+                    double rate, double beta1, double beta2, double decay, double epsilon) {
   return guarded([&] {
     at::NoGradGuard guard;
-    at::_fused_adamw_({*flat}, {*gradient}, {*first}, {*second}, {}, {*count}, rate, beta1, beta2, decay, epsilon,
-                      /*amsgrad=*/false, /*maximize=*/false, *scale, std::nullopt);
+    std::vector<Tensor> steps(parts, *step);
+    at::_fused_adamw_(list(flat, parts), list(gradient, parts), list(first, parts), list(second, parts), {}, steps, rate, beta1, beta2,
+                      decay, epsilon, /*amsgrad=*/false, /*maximize=*/false, *scale, std::nullopt);
+  });
+}
+
+// The norm of each of `parts`, as one tensor.
+char* isoflop_norms(Tensor** tensors, size_t parts, Tensor** out) {
+  return guarded([&] {
+    at::NoGradGuard guard;
+    *out = new Tensor(at::stack(at::_foreach_norm(list(tensors, parts))));
+  });
+}
+
+// Moves each of `from` towards its `to` by this share of the way.
+char* isoflop_lerp(Tensor** from, Tensor** to, size_t parts, double share) {
+  return guarded([&] {
+    at::NoGradGuard guard;
+    auto moved = list(from, parts);
+    at::_foreach_lerp_(moved, list(to, parts), share);
   });
 }
 

@@ -19,9 +19,11 @@ type Drop = unsafe extern "C" fn(*mut c_void);
 #[rustfmt::skip]
 unsafe extern "C" {
     fn isoflop_adamw(
-        flat: *mut C_tensor, gradient: *mut C_tensor, first: *mut C_tensor, second: *mut C_tensor, count: *mut C_tensor,
-        scale: *mut C_tensor, rate: f64, beta1: f64, beta2: f64, decay: f64, epsilon: f64,
+        flat: *const *mut C_tensor, gradient: *const *mut C_tensor, first: *const *mut C_tensor, second: *const *mut C_tensor,
+        parts: usize, step: *mut C_tensor, scale: *mut C_tensor, rate: f64, beta1: f64, beta2: f64, decay: f64, epsilon: f64,
     ) -> Message;
+    fn isoflop_norms(tensors: *const *mut C_tensor, parts: usize, out: *mut *mut C_tensor) -> Message;
+    fn isoflop_lerp(from: *const *mut C_tensor, to: *const *mut C_tensor, parts: usize, share: f64) -> Message;
     fn isoflop_collect(parameters: *const *mut C_tensor, count: usize, flat: *mut C_tensor) -> Message;
     fn isoflop_autocast(device: c_int, enabled: bool) -> Message;
     fn isoflop_deterministic(only: bool) -> Message;
@@ -65,14 +67,41 @@ pub struct Step {
     pub epsilon: f64,
 }
 
-/// One AdamW step of `flat`, in place, with libtorch's fused operator. All tensors but `count` and `scale` are of one shape. The gradient is
-/// divided by `scale` (one number), in place, first. `count` (one number) is this step's, from one.
-pub fn adamw([flat, gradient, first, second]: [&Tensor; 4], count: &Tensor, scale: &Tensor, step: Step) {
+/// One AdamW step of parameters, in place and each by itself, with libtorch's fused operator: of each its numbers, gradient and both moments, all of
+/// one shape. Gradients are divided by `scale` (one number), in place, first. `count` (one number) is this step's, from one.
+pub fn adamw(parts: &[[Tensor; 4]], count: &Tensor, scale: &Tensor, step: Step) {
+    if parts.is_empty() {
+        return;
+    }
     let Step { rate, betas: [b1, b2], decay, epsilon } = step;
-    let [flat, gradient, first, second, count, scale] = [flat, gradient, first, second, count, scale].map(raw);
-    // SAFETY: all are tensors that live longer than the call.
-    let message = unsafe { isoflop_adamw(flat, gradient, first, second, count, scale, rate, b1, b2, decay, epsilon) };
+    let [flat, gradient, first, second]: [Vec<*mut C_tensor>; 4] =
+        std::array::from_fn(|i| parts.iter().map(|part| raw(&part[i])).collect());
+    let [flat, gradient, first, second] = [&flat, &gradient, &first, &second].map(Vec::as_ptr);
+    let (n, count, scale) = (parts.len(), raw(count), raw(scale));
+    // SAFETY: each list has as many pointers as are said, to tensors that live longer than the call.
+    let message =
+        unsafe { isoflop_adamw(flat, gradient, first, second, n, count, scale, rate, b1, b2, decay, epsilon) };
     check("an AdamW step", message);
+}
+
+/// The norm of each of `parts`, of which there is one at least, as one tensor.
+pub fn norms(parts: &[Tensor]) -> Tensor {
+    let pointers: Vec<*mut C_tensor> = parts.iter().map(raw).collect();
+    let mut out = ptr::null_mut();
+    // SAFETY: as many pointers as are said, to tensors that live longer than the call.
+    check("norms", unsafe { isoflop_norms(pointers.as_ptr(), pointers.len(), &raw mut out) });
+    // SAFETY: a new handle, which is ours.
+    unsafe { Tensor::from_ptr(out) }
+}
+
+/// Moves the first of each pair towards the second by this share of the way, in place.
+pub fn lerp(pairs: &[[Tensor; 2]], share: f64) {
+    if pairs.is_empty() {
+        return;
+    }
+    let [from, to]: [Vec<*mut C_tensor>; 2] = std::array::from_fn(|i| pairs.iter().map(|pair| raw(&pair[i])).collect());
+    // SAFETY: as many pointers each as are said, to tensors that live longer than the call.
+    check("an average", unsafe { isoflop_lerp(from.as_ptr(), to.as_ptr(), pairs.len(), share) });
 }
 
 /// Moves the gradients that backward passes left at `parameters` into `flat`, end to end; a parameter without one counts as zero.

@@ -194,11 +194,13 @@ fn the_average_is_diffusers() {
     let theirs = reference("ema");
     let params = Params::new(Seed::from_number(0));
     let _ = params.root().param("a", &[1], Init::Zeros);
-    let mut packed = params.pack();
-    let mut ema = isoflop_torch::train::Ema::new(&packed, 0..1, Ema { decay: 0.8, ramp: true });
+    let settings =
+        Settings { betas: [0.9, 0.95], epsilon: 1e-8, weight_decay: 0.1, clip: 1.0, decays: Decays::Everything };
+    let optimizer = AdamW::new(params.pack(), settings);
+    let mut ema = isoflop_torch::train::Ema::new(&optimizer, Ema { decay: 0.8, ramp: true });
     for (step, theirs) in numbers(&theirs).into_iter().enumerate() {
-        let _ = tch::no_grad(|| packed.flat.fill_((step as f64 + 1.0).sin()));
-        ema.update(&packed, step as u64 + 1);
+        let _ = tch::no_grad(|| optimizer.packed().flat.shallow_clone().fill_((step as f64 + 1.0).sin()));
+        ema.update(&optimizer, step as u64 + 1);
         assert!((ema.flat().double_value(&[0]) - theirs).abs() < 1e-5);
     }
 }

@@ -70,8 +70,6 @@ pub struct Path<'a> {
 pub struct Packed {
     /// All of them.
     pub flat: Tensor,
-    /// Their gradients in the same order, once they were [collected](Self::collect).
-    pub gradient: Tensor,
     /// How many numbers at the beginning belong to parameters of two dimensions or more.
     pub matrices: i64,
     /// Each as a view of its stretch.
@@ -95,9 +93,9 @@ impl Packed {
         self.len() == 0
     }
 
-    /// Moves the gradients that backward passes left at the parameters into the flat gradient.
-    pub fn collect(&self) {
-        shim::collect(&self.views, &self.gradient);
+    /// Moves the gradients that backward passes left at the parameters into `gradient`, in the same order.
+    pub fn collect(&self, gradient: &Tensor) {
+        shim::collect(&self.views, gradient);
     }
 
     /// The stretches of `flat`, which has a number for each of the parameters', by name.
@@ -208,7 +206,7 @@ impl Params {
                 }
             }
             let names = order.into_iter().map(|(name, _)| name.clone()).collect();
-            Packed { gradient: flat.zeros_like(), flat, matrices, views, names }
+            Packed { flat, matrices, views, names }
         })
     }
 }
@@ -318,16 +316,17 @@ mod tests {
 
         // Gradients of two backward passes add up; a parameter that nothing depends on has none.
         ((&held * &held).sum(None) + packed.views[2].sum(None)).backward();
-        packed.collect();
-        assert_eq!(numbers(&packed.gradient), [6.0, 6.0, 6.0, 6.0, 0.0, 1.0, 1.0, 1.0]);
+        let gradient = packed.flat.zeros_like();
+        packed.collect(&gradient);
+        assert_eq!(numbers(&gradient), [6.0, 6.0, 6.0, 6.0, 0.0, 1.0, 1.0, 1.0]);
         held.sum(None).backward();
         held.sum(None).backward();
-        packed.collect();
-        assert_eq!(numbers(&packed.gradient), [2.0, 2.0, 2.0, 2.0, 0.0, 0.0, 0.0, 0.0]);
+        packed.collect(&gradient);
+        assert_eq!(numbers(&gradient), [2.0, 2.0, 2.0, 2.0, 0.0, 0.0, 0.0, 0.0]);
 
-        let cut = packed.cut(&packed.gradient);
+        let cut = packed.cut(&gradient);
         assert_eq!(cut["b"].size(), [2, 2]);
-        assert_eq!(packed.join(&cut).unwrap(), packed.gradient);
+        assert_eq!(packed.join(&cut).unwrap(), gradient);
         assert!(packed.join(&BTreeMap::new()).is_err());
     }
 

@@ -47,8 +47,13 @@ impl Cut {
 
     /// Where what rank `rank` of `world` owns lies.
     pub fn range(self, rank: usize, world: usize) -> Range<u64> {
-        let Range { start, end } = self.owned(rank, world);
-        (start * self.segment).min(self.length)..(end * self.segment).min(self.length)
+        self.stretch(self.owned(rank, world))
+    }
+
+    /// Where the segments `segments` lie, which are in a row.
+    pub fn stretch(self, segments: Range<u64>) -> Range<u64> {
+        let place = |index: u64| (index * self.segment).min(self.length);
+        place(segments.start)..place(segments.end)
     }
 }
 

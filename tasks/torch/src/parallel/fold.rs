@@ -54,6 +54,11 @@ impl<T> Fold<T> {
         Self { shards, nodes: Vec::new() }
     }
 
+    /// How many shards there are.
+    pub const fn shards(&self) -> u64 {
+        self.shards
+    }
+
     /// Takes the value of the next shard; `add` adds a right neighbour to a left one.
     pub fn push(&mut self, shard: u64, value: T, add: impl FnMut(T, T) -> T) {
         self.push_node(Node::leaf(shard), value, add);

@@ -72,48 +72,38 @@ impl Group for Solo {
 }
 
 /// Adds `right` to `left` in place.
-pub fn add(mut left: Tensor, right: Tensor) -> Tensor {
+pub fn add(mut left: Tensor, right: &Tensor) -> Tensor {
     no_grad(|| left += right);
     left
 }
 
-/// Reduces vectors over all shards and leaves to each rank the range that it owns. `mine` is this rank's part of the sum, over its
-/// [`stretch`] of the shards, of which there are at least as many as ranks; the vectors are of the length that `cut` cuts and are used up.
+/// Reduces vectors over all shards and leaves to each rank the range that it owns. `mine` is this rank's part of the sum, over its [`stretch`] of the
+/// shards, of which there are at least as many as ranks; the vectors are of the length that `cut` cuts, and come back, their numbers used up.
 /// Alone, the result is the vector itself.
-pub fn reduce_scatter(group: &dyn Group, cut: Cut, mine: Fold<Tensor>, shards: u64) -> Result<Tensor, RankError> {
-    let (rank, world) = (group.rank(), group.world());
-    let mine = mine.into_nodes();
-    if world == 1 {
-        let mut fold = Fold::new(shards);
-        for (node, whole) in mine {
-            fold.push_node(node, whole, add);
-        }
-        return Ok(fold.into_root().expect("one process has all shards"));
+pub fn reduce_scatter(group: &dyn Group, cut: Cut, mine: Fold<Tensor>) -> Result<(Tensor, Vec<Tensor>), RankError> {
+    let (rank, world, shards) = (group.rank(), group.world(), mine.shards());
+    let mine: Vec<Tensor> = mine.into_nodes().into_iter().map(|(_, whole)| whole).collect();
+    if let (1, [sum]) = (world, mine.as_slice()) {
+        return Ok((sum.shallow_clone(), mine));
     }
     let part = |whole: &Tensor, rank: usize| {
         let range = cut.range(rank, world);
         whole.narrow(0, range.start as i64, (range.end - range.start) as i64)
     };
-    let out: Vec<Vec<Tensor>> = (0..world)
-        .map(|to| if to == rank { Vec::new() } else { mine.iter().map(|(_, whole)| part(whole, to)).collect() })
-        .collect();
+    let parts = |rank: usize| -> Vec<Tensor> { mine.iter().map(|whole| part(whole, rank)).collect() };
     let nodes: Vec<Vec<Node>> = (0..world).map(|from| Node::of(stretch(from, world, shards), shards)).collect();
-    let own = part(&mine.first().expect("no rank is without shards").1, rank);
-    let mut into: Vec<Vec<Tensor>> = nodes
-        .iter()
-        .enumerate()
-        .map(|(from, nodes)| if from == rank { Vec::new() } else { nodes.iter().map(|_| own.empty_like()).collect() })
-        .collect();
+    let own = part(mine.first().expect("no rank is without shards"), rank);
+    let out: Vec<Vec<Tensor>> = (0..world).map(|to| if to == rank { Vec::new() } else { parts(to) }).collect();
+    let room = |from: usize| -> Vec<Tensor> { nodes[from].iter().map(|_| own.empty_like()).collect() };
+    let mut into: Vec<Vec<Tensor>> =
+        (0..world).map(|from| if from == rank { Vec::new() } else { room(from) }).collect();
     group.exchange(&out, &mut into)?;
+    into[rank] = parts(rank);
     let mut fold = Fold::new(shards);
-    for (from, (nodes, theirs)) in nodes.into_iter().zip(into).enumerate() {
-        let values: Vec<Tensor> =
-            if from == rank { mine.iter().map(|(_, whole)| part(whole, rank)).collect() } else { theirs };
-        for (node, value) in nodes.into_iter().zip(values) {
-            fold.push_node(node, value, add);
-        }
+    for (node, value) in nodes.into_iter().zip(into).flat_map(|(nodes, values)| nodes.into_iter().zip(values)) {
+        fold.push_node(node, value, |left, right| add(left, &right));
     }
-    Ok(fold.into_root().expect("the ranks' stretches are all shards"))
+    Ok((fold.into_root().expect("the ranks' stretches are all shards"), mine))
 }
 
 /// Fills in the ranges of `whole` that other ranks own with what they have there.

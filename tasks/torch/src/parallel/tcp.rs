@@ -352,9 +352,9 @@ mod tests {
         let work = |group: &dyn Group| {
             let mut fold = Fold::new(shards);
             for s in stretch(group.rank(), group.world(), shards) {
-                fold.push(s, shard(s, length), add);
+                fold.push(s, shard(s, length), |left, right| add(left, &right));
             }
-            let own = reduce_scatter(group, cut, fold, shards).unwrap();
+            let own = reduce_scatter(group, cut, fold).unwrap().0;
             let range = cut.range(group.rank(), group.world());
             let whole = Tensor::zeros([length], (Kind::Float, tch::Device::Cpu));
             whole.narrow(0, range.start as i64, (range.end - range.start) as i64).copy_(&own);
@@ -386,7 +386,8 @@ mod tests {
 
     #[test]
     fn the_order_of_additions_does_show() {
-        let numbers = |order: &[u64]| order.iter().map(|&s| shard(s, 1000)).reduce(add).unwrap();
+        let numbers =
+            |order: &[u64]| order.iter().map(|&s| shard(s, 1000)).reduce(|left, right| add(left, &right)).unwrap();
         assert_ne!(numbers(&[0, 1, 2, 3]), numbers(&[3, 1, 0, 2]), "else the other tests show nothing");
     }
 

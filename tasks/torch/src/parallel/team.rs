@@ -78,7 +78,13 @@ impl Team {
             let group = Tcp::join(port, &token, rank, world, PATIENCE).map_err(|error| deserted(&error))?;
             return Ok(Self { group: Box::new(group), followers: Vec::new() });
         }
-        let world = (context.ranks() as u64).min(most.max(1)) as usize;
+        let (granted, most) = (context.ranks() as u64, most.max(1));
+        let world = granted.min(most) as usize;
+        if granted > most {
+            eprintln!(
+                "isoflop-torch: a batch of this task has {most} parts, so {world} of {granted} ranks are used (`micro_batch` says how many there are)"
+            );
+        }
         if world == 1 {
             return Ok(Self::solo());
         }

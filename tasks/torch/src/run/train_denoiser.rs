@@ -21,6 +21,7 @@ use crate::{
     error::TorchError,
     models::Denoiser,
     nn::{Params, tally::count, thriftily},
+    parallel::team::Team,
     train::{Heldout, Objective, Recipe, Settings, normal, train},
 };
 
@@ -152,6 +153,7 @@ fn fit(config: &model::Denoiser, scenes: &Scenes, name: &str) -> Result<(), Torc
 /// Trains a denoiser.
 pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<Made, Halt> {
     let precision = settle(context)?;
+    let team = Team::assemble(context, spec.parts())?;
     let seed = match spec.seed {
         Some(number) => Seed::from_number(number),
         None => context.seed()?,
@@ -182,7 +184,7 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
         heldout: Heldout::new(&heldout, spec.evaluate_images, &config, &schedule, spec.prediction),
         order: Order::new(seed, data.len()),
         seed,
-        parts: spec.batch / spec.part(),
+        parts: spec.parts(),
         part: spec.part(),
         tokens,
         patch: spec.patch as i64,
@@ -216,7 +218,9 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
         precision,
         flops: cost.flops / spec.steps as f64,
     };
-    let outcome = train(&params, &recipe, &objective, context)?;
+    let Some(outcome) = train(&params, &recipe, &objective, &team, context)? else {
+        return Ok(Made::new()); // the leader makes it
+    };
 
     write_tensors(&context.out("model.safetensors"), &params.named())?;
     if let Some(ema) = &outcome.ema {

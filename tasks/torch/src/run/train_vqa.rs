@@ -20,6 +20,7 @@ use crate::{
     metrics::alignment,
     models::{Vqa, World},
     nn::{Params, precise},
+    parallel::team::Team,
     train::{Objective, Recipe, Settings, train},
 };
 
@@ -70,6 +71,7 @@ impl Objective for Answering<'_> {
 /// Trains a question-answering network.
 pub fn run(spec: TrainVqa, needs: Needs, context: &mut Context) -> Result<Made, Halt> {
     let precision = settle(context)?;
+    let team = Team::assemble(context, 1)?; // a batch is one part
     let seed = context.seed()?;
     let (data, heldout) = (Scenes::read(&needs.data)?, Scenes::read(&needs.heldout)?);
     let questions = Questions::read(&needs.data, data.len())?;
@@ -125,7 +127,9 @@ pub fn run(spec: TrainVqa, needs: Needs, context: &mut Context) -> Result<Made, 
         precision,
         flops: 0.0,
     };
-    let outcome = train(&params, &recipe, &objective, context)?;
+    let Some(outcome) = train(&params, &recipe, &objective, &team, context)? else {
+        return Ok(Made::new());
+    };
 
     let given = precise(precision, || ask(&network, heldout.pixels(), &examination, EXAMINED));
     let answered = mark(&examination, &given);

@@ -5,7 +5,8 @@ use std::ops::Range;
 use isoflop_kinds::train;
 use tch::{Tensor, no_grad};
 
-use crate::nn::Packed;
+use super::AdamW;
+use crate::{nn::Packed, shim};
 
 /// An average over a range of the flat parameters.
 #[derive(Debug)]
@@ -16,9 +17,10 @@ pub struct Ema {
 }
 
 impl Ema {
-    /// The average that has seen no step: the parameters `range` of `packed` as they are.
-    pub fn new(packed: &Packed, range: Range<i64>, settings: train::Ema) -> Self {
-        let flat = no_grad(|| packed.flat.narrow(0, range.start, range.end - range.start).copy());
+    /// The average that has seen no step: those of the parameters that `optimizer` owns, as they are.
+    pub fn new(optimizer: &AdamW, settings: train::Ema) -> Self {
+        let range = optimizer.range();
+        let flat = no_grad(|| optimizer.packed().flat.narrow(0, range.start, range.end - range.start).copy());
         Self { settings, range, flat }
     }
 
@@ -27,29 +29,34 @@ impl Ema {
         &self.flat
     }
 
-    /// Takes in the parameters after `steps` steps.
-    pub fn update(&mut self, packed: &Packed, steps: u64) {
-        let part = packed.flat.narrow(0, self.range.start, self.range.end - self.range.start);
-        let _ = no_grad(|| self.flat.lerp_(&part, 1.0 - decay(self.settings, steps)));
+    /// Takes in the parameters after `steps` steps of `optimizer`, each of its segments by itself.
+    pub fn update(&mut self, optimizer: &AdamW, steps: u64) {
+        let pair = |part: Range<i64>| {
+            let length = part.end - part.start;
+            let average = self.flat.narrow(0, part.start - self.range.start, length);
+            [average, optimizer.packed().flat.narrow(0, part.start, length)]
+        };
+        let pairs: Vec<[Tensor; 2]> = optimizer.segments().map(pair).collect();
+        shim::lerp(&pairs, 1.0 - decay(self.settings, steps));
     }
 
     /// Goes back to these averages.
     pub fn restore(&mut self, flat: &Tensor) {
         no_grad(|| self.flat.copy_(flat));
     }
+}
 
-    /// What `run` finds with the averages in place of the parameters, where its range is all of them.
-    pub fn in_place<T>(&self, packed: &Packed, run: impl FnOnce() -> T) -> T {
-        let mut flat = packed.flat.shallow_clone();
-        let raw = no_grad(|| {
-            let raw = flat.copy();
-            flat.copy_(&self.flat);
-            raw
-        });
-        let found = run();
-        no_grad(|| flat.copy_(&raw));
-        found
-    }
+/// What `run` finds with `averages`, all of them, in place of the parameters.
+pub fn in_place<T>(packed: &Packed, averages: &Tensor, run: impl FnOnce() -> T) -> T {
+    let mut flat = packed.flat.shallow_clone();
+    let raw = no_grad(|| {
+        let raw = flat.copy();
+        flat.copy_(averages);
+        raw
+    });
+    let found = run();
+    no_grad(|| flat.copy_(&raw));
+    found
 }
 
 /// The share of the average that step number `steps` (from one) leaves of it. Ramped, it rises as `steps / (9 + steps)`, from nothing at the first step,
@@ -63,8 +70,13 @@ fn decay(settings: train::Ema, steps: u64) -> f64 {
 mod tests {
     use isoflop_contract::Seed;
 
+    use isoflop_kinds::train::Decays;
+
     use super::*;
-    use crate::nn::{Init, Params};
+    use crate::{
+        nn::{Init, Params},
+        train::Settings,
+    };
 
     /// Parameters that are `n` after `n` steps, averaged by hand.
     #[test]
@@ -72,13 +84,19 @@ mod tests {
         for ramp in [false, true] {
             let params = Params::new(Seed::from_number(1));
             let _ = params.root().param("a", &[3], Init::Zeros);
-            let mut packed = params.pack();
-            let settings = train::Ema { decay: 0.5, ramp };
-            let mut ema = Ema::new(&packed, 0..3, settings);
+            let constants = Settings {
+                betas: [0.9, 0.99],
+                epsilon: 1e-8,
+                weight_decay: 0.0,
+                decays: Decays::Everything,
+                clip: 1.0,
+            };
+            let optimizer = AdamW::new(params.pack(), constants);
+            let mut ema = Ema::new(&optimizer, train::Ema { decay: 0.5, ramp });
             let mut expected = 0.0;
             for step in 1..=12_u32 {
-                let _ = no_grad(|| packed.flat.fill_(f64::from(step)));
-                ema.update(&packed, step.into());
+                let _ = no_grad(|| optimizer.packed().flat.shallow_clone().fill_(f64::from(step)));
+                ema.update(&optimizer, step.into());
                 let kept = if !ramp {
                     0.5
                 } else if step == 1 {
@@ -89,7 +107,7 @@ mod tests {
                 expected = kept * expected + (1.0 - kept) * f64::from(step);
             }
             assert!((ema.flat().double_value(&[1]) - expected).abs() < 1e-5);
-            let seen = ema.in_place(&packed, || params.named()["a"].double_value(&[0]));
+            let seen = in_place(optimizer.packed(), ema.flat(), || params.named()["a"].double_value(&[0]));
             assert!((seen - expected).abs() < 1e-5);
             assert!((params.named()["a"].double_value(&[0]) - 12.0).abs() < f64::EPSILON);
         }

@@ -1,11 +1,11 @@
-//! AdamW (Loshchilov & Hutter 2017, arXiv 1711.05101) over a range of the flat parameters, with its state in plain sight.
+//! AdamW (Loshchilov & Hutter 2017, arXiv 1711.05101) over segments of the flat parameters, with its state in plain sight.
 
 use std::ops::Range;
 
 use isoflop_kinds::train::Decays;
 use tch::{Kind, Tensor, no_grad};
 
-use crate::{nn::Packed, shim};
+use crate::{nn::Packed, parallel::cut::Cut, shim};
 
 /// AdamW's constants.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,15 +22,15 @@ pub struct Settings {
     pub clip: f64,
 }
 
-/// Parameters, the moments of a range of them, and the number of steps taken.
+/// Parameters, the moments of the segments that are one's own, and the number of steps taken.
 ///
-/// A step is: backward passes, which leave gradients at the parameters; [`collect`](Packed::collect); [`descend`](Self::descend). Nothing of it
-/// waits for a device.
+/// Whatever is done to a segment is done to it alone, so that its bits do not depend on who owns the others. Nothing here waits for a device.
 #[derive(Debug)]
 pub struct AdamW {
     settings: Settings,
     packed: Packed,
-    range: Range<i64>,
+    cut: Cut,
+    own: Range<u64>,
     first: Tensor,
     second: Tensor,
     steps: i32,
@@ -39,15 +39,16 @@ pub struct AdamW {
 impl AdamW {
     /// An optimizer of all of `packed` that has taken no step.
     pub fn new(packed: Packed, settings: Settings) -> Self {
-        let whole = 0..packed.len();
-        Self::of_range(packed, settings, whole)
+        Self::of(packed, settings, 0, 1)
     }
 
-    /// An optimizer of the numbers `range` of `packed` alone: the others are somebody else's to step.
-    pub fn of_range(packed: Packed, settings: Settings, range: Range<i64>) -> Self {
-        let part = packed.flat.narrow(0, range.start, range.end - range.start);
+    /// An optimizer of what rank `rank` of `world` owns of `packed`: the others are somebody else's to step.
+    pub fn of(packed: Packed, settings: Settings, rank: usize, world: usize) -> Self {
+        let cut = Cut::new(packed.len() as u64);
+        let range = cut.range(rank, world);
+        let part = packed.flat.narrow(0, range.start as i64, (range.end - range.start) as i64);
         let (first, second) = (part.zeros_like(), part.zeros_like());
-        Self { settings, packed, range, first, second, steps: 0 }
+        Self { settings, packed, cut, own: cut.owned(rank, world), first, second, steps: 0 }
     }
 
     /// Its constants.
@@ -60,9 +61,23 @@ impl AdamW {
         &self.packed
     }
 
-    /// Which numbers of the flat parameters it steps.
+    /// How the parameters are cut.
+    pub fn cut(&self) -> Cut {
+        self.cut
+    }
+
+    /// Which of the flat parameters it steps.
     pub fn range(&self) -> Range<i64> {
-        self.range.clone()
+        let Range { start, end } = self.cut.stretch(self.own.clone());
+        start as i64..end as i64
+    }
+
+    /// The segments it owns, each as a range of the flat parameters.
+    pub fn segments(&self) -> impl Iterator<Item = Range<i64>> {
+        self.own.clone().map(|index| {
+            let Range { start, end } = self.cut.segment(index);
+            start as i64..end as i64
+        })
     }
 
     /// Both moments of its range, end to end as the parameters are.
@@ -75,7 +90,7 @@ impl AdamW {
         self.steps
     }
 
-    /// Goes back to these moments and this number of steps. The parameters are the caller's to put back.
+    /// Goes back to these moments of its range and this number of steps. The parameters are the caller's to put back.
     pub fn restore(&mut self, first: &Tensor, second: &Tensor, steps: i32) {
         no_grad(|| {
             self.first.copy_(first);
@@ -84,34 +99,54 @@ impl AdamW {
         self.steps = steps;
     }
 
-    /// A whole step down the gradient of `loss` at this learning rate. Answers with the gradient's norm before it was held to the clip.
+    /// A whole step of one that owns all parameters down the gradient of `loss`, at this learning rate. Answers with the gradient's norm before it was
+    /// held to the clip.
     pub fn step(&mut self, loss: &Tensor, rate: f64) -> Tensor {
         loss.backward();
-        self.packed.collect();
-        let norm = no_grad(|| self.packed.gradient.norm());
-        self.descend(&norm, rate);
+        let gradient = no_grad(|| self.packed.flat.empty_like());
+        self.packed.collect(&gradient);
+        let norm = norm(&self.norms(&gradient));
+        self.descend(&gradient, &norm, rate);
         norm
     }
 
-    /// Steps its range down the collected gradient, whose norm (all of it, not of the range) is `norm`, at this learning rate.
-    pub fn descend(&mut self, norm: &Tensor, rate: f64) {
+    /// The norms of its segments of `gradient`, which has its range.
+    pub fn norms(&self, gradient: &Tensor) -> Tensor {
+        let start = self.range().start;
+        let parts: Vec<Tensor> =
+            self.segments().map(|part| gradient.narrow(0, part.start - start, part.end - part.start)).collect();
+        if parts.is_empty() { gradient.narrow(0, 0, 0) } else { shim::norms(&parts) }
+    }
+
+    /// Steps its range down `gradient`, which has that range and is used up, at this learning rate. `norm` is that of the whole gradient.
+    pub fn descend(&mut self, gradient: &Tensor, norm: &Tensor, rate: f64) {
         let Settings { betas, epsilon, weight_decay, decays, clip } = self.settings;
         self.steps += 1;
         // As in PyTorch's clip_grad_norm_, except that a gradient within bounds is left to the bit: it is divided by one.
         let scale = no_grad(|| ((norm + 1e-6) / clip).clamp_min(1.0));
         let count = Tensor::full([1], f64::from(self.steps), (Kind::Float, norm.device()));
-        let matrices = self.packed.matrices.clamp(self.range.start, self.range.end);
-        let others = if decays == Decays::Everything { weight_decay } else { 0.0 };
-        for (part, decay) in [(self.range.start..matrices, weight_decay), (matrices..self.range.end, others)] {
+        let (start, matrices) = (self.range().start, self.packed.matrices);
+        let tensors = |part: Range<i64>| {
             let length = part.end - part.start;
-            if length > 0 {
-                let own = |moment: &Tensor| moment.narrow(0, part.start - self.range.start, length);
-                let all = |flat: &Tensor| flat.narrow(0, part.start, length);
-                let tensors = [all(&self.packed.flat), all(&self.packed.gradient), own(&self.first), own(&self.second)];
-                shim::adamw(tensors.each_ref(), &count, &scale, shim::Step { rate, betas, decay, epsilon });
-            }
+            let own = |tensor: &Tensor| tensor.narrow(0, part.start - start, length);
+            [self.packed.flat.narrow(0, part.start, length), own(gradient), own(&self.first), own(&self.second)]
+        };
+        // What decays and what does not meet in one segment at most.
+        let (before, after): (Vec<_>, Vec<_>) = self
+            .segments()
+            .map(|part| (part.start..part.end.min(matrices), part.start.max(matrices)..part.end))
+            .unzip();
+        let others = if decays == Decays::Everything { weight_decay } else { 0.0 };
+        for (parts, decay) in [(before, weight_decay), (after, others)] {
+            let parts: Vec<[Tensor; 4]> = parts.into_iter().filter(|part| !part.is_empty()).map(tensors).collect();
+            shim::adamw(&parts, &count, &scale, shim::Step { rate, betas, decay, epsilon });
         }
     }
+}
+
+/// The norm of a gradient whose segments, all of them in order, have `norms`.
+pub fn norm(norms: &Tensor) -> Tensor {
+    no_grad(|| norms.to_kind(Kind::Double).square().sum(Kind::Double).sqrt().to_kind(Kind::Float))
 }
 
 #[cfg(test)]
@@ -142,31 +177,53 @@ mod tests {
         params.named().into_iter().map(|(name, tensor)| (name, tensor.detach().copy())).collect()
     }
 
-    /// Two optimizers that share the work, and tell each other, do what one does.
+    /// Optimizers that share the work, and tell each other, do what one does, to the bit; and each has the moments of its own range only.
     #[test]
-    fn ranges_step_as_the_whole() {
-        let whole = network();
-        let mut one = AdamW::new(whole.pack(), SETTINGS);
-        let networks = [network(), network()];
-        let mut halves = [(0..5), (5..8)].into_iter().zip(&networks);
-        let mut halves: [AdamW; 2] = std::array::from_fn(|_| {
-            let (range, params) = halves.next().unwrap();
-            AdamW::of_range(params.pack(), SETTINGS, range)
-        });
-        for _ in 0..3 {
-            let _ = one.step(&loss(&whole), 0.1);
-            for (half, params) in halves.iter_mut().zip(&networks) {
-                let _ = half.step(&loss(params), 0.1);
+    fn ranks_step_as_one_does() {
+        let large = || {
+            let params = Params::new(Seed::from_number(1));
+            let _ = params.root().param("weight", &[97, 211], Init::Normal(1.0));
+            let _ = params.root().param("bias", &[3001], Init::Normal(1.0));
+            params
+        };
+        let settings = Settings { decays: Decays::Matrices, clip: 0.3, ..SETTINGS };
+        let gradient = |step: i64, length: i64| {
+            ((Tensor::arange(length, (Kind::Float, tch::Device::Cpu)) + step) * 0.37).sin() * 0.01
+        };
+        let whole = AdamW::new(large().pack(), settings);
+        let length = whole.packed.len();
+        assert_eq!(whole.segments().count(), 6);
+        for world in [2, 3, 4] {
+            let networks: Vec<Params> = (0..world).map(|_| large()).collect();
+            let ranked = networks.iter().enumerate();
+            let mut ranks: Vec<AdamW> =
+                ranked.map(|(rank, params)| AdamW::of(params.pack(), settings, rank, world)).collect();
+            let mut one = AdamW::new(large().pack(), settings);
+            let held: usize = ranks.iter().map(|rank| rank.moments().0.numel()).sum();
+            assert_eq!(held, length as usize);
+            let most = ranks.iter().map(|rank| rank.moments().0.numel()).max().unwrap();
+            assert!(most <= 6_usize.div_ceil(world) * 4096, "{most} of {length} on one of {world} ranks");
+            for step in 0..3 {
+                let all = gradient(step, length);
+                let norm = norm(&one.norms(&all));
+                one.descend(&all.copy(), &norm, 0.1);
+                let part = |rank: &AdamW, flat: &Tensor| {
+                    flat.narrow(0, rank.range().start, rank.range().end - rank.range().start)
+                };
+                let norms: Vec<Tensor> = ranks.iter().map(|rank| rank.norms(&part(rank, &all))).collect();
+                let together = super::norm(&Tensor::cat(&norms, 0));
+                assert_eq!(together, norm);
+                for rank in &mut ranks {
+                    let own = part(rank, &all).copy();
+                    rank.descend(&own, &together, 0.1);
+                }
             }
-            for (from, to) in [(0, 1), (1, 0)] {
-                let range = halves[from].range();
-                let part = |half: &AdamW| half.packed.flat.narrow(0, range.start, range.end - range.start);
-                part(&halves[to]).copy_(&part(&halves[from]));
+            for rank in &ranks {
+                let range = rank.range();
+                let part = |flat: &Tensor| flat.narrow(0, range.start, range.end - range.start);
+                assert_eq!(part(&rank.packed.flat), part(&one.packed.flat), "{world} ranks");
+                assert_eq!(*rank.moments().1, part(one.moments().1));
             }
-        }
-        for (name, tensor) in numbers(&whole) {
-            let apart = (tensor - &numbers(&networks[0])[&name]).abs().max().double_value(&[]);
-            assert!(apart < 1e-6, "{name} is {apart:e} apart");
         }
     }
 

@@ -1,17 +1,29 @@
 //! What a training goes on from: all that it is between two steps. Parameters, both moments of the optimizer and the average of the weights by name,
 //! the count of steps, sums under way and the curve. Nothing random is in it, since batches, levels and noise follow from seed and step.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{cell::RefCell, collections::BTreeMap, path::Path};
 
 use isoflop_kinds::train::{self, Weights};
+use isoflop_worker::Halt;
 use serde::{Deserialize, Serialize};
-use tch::{Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
-use super::{AdamW, Curve, Settings, ema::Ema, health::Watch, kept};
+use super::{
+    AdamW, Curve, Settings,
+    ema::{Ema, in_place},
+    health::Watch,
+    kept,
+    optimizer::norm,
+};
 use crate::{
     data::{read_tensors_with, write_tensors, write_tensors_with},
     error::TorchError,
     nn::Params,
+    parallel::{
+        fold::Fold,
+        group::{add, all_gather, collect, reduce_scatter},
+        team::Team,
+    },
 };
 
 /// The file of a checkpoint.
@@ -23,43 +35,74 @@ const MEMBER: &str = "training";
 /// The version of what is in the metadata.
 const FORMAT: u32 = 2;
 
-/// What trains: the parameters with the optimizer's moments, and their average.
+/// What trains: the parameters, and of those that are one's own the optimizer's moments and their average.
 #[derive(Debug)]
 pub(super) struct State {
     optimizer: AdamW,
     ema: Option<Ema>,
+    /// Vectors as long as the parameters that nobody needs now.
+    spare: RefCell<Vec<Tensor>>,
+}
+
+/// All of a state, put together from what ranks have.
+#[derive(Debug)]
+pub(super) struct Whole {
+    optimizer_steps: i32,
+    /// Everything in one map, by name: `model.…`, `first.…`, `second.…`, `ema.…`.
+    tensors: BTreeMap<String, Tensor>,
 }
 
 impl State {
-    /// `params` before the first step.
-    pub(super) fn new(params: &Params, settings: Settings, ema: Option<train::Ema>) -> Self {
-        let optimizer = AdamW::new(params.pack(), settings);
-        let ema = ema.map(|settings| Ema::new(optimizer.packed(), optimizer.range(), settings));
-        Self { optimizer, ema }
+    /// `params` before the first step, as one of `team` has them.
+    pub(super) fn new(params: &Params, settings: Settings, ema: Option<train::Ema>, team: &Team) -> Self {
+        let optimizer = AdamW::of(params.pack(), settings, team.rank(), team.world());
+        let ema = ema.map(|settings| Ema::new(&optimizer, settings));
+        Self { optimizer, ema, spare: RefCell::default() }
     }
 
-    /// One step down the gradients that backward passes left at the parameters. Answers with their norm.
-    pub(super) fn step(&mut self, rate: f64) -> Tensor {
-        self.optimizer.packed().collect();
-        let norm = no_grad(|| self.optimizer.packed().gradient.norm());
-        self.optimizer.descend(&norm, rate);
+    /// Takes the gradients that backward passes of part `part` left at the parameters into `sum`.
+    pub(super) fn collect(&self, part: u64, sum: &mut Fold<Tensor>) {
+        let spare = self.spare.borrow_mut().pop();
+        let packed = self.optimizer.packed();
+        let gradient = spare.unwrap_or_else(|| no_grad(|| packed.flat.empty_like()));
+        packed.collect(&gradient);
+        sum.push(part, gradient, |left, right| {
+            let sum = add(left, &right);
+            self.spare.borrow_mut().push(right);
+            sum
+        });
+    }
+
+    /// One step down the sum of all parts' gradients, of which `mine` is this rank's. Answers with the sum's norm.
+    pub(super) fn step(&mut self, mine: Fold<Tensor>, rate: f64, team: &Team) -> Result<Tensor, Halt> {
+        let optimizer = &mut self.optimizer;
+        let cut = optimizer.cut();
+        let (gradient, used) = team.together(|group| reduce_scatter(group, cut, mine))?;
+        let norms = optimizer.norms(&gradient);
+        let norms = if team.world() == 1 { norms } else { gathered(&norms, team)? };
+        let norm = norm(&norms);
+        optimizer.descend(&gradient, &norm, rate);
+        team.together(|group| all_gather(group, cut, &optimizer.packed().flat))?;
         if let Some(ema) = &mut self.ema {
-            ema.update(self.optimizer.packed(), self.optimizer.steps() as u64);
+            ema.update(optimizer, optimizer.steps() as u64);
         }
-        norm
+        self.spare.get_mut().extend(used);
+        Ok(norm)
     }
 
-    /// What `run` finds with these weights in place.
-    pub(super) fn seen<T>(&self, weights: Weights, run: impl FnOnce() -> T) -> T {
-        match (&self.ema, weights) {
-            (Some(ema), Weights::Ema) => ema.in_place(self.optimizer.packed(), run),
-            _ => run(),
+    /// What the leader finds with these weights in place; nothing on other ranks.
+    pub(super) fn seen<T>(&self, weights: Weights, team: &Team, run: impl FnOnce() -> T) -> Result<Option<T>, Halt> {
+        if let (Some(ema), Weights::Ema) = (&self.ema, weights) {
+            let averages = self.collected(ema.flat(), team)?;
+            return Ok(averages.map(|averages| in_place(self.optimizer.packed(), &averages, run)));
         }
+        Ok(team.leads().then(run))
     }
 
-    /// The average of the weights by name, where one is kept.
-    pub(super) fn ema(&self) -> Option<BTreeMap<String, Tensor>> {
-        Some(self.optimizer.packed().cut(self.ema.as_ref()?.flat()))
+    /// The average of the weights by name, where one is kept, on the leader.
+    pub(super) fn ema(&self, team: &Team) -> Result<Option<BTreeMap<String, Tensor>>, Halt> {
+        let Some(ema) = &self.ema else { return Ok(None) };
+        Ok(self.collected(ema.flat(), team)?.map(|flat| self.optimizer.packed().cut(&flat)))
     }
 
     /// The norm of the weights.
@@ -67,26 +110,42 @@ impl State {
         no_grad(|| self.optimizer.packed().flat.norm()).double_value(&[])
     }
 
-    /// Writes the weights, and their average, as those of checkpoint `step` into `folder`.
-    pub(super) fn keep(&self, folder: &Path, step: u64) -> Result<(), TorchError> {
+    /// Writes the weights, and their average, as those of checkpoint `step` into `folder`, on the leader.
+    pub(super) fn keep(&self, folder: &Path, step: u64, team: &Team) -> Result<(), Halt> {
         let packed = self.optimizer.packed();
-        write_tensors(&folder.join(kept::name(step, Weights::Raw)), &packed.cut(&packed.flat))?;
-        match self.ema() {
-            Some(ema) => write_tensors(&folder.join(kept::name(step, Weights::Ema)), &ema),
-            None => Ok(()),
+        if team.leads() {
+            write_tensors(&folder.join(kept::name(step, Weights::Raw)), &packed.cut(&packed.flat))?;
         }
+        if let Some(ema) = self.ema(team)? {
+            write_tensors(&folder.join(kept::name(step, Weights::Ema)), &ema)?;
+        }
+        Ok(())
     }
 
-    /// Everything in one map, by name: `model.…`, `first.…`, `second.…`, `ema.…`.
-    fn tensors(&self) -> BTreeMap<String, Tensor> {
+    /// All of what each rank has its range of, on the leader.
+    fn collected(&self, own: &Tensor, team: &Team) -> Result<Option<Tensor>, Halt> {
+        team.together(|group| collect(group, self.optimizer.cut(), own))
+    }
+
+    /// Everything, on the leader.
+    pub(super) fn whole(&self, team: &Team) -> Result<Option<Whole>, Halt> {
         let packed = self.optimizer.packed();
         let (first, second) = self.optimizer.moments();
-        let mut parts = vec![("model", &packed.flat), ("first", first), ("second", second)];
-        parts.extend(self.ema.as_ref().map(|ema| ("ema", ema.flat())));
-        let named = |(prefix, flat)| {
-            packed.cut(flat).into_iter().map(move |(name, tensor)| (format!("{prefix}.{name}"), tensor))
+        let mut parts = vec![("model", Some(packed.flat.shallow_clone()))];
+        parts.push(("first", self.collected(first, team)?));
+        parts.push(("second", self.collected(second, team)?));
+        if let Some(ema) = &self.ema {
+            parts.push(("ema", self.collected(ema.flat(), team)?));
+        }
+        if !team.leads() {
+            return Ok(None);
+        }
+        let named = |(prefix, flat): (&'static str, Option<Tensor>)| {
+            let parts = flat.map(|flat| packed.cut(&flat)).unwrap_or_default();
+            parts.into_iter().map(move |(name, tensor)| (format!("{prefix}.{name}"), tensor))
         };
-        parts.into_iter().flat_map(named).collect()
+        let tensors = parts.into_iter().flat_map(named).collect();
+        Ok(Some(Whole { optimizer_steps: self.optimizer.steps(), tensors }))
     }
 
     /// Reads everything back. Nothing is touched unless all of it fits.
@@ -111,13 +170,22 @@ impl State {
         if tensors.len() != (3 + usize::from(self.ema.is_some())) * packed.names().len() {
             return Err(wrong("it holds more or fewer tensors than this training has"));
         }
+        let range = self.optimizer.range();
+        let own = |whole: &Tensor| whole.narrow(0, range.start, range.end - range.start);
         if let Some(ema) = &mut self.ema {
-            ema.restore(&flat("ema")?);
+            ema.restore(&own(&flat("ema")?));
         }
         no_grad(|| packed.flat.shallow_clone().copy_(&model));
-        self.optimizer.restore(&first, &second, head.optimizer_steps);
+        self.optimizer.restore(&own(&first), &own(&second), head.optimizer_steps);
         Ok(head.progress)
     }
+}
+
+/// Numbers of all ranks in the order of ranks, of which `mine` are this one's.
+fn gathered(mine: &Tensor, team: &Team) -> Result<Tensor, Halt> {
+    let numbers = Vec::<f64>::try_from(mine.to_kind(Kind::Double).to_device(Device::Cpu)).expect("one dimension");
+    let all = team.together(|group| group.gather(&numbers))?;
+    Ok(Tensor::from_slice(&all).to_device(mine.device()))
 }
 
 /// A mean under way.
@@ -170,10 +238,10 @@ struct Head {
 
 impl Progress {
     /// Writes everything to the file `path`.
-    pub(super) fn save(&self, path: &Path, state: &State) -> Result<(), TorchError> {
-        let head = Head { format: FORMAT, optimizer_steps: state.optimizer.steps(), progress: self.clone() };
+    pub(super) fn save(&self, path: &Path, whole: &Whole) -> Result<(), TorchError> {
+        let head = Head { format: FORMAT, optimizer_steps: whole.optimizer_steps, progress: self.clone() };
         let head = serde_json::to_string(&head).map_err(|source| TorchError::Json { path: path.to_owned(), source })?;
-        write_tensors_with(path, &state.tensors(), &[(MEMBER, &head)])
+        write_tensors_with(path, &whole.tensors, &[(MEMBER, &head)])
     }
 }
 
@@ -181,7 +249,6 @@ impl Progress {
 mod tests {
     use isoflop_contract::Seed;
     use isoflop_kinds::train::Decays;
-    use tch::{Device, Kind};
 
     use super::*;
     use crate::nn::Init;
@@ -192,7 +259,7 @@ mod tests {
         let _ = params.root().param("bias", &[2], Init::Normal(1.0));
         let settings =
             Settings { betas: [0.9, 0.99], epsilon: 1e-8, weight_decay: 0.1, decays: Decays::Matrices, clip: 1.0 };
-        let state = State::new(&params, settings, ema.then_some(train::Ema { decay: 0.9, ramp: true }));
+        let state = State::new(&params, settings, ema.then_some(train::Ema { decay: 0.9, ramp: true }), &Team::solo());
         (params, state)
     }
 
@@ -200,11 +267,14 @@ mod tests {
         let named = params.named();
         let out = Tensor::ones([1, 3], (Kind::Float, Device::Cpu)).matmul(&named["weight"]) + &named["bias"];
         out.square().sum(None).backward();
-        let _ = state.step(0.01);
+        let mut sum = Fold::new(1);
+        state.collect(0, &mut sum);
+        let _ = state.step(sum, 0.01, &Team::solo()).unwrap();
     }
 
     fn all(state: &State) -> BTreeMap<String, Tensor> {
-        state.tensors().into_iter().map(|(name, tensor)| (name, no_grad(|| tensor.copy()))).collect()
+        let whole = state.whole(&Team::solo()).unwrap().unwrap();
+        whole.tensors.into_iter().map(|(name, tensor)| (name, no_grad(|| tensor.copy()))).collect()
     }
 
     #[test]
@@ -219,7 +289,7 @@ mod tests {
             progress.window.add(0.1);
             progress.window.add(0.2);
             progress.history.push(Curve { step: 2, loss: 1.0 / 3.0, heldout: 2.0_f64.sqrt() });
-            progress.save(&path, &state).unwrap();
+            progress.save(&path, &state.whole(&Team::solo()).unwrap().unwrap()).unwrap();
             let saved = all(&state);
             assert_eq!(saved.len(), if ema { 8 } else { 6 });
             step(&params, &mut state);
@@ -235,19 +305,49 @@ mod tests {
         }
     }
 
+    /// A batch in one part, in four, in three of uneven order: the same loss curve but for rounding, and not the same bits.
+    #[test]
+    fn parts_of_a_batch_train_as_the_whole_does() {
+        let rows = Tensor::arange(12 * 3, (Kind::Float, Device::Cpu)).view([12, 3]).cos();
+        let curve = |parts: i64| -> Vec<f64> {
+            let (params, mut state) = network(1, true);
+            let named = params.named();
+            let step = || {
+                let mut sum = Fold::new(parts as u64);
+                let mut whole = 0.0;
+                for (part, rows) in rows.chunk(parts, 0).iter().enumerate() {
+                    let out = rows.matmul(&named["weight"]) + &named["bias"];
+                    let loss = (out - 1.0).square().mean(Kind::Float) / parts as f64;
+                    loss.backward();
+                    whole += loss.double_value(&[]);
+                    state.collect(part as u64, &mut sum);
+                }
+                let _ = state.step(sum, 0.05, &Team::solo()).unwrap();
+                whole
+            };
+            std::iter::repeat_with(step).take(40).collect()
+        };
+        let whole = curve(1);
+        assert!(whole[39] < 0.5 * whole[0], "it learns: {whole:?}");
+        for parts in [2, 3, 4, 6] {
+            let apart = curve(parts).iter().zip(&whole).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+            assert!(apart < 1e-5 && apart > 0.0, "{parts} parts are {apart:e} apart");
+        }
+    }
+
     #[test]
     fn what_does_not_fit_touches_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
         let (params, mut state) = network(1, false);
         step(&params, &mut state);
-        Progress::default().save(&path, &state).unwrap();
+        Progress::default().save(&path, &state.whole(&Team::solo()).unwrap().unwrap()).unwrap();
 
         let other = Params::new(Seed::from_number(2));
         let _ = other.root().param("weight", &[3, 2], Init::Normal(1.0));
         let _ = other.root().param("bias", &[2], Init::Normal(1.0));
         let _ = other.root().param("more", &[1], Init::Ones);
-        let mut resumed = State::new(&other, state.optimizer.settings(), None);
+        let mut resumed = State::new(&other, state.optimizer.settings(), None, &Team::solo());
         let before = other.named()["weight"].copy();
         let error = resumed.load(&path).unwrap_err().to_string();
         assert!(

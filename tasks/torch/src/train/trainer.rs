@@ -14,7 +14,13 @@ use super::{
     rate,
     state::{FILE, Mean, Progress, State},
 };
-use crate::nn::{Params, precise};
+use crate::{
+    nn::{Params, precise},
+    parallel::{
+        fold::{Fold, stretch},
+        team::Team,
+    },
+};
 
 /// What is trained: a loss for every step, and a measure on held-out data.
 pub trait Objective {
@@ -106,38 +112,57 @@ const WINDOW: u64 = 10;
 /// Losses and gradient norms of the last steps, still on the device that computed them.
 #[derive(Debug, Default)]
 struct Recent {
+    /// Of each step, the losses of the parts that are this rank's.
     losses: Vec<Tensor>,
     norms: Vec<Tensor>,
 }
 
 impl Recent {
-    fn add(&mut self, loss: Tensor, norm: Tensor) {
-        self.losses.push(loss);
+    fn add(&mut self, losses: &[Tensor], norm: Tensor) {
+        self.losses.push(Tensor::stack(losses, 0));
         self.norms.push(norm);
     }
 
-    /// What they are, oldest first; none are left.
-    fn take(&mut self) -> Vec<(f64, f64)> {
-        if self.losses.is_empty() {
-            return Vec::new();
+    /// What they are, oldest first; none are left. A step's loss is the sum of its `parts` parts', in their order, whoever computed them.
+    fn take(&mut self, parts: u64, team: &Team) -> Result<Vec<(f64, f64)>, Halt> {
+        let steps = self.losses.len();
+        if steps == 0 {
+            return Ok(Vec::new());
         }
         let numbers = |tensors: &mut Vec<Tensor>| {
             let together = Tensor::stack(&std::mem::take(tensors), 0).to_kind(Kind::Double).to_device(Device::Cpu);
-            Vec::<f64>::try_from(together).expect("one number each")
+            Vec::<f64>::try_from(together.reshape([-1])).expect("one dimension")
         };
-        numbers(&mut self.losses).into_iter().zip(numbers(&mut self.norms)).collect()
+        let (losses, norms) = (numbers(&mut self.losses), numbers(&mut self.norms));
+        let losses = team.together(|group| group.gather(&losses))?;
+        let mut sums = vec![0.0; steps];
+        let mut losses = losses.into_iter();
+        for rank in 0..team.world() {
+            let stretch = stretch(rank, team.world(), parts);
+            for sum in &mut sums {
+                for loss in losses.by_ref().take((stretch.end - stretch.start) as usize) {
+                    *sum += loss;
+                }
+            }
+        }
+        Ok(sums.into_iter().zip(norms).collect())
     }
 }
 
-/// Trains `params` on `objective`, from the beginning or from where an earlier attempt had come to.
+/// What the leader says when it saves: the others hand it what they have.
+const SAVE: &[u8] = b"save";
+
+/// Trains `params` on `objective` as one of `team`, from the beginning or from where an earlier attempt had come to. The outcome is the leader's.
 pub fn train(
     params: &Params,
     recipe: &Recipe,
     objective: &impl Objective,
+    team: &Team,
     context: &mut Context,
-) -> Result<Outcome, Halt> {
+) -> Result<Option<Outcome>, Halt> {
     let (steps, parts) = (recipe.steps, objective.parts());
-    let mut state = State::new(params, recipe.optimizer, recipe.ema);
+    let mine = stretch(team.rank(), team.world(), parts);
+    let mut state = State::new(params, recipe.optimizer, recipe.ema, team);
     let resumed = context.resume();
     let mut now = match (&resumed, &recipe.branch) {
         (Some(resume), _) => state.load(&resume.file(FILE))?,
@@ -146,27 +171,30 @@ pub fn train(
         (None, None) => Progress::default(),
     };
     let earlier = resumed.map(|resume| resume.file("")).or(recipe.branch.as_ref().map(|branch| branch.folder.clone()));
-    restore(&recipe.checkpoints, now.done, earlier.as_deref(), context)?;
+    if team.leads() {
+        restore(&recipe.checkpoints, now.done, earlier.as_deref(), context)?;
+    }
     let mut recent = Recent::default();
     let mut gauge = Gauge::new(recipe, now.done);
 
     for step in now.done..steps {
-        let mut mean: Option<Tensor> = None;
-        for part in 0..parts {
+        let mut sum = Fold::new(parts);
+        let mut losses = Vec::with_capacity(parts as usize);
+        for part in mine.clone() {
             let loss = precise(recipe.precision, || objective.loss(step, part)) / parts as f64;
             loss.backward();
-            let loss = loss.detach();
-            mean = Some(mean.map_or_else(|| loss.shallow_clone(), |sum| sum + &loss));
+            losses.push(loss.detach());
+            state.collect(part, &mut sum);
         }
         let rate = recipe.learning_rate * rate(step, steps, recipe.warmup, recipe.schedule, recipe.falls);
-        let norm = state.step(rate);
-        recent.add(mean.expect("a batch has one part at least"), norm);
+        let norm = state.step(sum, rate, team)?;
+        recent.add(&losses, norm);
 
         now.done = step + 1;
         let keeps = recipe.checkpoints.binary_search(&now.done).is_ok();
         let (last, evaluates) = (now.done == steps, keeps || now.done % recipe.evaluate_every == 0);
         if now.done % WINDOW == 0 || evaluates || last {
-            let norm = now.note(&recent.take(), recipe)?;
+            let norm = now.note(&recent.take(parts, team)?, recipe)?;
             for (step, times) in std::mem::take(&mut now.watch.unsaid) {
                 context.metric("loss_spike", step, times)?;
             }
@@ -178,35 +206,53 @@ pub fn train(
             }
         }
         if evaluates || last {
-            let began = Instant::now();
-            let (series, heldout) =
-                state.seen(recipe.evaluate_weights, || precise(recipe.precision, || no_grad(|| objective.evaluate())));
-            if !heldout.is_finite() {
-                return Err(now.diverged(&format!("the held-out measure is {heldout} at step {}", now.done)));
+            let (began, loss) = (Instant::now(), now.since.take());
+            let measure = || precise(recipe.precision, || no_grad(|| objective.evaluate()));
+            if let Some((series, heldout)) = state.seen(recipe.evaluate_weights, team, measure)? {
+                if !heldout.is_finite() {
+                    return Err(now.diverged(&format!("the held-out measure is {heldout} at step {}", now.done)));
+                }
+                context.metric(series, now.done, heldout)?;
+                now.history.push(Curve { step: now.done, loss, heldout });
             }
-            context.metric(series, now.done, heldout)?;
-            now.history.push(Curve { step: now.done, loss: now.since.take(), heldout });
             gauge.rest(began.elapsed());
         }
         if keeps {
             let folder = folder(context)?;
-            state.keep(&folder, now.done)?;
+            state.keep(&folder, now.done, team)?;
             // At the end, what a longer training would still be summing has been told already, unless it was due.
-            if recipe.keep_states && (!last || now.done % WINDOW == 0) {
-                now.save(&folder.join(kept::state(now.done)), &state)?;
+            if recipe.keep_states && (!last || now.done % WINDOW == 0)
+                && let Some(whole) = state.whole(team)?
+            {
+                now.save(&folder.join(kept::state(now.done)), &whole)?;
             }
         }
         context.progress(now.done, steps);
-        let kept = context.out(CHECKPOINTS);
-        context.checkpoint(now.done, |folder| {
-            now.note(&recent.take(), recipe)?;
-            carry(&recipe.checkpoints, now.done, &kept, folder)?;
-            Ok(now.save(&folder.join(FILE), &state)?)
-        })?;
+        if team.leads() {
+            let mut saves = false;
+            let kept = context.out(CHECKPOINTS);
+            context.checkpoint(now.done, |folder| {
+                saves = true;
+                team.together(|group| group.broadcast(SAVE))?;
+                now.note(&recent.take(parts, team)?, recipe)?;
+                carry(&recipe.checkpoints, now.done, &kept, folder)?;
+                let whole = state.whole(team)?.expect("the leader gets it");
+                Ok(now.save(&folder.join(FILE), &whole)?)
+            })?;
+            if !saves {
+                team.together(|group| group.broadcast(&[]))?;
+            }
+        } else if team.together(|group| group.broadcast(&[]))? == SAVE {
+            now.note(&recent.take(parts, team)?, recipe)?;
+            state.whole(team)?;
+        }
     }
 
-    let heldout = now.history.last().expect("the last step is evaluated").heldout;
-    Ok(Outcome { heldout, loss: now.last.take(), history: now.history, ema: state.ema(), spikes: now.watch.spikes })
+    let ema = state.ema(team)?;
+    let Some(heldout) = now.history.last().map(|point| point.heldout).filter(|_| team.leads()) else {
+        return Ok(None);
+    };
+    Ok(Some(Outcome { heldout, loss: now.last.take(), history: now.history, ema, spikes: now.watch.spikes }))
 }
 
 impl Progress {
