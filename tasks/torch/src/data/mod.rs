@@ -12,7 +12,7 @@ pub use files::{
     Metadata, read_json, read_tensors, read_tensors_with, write_bytes, write_json, write_tensors, write_tensors_with,
 };
 pub use loader::{Loader, Sequence, Source};
-pub use order::{Order, permute};
+pub use order::{Order, Portions, permute};
 pub use picture::write_preview;
 pub use rows::{Column, Rows};
 pub use scenes::{Questions, Scenes, pixels, unit};

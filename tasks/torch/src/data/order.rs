@@ -3,8 +3,12 @@
 //! Each pass over the data is a keyed permutation, a Feistel network with cycle walking, so that the batch at any step is had without
 //! having drawn the ones before it.
 
+use std::ops::Range;
+
 use isoflop_contract::Seed;
 use tch::Tensor;
+
+use super::loader::Sequence;
 
 /// A pass-by-pass shuffled order over `items` things.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +43,34 @@ impl Order {
     /// The same as row numbers.
     pub fn rows(&self, k: u64, size: u64) -> Tensor {
         Tensor::from_slice(&self.batch(k, size))
+    }
+}
+
+/// The portions of an order that one rank reads: of every batch, cut into parts of one size, those that are its own.
+#[derive(Debug, Clone)]
+pub struct Portions {
+    /// What is read in which order.
+    pub order: Order,
+    /// In how many parts a batch is cut.
+    pub parts: u64,
+    /// How many things a part holds.
+    pub size: u64,
+    /// The parts of each batch that are this rank's.
+    pub mine: Range<u64>,
+    /// How many batches there are.
+    pub batches: u64,
+}
+
+/// Part `p` of batch `b` is portion `b · parts + p`.
+impl Sequence for Portions {
+    fn rows(&self, k: u64) -> Vec<i64> {
+        self.order.batch(k, self.size)
+    }
+
+    fn after(&self, k: u64) -> Option<u64> {
+        let (batch, part) = (k / self.parts, k % self.parts);
+        let next = if part + 1 < self.mine.end { k + 1 } else { (batch + 1) * self.parts + self.mine.start };
+        Some(next).filter(|&next| next < self.batches * self.parts)
     }
 }
 
@@ -82,6 +114,30 @@ mod tests {
                 assert_eq!(sent, (0..items).collect(), "{items} items, key {key}");
             }
         }
+    }
+
+    #[test]
+    fn a_rank_reads_its_own_parts_of_every_batch() {
+        let order = Order::new(Seed::from_number(5), 10);
+        let of = |mine: Range<u64>| {
+            let portions = Portions { order, parts: 5, size: 2, mine: mine.clone(), batches: 3 };
+            std::iter::successors(Some(mine.start), |&k| portions.after(k)).collect::<Vec<_>>()
+        };
+        assert_eq!(of(0..5), (0..15).collect::<Vec<_>>());
+        assert_eq!(of(0..2), [0, 1, 5, 6, 10, 11]);
+        assert_eq!(of(4..5), [4, 9, 14]);
+    }
+
+    /// No memory for any number of things, and no thing twice.
+    #[test]
+    fn a_hundred_million_things_are_in_order_too() {
+        let items = 100_000_000;
+        let order = Order::new(Seed::from_number(5), items);
+        let batch = order.batch(7_000_000, 1000);
+        assert!(batch.iter().all(|&row| (0..items as i64).contains(&row)));
+        assert_eq!(batch.iter().collect::<BTreeSet<_>>().len(), 1000);
+        let mean = batch.iter().map(|&row| row as f64).sum::<f64>() / 1000.0 / items as f64;
+        assert!((mean - 0.5).abs() < 0.05, "they come from everywhere: {mean}");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use isoflop_kinds::artifact;
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 
-use super::{read_json, read_tensors};
+use super::{Rows, read_json, read_tensors};
 use crate::error::TorchError;
 
 /// Images and their captions.
@@ -110,6 +110,11 @@ impl Scenes {
     /// Scenes made up of tensors. Columns that no caption reaches are cut off.
     pub fn of(images: Tensor, captions: &Tensor, words: usize) -> Self {
         Self { images, captions: reached(captions), synthetic: None, words }
+    }
+
+    /// The images of the scenes in `handle`, u8 `[3, R, R]`, where they lie: to be read a few at a time.
+    pub fn rows(handle: &Handle<artifact::Scenes>) -> Result<Rows, TorchError> {
+        Rows::open(&[handle.file("scenes.safetensors")], &["images"])
     }
 
     /// How many there are.

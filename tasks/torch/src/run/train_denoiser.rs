@@ -1,6 +1,6 @@
 //! The body of `train-denoiser`.
 
-use std::cell::OnceCell;
+use std::{cell::OnceCell, time::Duration};
 
 use isoflop_contract::{Cost, Kind as _, Seed};
 use isoflop_kinds::{
@@ -16,14 +16,20 @@ use super::{
     trunk::{self, Origin, branch},
 };
 use crate::{
-    data::{Order, Scenes, write_bytes, write_json, write_tensors},
+    data::{Loader, Order, Portions, Rows, Scenes, unit, write_bytes, write_json, write_tensors},
     diffusion::{Schedule, target},
     error::TorchError,
     models::Denoiser,
     nn::{Params, tally::count, thriftily},
-    parallel::team::Team,
+    parallel::{fold::stretch, team::Team},
     train::{Heldout, Objective, Recipe, Settings, normal, train},
 };
+
+/// Threads that read images ahead.
+const READERS: usize = 2;
+
+/// Parts of batches that they keep.
+const AHEAD: usize = 4;
 
 /// What `config.json` of a denoiser holds.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -45,6 +51,8 @@ struct Denoising<'a> {
     /// How much an error counts at each level, where not all count alike.
     weights: Option<Tensor>,
     data: &'a Scenes,
+    /// Images, read ahead.
+    loader: Loader<Rows>,
     heldout: Heldout,
     order: Order,
     seed: Seed,
@@ -77,11 +85,15 @@ impl Objective for Denoising<'_> {
         self.parts
     }
 
-    fn loss(&self, step: u64, part: u64) -> Tensor {
+    fn waited(&self) -> Option<Duration> {
+        Some(self.loader.waited())
+    }
+
+    fn loss(&self, step: u64, part: u64) -> Result<Tensor, TorchError> {
         let (batch, size) = ((self.part * self.parts) as i64, self.part as i64);
         let index = step * self.parts + part; // of this part among all there ever are
         let rows = self.order.rows(index, self.part);
-        let images = self.data.images(&rows).pixel_unshuffle(self.patch);
+        let images = unit(&self.loader.portion(index)?[0]).pixel_unshuffle(self.patch);
         let captions = self.captions(index, &rows);
         let kept = uniform(self.seed.stream("dropout", index), &[size, 1]).ge(self.caption_dropout);
         let captions = captions * kept;
@@ -104,13 +116,13 @@ impl Objective for Denoising<'_> {
         let output = output.unwrap_or_else(forward);
         let output = output.to_kind(Kind::Float);
         let target = target(self.prediction, self.schedule, &images, &noise, &level);
-        match &self.weights {
+        Ok(match &self.weights {
             None => output.mse_loss(&target, tch::Reduction::Mean),
             Some(weights) => {
                 let error = (output - target).square().mean_dim([1, 2, 3].as_slice(), false, None::<Kind>);
                 (error * weights.index_select(0, &level)).mean(None::<Kind>)
             }
-        }
+        })
     }
 
     fn evaluate(&self) -> (&'static str, f64) {
@@ -175,14 +187,18 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
         start(&params, &config, other, spec.init_weights, spec.init_checkpoint)?;
     }
     let tokens = config.text.tokens as i64;
+    let order = Order::new(seed, data.len());
+    let mine = stretch(team.rank(), team.world(), spec.parts());
+    let portions = Portions { order, parts: spec.parts(), size: spec.part(), mine, batches: spec.steps };
     let objective = Denoising {
         model: &model,
         schedule: &schedule,
         prediction: spec.prediction,
         weights: schedule.weights(spec.prediction, spec.weighting),
         data: &data,
+        loader: Loader::new(Scenes::rows(&needs.data)?, portions, READERS, AHEAD)?,
         heldout: Heldout::new(&heldout, spec.evaluate_images, &config, &schedule, spec.prediction),
-        order: Order::new(seed, data.len()),
+        order,
         seed,
         parts: spec.parts(),
         part: spec.part(),

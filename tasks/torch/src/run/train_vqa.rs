@@ -40,7 +40,7 @@ struct Answering<'a> {
 }
 
 impl Objective for Answering<'_> {
-    fn loss(&self, step: u64, _whole: u64) -> Tensor {
+    fn loss(&self, step: u64, _whole: u64) -> Result<Tensor, TorchError> {
         let (scenes, questions) = self.data;
         let rows = self.order.batch(step, self.batch);
         let mut owner = Vec::new();
@@ -58,7 +58,7 @@ impl Objective for Answering<'_> {
         let answers: Vec<i64> = asked.iter().map(|&q| questions.answer[q as usize]).collect();
         let sight = self.network.look(&scenes.images(&Tensor::from_slice(&rows))).of(&Tensor::from_slice(&owner));
         let scores = self.network.answer(&sight, &questions.words.index_select(0, &Tensor::from_slice(&asked)));
-        scores.cross_entropy_for_logits(&Tensor::from_slice(&answers))
+        Ok(scores.cross_entropy_for_logits(&Tensor::from_slice(&answers)))
     }
 
     fn evaluate(&self) -> (&'static str, f64) {

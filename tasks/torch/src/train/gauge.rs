@@ -1,4 +1,4 @@
-//! How the machine fares: steps a second, the share of its peak that is used, memory. Series of their own that no result depends on.
+//! How the machine fares: steps a second, the share of its peak that is used, the share of a step that waits for data, memory. Series of their own that no result depends on.
 
 use std::{
     fs,
@@ -27,17 +27,19 @@ pub(super) struct Gauge {
     /// Time since then that no step took.
     rested: Duration,
     steps: u64,
+    /// The time that losses had waited for data by then.
+    waited: Duration,
 }
 
 impl Gauge {
     /// A gauge after `done` steps.
     pub(super) fn new(recipe: &Recipe, done: u64) -> Self {
         let mfu = (recipe.flops > 0.0).then(|| (recipe.flops, peak(recipe.precision)));
-        Self { mfu, began: Instant::now(), rested: Duration::ZERO, steps: done }
+        Self { mfu, began: Instant::now(), rested: Duration::ZERO, steps: done, waited: Duration::ZERO }
     }
 
     /// Tells how the steps since the last time went, the latest of which is `done`.
-    pub(super) fn tell(&mut self, done: u64, context: &mut Context) -> Result<(), NotFinite> {
+    pub(super) fn tell(&mut self, done: u64, waited: Option<Duration>, context: &mut Context) -> Result<(), NotFinite> {
         let seconds = self.began.elapsed().saturating_sub(self.rested).as_secs_f64();
         if done > self.steps && seconds > 0.0 {
             let rate = (done - self.steps) as f64 / seconds;
@@ -45,6 +47,11 @@ impl Gauge {
             if let Some((flops, peak)) = self.mfu {
                 context.metric(&format!("{MACHINE}mfu"), done, rate * flops / peak)?;
             }
+        }
+        if let Some(waited) = waited {
+            let share = waited.saturating_sub(self.waited).as_secs_f64() / seconds.max(1e-9);
+            context.metric(&format!("{MACHINE}loader_share"), done, share.min(1.0))?;
+            self.waited = waited;
         }
         if let Some(bytes) = memory() {
             context.metric(&format!("{MACHINE}peak_memory"), done, bytes as f64)?;

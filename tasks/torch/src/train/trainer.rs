@@ -1,6 +1,9 @@
 //! The training loop: set the rate, step, log, evaluate, save.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use isoflop_contract::environment::Precision;
 use isoflop_kinds::train::{self, Decay, Health, Weights};
@@ -15,6 +18,7 @@ use super::{
     state::{FILE, Mean, Progress, State},
 };
 use crate::{
+    error::TorchError,
     nn::{Params, precise},
     parallel::{
         fold::{Fold, stretch},
@@ -30,7 +34,12 @@ pub trait Objective {
     }
 
     /// The mean loss over part `part` of batch `step`, which depends on the task's seed, `step` and `part` alone.
-    fn loss(&self, step: u64, part: u64) -> Tensor;
+    fn loss(&self, step: u64, part: u64) -> Result<Tensor, TorchError>;
+
+    /// The time that losses have waited for data so far, where data is read by others.
+    fn waited(&self) -> Option<Duration> {
+        None
+    }
 
     /// The held-out measure, as the series it is recorded in and its value.
     fn evaluate(&self) -> (&'static str, f64);
@@ -181,7 +190,7 @@ pub fn train(
         let mut sum = Fold::new(parts);
         let mut losses = Vec::with_capacity(parts as usize);
         for part in mine.clone() {
-            let loss = precise(recipe.precision, || objective.loss(step, part)) / parts as f64;
+            let loss = precise(recipe.precision, || objective.loss(step, part))? / parts as f64;
             loss.backward();
             losses.push(loss.detach());
             state.collect(part, &mut sum);
@@ -202,7 +211,7 @@ pub fn train(
                 context.metric("loss", now.done, now.window.take())?;
                 context.metric("gradient_norm", now.done, norm)?;
                 context.metric("weight_norm", now.done, state.norm())?;
-                gauge.tell(now.done, context)?;
+                gauge.tell(now.done, objective.waited(), context)?;
             }
         }
         if evaluates || last {
