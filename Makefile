@@ -20,7 +20,7 @@ torture: build
 	$(CARGO) test --release --locked -p isoflop-tests two_hundred_points -- --ignored --nocapture
 
 bench: build
-	@$(CARGO) build --release --locked -p isoflop-torch --example step
+	@$(CARGO) build --release --locked -p isoflop-torch --example step --example flow
 	@$(BIN)/isoflop-bench
 
 # Ten minutes for each target; needs cargo-fuzz (`cargo install cargo-fuzz`). A case it finds belongs under engine/plan/tests/fixtures.

@@ -21,6 +21,7 @@ mod paper;
 mod present;
 mod project;
 mod racing;
+mod ranks;
 mod records;
 mod roles;
 mod schema;

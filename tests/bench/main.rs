@@ -6,6 +6,7 @@
 mod cold;
 mod hash;
 mod ledger;
+mod ranks;
 mod train;
 
 use std::{
@@ -48,10 +49,10 @@ fn bench() -> Outcome<()> {
             "--python" => python = Some(PathBuf::from(value()?)),
             "--model" => model = Some(value()?),
             "--threads" => threads = value()?.parse()?,
-            "check" | "kept" | "cold" | "hash" | "ledger" | "train" => cases.push(argument),
+            "check" | "kept" | "cold" | "hash" | "ledger" | "train" | "ranks" => cases.push(argument),
             other => {
                 return Err(format!(
-                    "unknown argument {other}; there are --against, --tasks, --b3sum, --python, --model, --threads, check, kept, cold, hash, ledger, train"
+                    "unknown argument {other}; there are --against, --tasks, --b3sum, --python, --model, --threads, check, kept, cold, hash, ledger, train, ranks"
                 )
                 .into());
             }
@@ -88,6 +89,9 @@ fn bench() -> Outcome<()> {
     }
     if wanted("train") {
         train::train(python.as_deref(), model.as_deref(), threads)?;
+    }
+    if wanted("ranks") {
+        ranks::ranks(&programs[0])?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@
 //! | [`diffusion`] | noise levels and sampling |
 //! | [`data`] | artifacts as tensors, and the order of training |
 //! | [`train`] | the optimizer and the one training loop |
+//! | [`parallel`] | one task on several processes, to the same bits |
 //! | [`metrics`] | measures of what models make |
 //! | [`weights`] | released checkpoints, in and out |
 //! | [`tokens`] | text to token numbers |

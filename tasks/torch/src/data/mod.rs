@@ -1,4 +1,4 @@
-//! Data: artifacts as tensors, and the order in which training sees them.
+//! Data: artifacts as tensors, the order in which training sees them, and reading them ahead.
 
 mod files;
 mod loader;
