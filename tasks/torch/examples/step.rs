@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let settings =
         Settings { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.01, decays: Decays::Everything, clip: 1.0 };
     let mut optimizer = AdamW::new(params.pack(), settings);
-    let mut ema = Ema::new(optimizer.packed(), optimizer.range(), train::Ema { decay: 0.999, ramp: false });
+    let mut ema = Ema::new(&optimizer, train::Ema { decay: 0.999, ramp: false });
 
     let drawn = |stream: &str, shape: &[i64]| normal(Seed::from_number(2).stream(stream, 0), shape);
     let shape = [batch, 4, size, size];
@@ -61,7 +61,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let loss = precise(precision, || model.forward(&noisy, &level, &told));
         let loss = loss.to_kind(Kind::Float).mse_loss(&noise, tch::Reduction::Mean);
         let _ = optimizer.step(&loss, 1e-4);
-        ema.update(optimizer.packed(), optimizer.steps() as u64);
+        ema.update(&optimizer, optimizer.steps() as u64);
         loss
     };
     for _ in 0..2 {

@@ -34,6 +34,8 @@ pub struct AdamW {
     first: Tensor,
     second: Tensor,
     steps: i32,
+    /// Where [`step`](Self::step) has its gradient.
+    spare: Option<Tensor>,
 }
 
 impl AdamW {
@@ -48,7 +50,7 @@ impl AdamW {
         let range = cut.range(rank, world);
         let part = packed.flat.narrow(0, range.start as i64, (range.end - range.start) as i64);
         let (first, second) = (part.zeros_like(), part.zeros_like());
-        Self { settings, packed, cut, own: cut.owned(rank, world), first, second, steps: 0 }
+        Self { settings, packed, cut, own: cut.owned(rank, world), first, second, steps: 0, spare: None }
     }
 
     /// Its constants.
@@ -103,10 +105,11 @@ impl AdamW {
     /// held to the clip.
     pub fn step(&mut self, loss: &Tensor, rate: f64) -> Tensor {
         loss.backward();
-        let gradient = no_grad(|| self.packed.flat.empty_like());
+        let gradient = self.spare.take().unwrap_or_else(|| no_grad(|| self.packed.flat.empty_like()));
         self.packed.collect(&gradient);
         let norm = norm(&self.norms(&gradient));
         self.descend(&gradient, &norm, rate);
+        self.spare = Some(gradient);
         norm
     }
 

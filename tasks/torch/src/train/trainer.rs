@@ -230,7 +230,8 @@ pub fn train(
             let folder = folder(context)?;
             state.keep(&folder, now.done, team)?;
             // At the end, what a longer training would still be summing has been told already, unless it was due.
-            if recipe.keep_states && (!last || now.done % WINDOW == 0)
+            if recipe.keep_states
+                && (!last || now.done % WINDOW == 0)
                 && let Some(whole) = state.whole(team)?
             {
                 now.save(&folder.join(kept::state(now.done)), &whole)?;
