@@ -349,9 +349,9 @@ impl Noise {
 
 impl Kind for TrainDenoiser {
     const NAME: &'static str = "train-denoiser";
-    // 1: first version. 2: libtorch's fused AdamW; the whole recipe: micro-batches, decay groups, averages, weightings, schedules, `init`.
-    // 3: parts of a batch are added along a tree, norms and steps are taken by segment.
-    const REVISION: u32 = 3;
+    // 1: first version. 2: libtorch's fused AdamW by segment; the whole recipe: micro-batches added along a tree, decay groups, averages,
+    // weightings, schedules, `init`.
+    const REVISION: u32 = 2;
     const RUNTIME: Runtime = Runtime::Torch;
     const SEEDED: bool = true;
     const ABOUT: &'static str = "Trains a text-conditioned denoiser on scenes and measures its held-out loss.";

@@ -79,7 +79,7 @@ ports! {
 
 impl Kind for TrainVqa {
     const NAME: &'static str = "train-vqa";
-    const REVISION: u32 = 3; // 1: first version. 2: libtorch's fused AdamW. 3: norms and steps by segment
+    const REVISION: u32 = 2; // 1: first version. 2: libtorch's fused AdamW by segment
     const RUNTIME: Runtime = Runtime::Torch;
     const SEEDED: bool = true;
     const ABOUT: &'static str =
