@@ -19,6 +19,7 @@ use crate::{
     error::TorchError,
     models::{ClipImage, ClipText},
     nn::Params,
+    parallel::team::Team,
     train::{Objective, train},
 };
 
@@ -81,13 +82,13 @@ struct Matching<'a> {
 }
 
 impl Objective for Matching<'_> {
-    fn loss(&self, step: u64, _part: u64) -> Tensor {
+    fn loss(&self, step: u64, _part: u64) -> Result<Tensor, TorchError> {
         let (images, ids, same) = self.data.batch(&self.order.rows(step, self.batch));
         let (seen, read) = self.towers.see_and_read(&images, &ids);
         let scores = seen.matmul(&read.tr()) * self.towers.sharpness();
         let wanted = &same / same.sum_dim_intlist(1_i64, true, None::<Kind>); // symmetric but for its rows' sums
         let one_way = |scores: Tensor| -(scores.log_softmax(1, Kind::Float) * &wanted).sum(Kind::Float);
-        (one_way(scores.shallow_clone()) + one_way(scores.tr())) / (2.0 * self.batch as f64)
+        Ok((one_way(scores.shallow_clone()) + one_way(scores.tr())) / (2.0 * self.batch as f64))
     }
 
     fn evaluate(&self) -> (&'static str, f64) {
@@ -123,6 +124,7 @@ fn examine(towers: &Towers, pairs: &Pairs) -> Findings {
 /// Trains two towers.
 pub fn run(spec: TrainClip, needs: Needs, context: &mut Context) -> Result<Made, Halt> {
     let precision = settle(context)?;
+    let team = Team::assemble(context, 1)?; // a batch is one part
     let seed = context.seed()?;
     let names = words(&needs.data)?;
     if names != words(&needs.heldout)? {
@@ -156,7 +158,9 @@ pub fn run(spec: TrainClip, needs: Needs, context: &mut Context) -> Result<Made,
         order: Order::new(seed, data.scenes.len()),
         batch: spec.batch,
     };
-    let outcome = train(&params, &recipe(&spec.plain(), precision), &objective, context)?;
+    let Some(outcome) = train(&params, &recipe(&spec.plain(), precision), &objective, &team, context)? else {
+        return Ok(Made::new());
+    };
 
     let found = no_grad(|| examine(&towers, &heldout));
     let config = Config {

@@ -18,6 +18,7 @@ use crate::{
     error::TorchError,
     models::AutoencoderKl,
     nn::Params,
+    parallel::team::Team,
     train::{Objective, normal, train},
 };
 
@@ -38,13 +39,14 @@ struct Coding<'a> {
 }
 
 impl Objective for Coding<'_> {
-    fn loss(&self, step: u64, _part: u64) -> Tensor {
+    fn loss(&self, step: u64, _part: u64) -> Result<Tensor, TorchError> {
         let images = self.data.images(&self.order.rows(step, self.batch));
         let posterior = self.network.encode(&images);
         let noise = normal(self.seed.stream("noise", step), &posterior.mean.size());
         let out = self.network.decode(&posterior.sample(&noise));
         let numbers = images.numel() as f64 / images.size()[0] as f64;
-        out.mse_loss(&images, Reduction::Mean) + posterior.divergence().mean(Kind::Float) * (self.divergence / numbers)
+        Ok(out.mse_loss(&images, Reduction::Mean)
+            + posterior.divergence().mean(Kind::Float) * (self.divergence / numbers))
     }
 
     fn evaluate(&self) -> (&'static str, f64) {
@@ -79,6 +81,7 @@ fn examine(network: &AutoencoderKl, scenes: &Scenes) -> Findings {
 /// Trains an autoencoder.
 pub fn run(spec: TrainVae, needs: Needs, context: &mut Context) -> Result<Made, Halt> {
     let precision = settle(context)?;
+    let team = Team::assemble(context, 1)?; // a batch is one part
     let seed = context.seed()?;
     let (data, heldout) = (Scenes::read(&needs.data)?, Scenes::read(&needs.heldout)?);
     for (name, scenes) in [("data", &data), ("heldout", &heldout)] {
@@ -100,7 +103,9 @@ pub fn run(spec: TrainVae, needs: Needs, context: &mut Context) -> Result<Made, 
         batch: spec.batch,
         divergence: spec.divergence,
     };
-    let outcome = train(&params, &recipe(&spec.plain(), precision), &objective, context)?;
+    let Some(outcome) = train(&params, &recipe(&spec.plain(), precision), &objective, &team, context)? else {
+        return Ok(Made::new());
+    };
 
     let found = no_grad(|| examine(&network, &heldout));
     config.scaling_factor = found.spread.factor().unwrap_or(1.0);
