@@ -11,7 +11,7 @@ use crate::{Folder, Outcome, once};
 const ROUNDS: usize = 3;
 
 /// A UNet of two million parameters, a batch in four parts.
-const STUDY: &str = r#"study: ranks
+const STUDY: &str = r"study: ranks
 seed: 1
 tasks:
   scenes: { kind: make-scenes, with: { images: 512, resolution: 16 } }
@@ -28,7 +28,7 @@ tasks:
       evaluate_every: 40
       evaluate_images: 8
     on: { ranks: RANKS }
-"#;
+";
 
 /// Prints a line for one process and one for two.
 pub fn ranks(program: &Path) -> Outcome<()> {
