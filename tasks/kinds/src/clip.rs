@@ -142,6 +142,7 @@ impl Kind for TrainClip {
     fn check(&self) -> Result<(), Complaint> {
         self.text().check("").map_err(|complaint| here(complaint, "text"))?;
         self.image().check("").map_err(|complaint| here(complaint, "image"))?;
+        Complaint::unless(self.vocabulary > 1, "vocabulary", "must hold a word and the end")?;
         Complaint::unless(self.tokens > 1, "tokens", "must leave room for a word and the end")?;
         Complaint::unless(self.batch > 1, "batch", "must be at least 2: there is nothing to tell apart in one pair")?;
         self.plain().check()

@@ -113,6 +113,7 @@ impl Kind for SampleImages {
         Complaint::unless(self.count > 0, "count", "must be positive")?;
         Complaint::unless((1..=1_000_000).contains(&self.steps), "steps", "must be between 1 and 1000000")?;
         Complaint::unless((0.0..=1.0).contains(&self.eta), "eta", "must be between 0 and 1")?;
+        Complaint::unless(self.checkpoint != Some(0), "checkpoint", "is a step, and the first is 1")?;
         let alone = self.eta == 0.0 || self.sampler == Sampler::Ddim;
         Complaint::unless(alone, "eta", "belongs to `sampler: ddim` alone")?;
         Complaint::unless(self.guidance.is_finite() && self.guidance >= 0.0, "guidance", "must not be negative")
