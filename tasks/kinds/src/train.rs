@@ -374,6 +374,7 @@ schedule: cosine
     type Makes = artifact::Denoiser;
 
     fn check(&self) -> Result<(), Complaint> {
+        Complaint::unless(self.init_checkpoint != Some(0), "init_checkpoint", "is a step, and the first is 1")?;
         self.denoiser().check()?;
         self.noise.check("noise")?;
         let [first, second] = self.betas;
