@@ -12,6 +12,7 @@
 mod body;
 pub mod command;
 pub mod describe;
+mod file_error;
 pub mod fit;
 pub mod import;
 mod random;

@@ -12,38 +12,10 @@ use safetensors::{
     tensor::{Metadata, TensorInfo},
 };
 
+use crate::file_error::FileError;
+
 /// The most that a header may take.
 const MAX_HEADER: u64 = 16 << 20;
-
-/// Why a file of tensors could not be written or read. Each names the file.
-#[derive(Debug, thiserror::Error)]
-pub enum TensorError {
-    /// The file.
-    #[error("cannot {doing} {}", path.display())]
-    File {
-        /// As in "read".
-        doing: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The system's complaint.
-        source: io::Error,
-    },
-    /// It is no such file.
-    #[error("{}: {problem}", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        problem: String,
-    },
-}
-
-impl TensorError {
-    fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::File { doing, path, source }
-    }
-}
 
 /// A tensor that grows by rows, beside the file it will be part of.
 #[derive(Debug)]
@@ -66,10 +38,10 @@ pub struct Growing {
 
 impl Growing {
     /// Begins the file `path` with tensors of no rows, each by name, number format and the dimensions of a row.
-    pub fn create(path: &Path, columns: &[(&'static str, Dtype, &[usize])]) -> Result<Self, TensorError> {
+    pub fn create(path: &Path, columns: &[(&'static str, Dtype, &[usize])]) -> Result<Self, FileError> {
         let columns = columns.iter().map(|&(name, dtype, row)| {
             let part = path.with_added_extension(name);
-            let file = File::create(&part).map_err(TensorError::file("write", &part))?;
+            let file = File::create(&part).map_err(FileError::file("write", &part))?;
             Ok(Column {
                 name,
                 dtype,
@@ -83,19 +55,19 @@ impl Growing {
     }
 
     /// Adds whole rows to the tensor `name`.
-    pub fn push(&mut self, name: &str, bytes: &[u8]) -> Result<(), TensorError> {
+    pub fn push(&mut self, name: &str, bytes: &[u8]) -> Result<(), FileError> {
         let column = self.columns.iter_mut().find(|column| column.name == name).expect("it was declared");
         column.bytes += bytes.len();
-        column.writer.write_all(bytes).map_err(TensorError::file("write", &column.part))
+        column.writer.write_all(bytes).map_err(FileError::file("write", &column.part))
     }
 
     /// The same of whole numbers.
-    pub fn push_i32(&mut self, name: &str, numbers: &[i32]) -> Result<(), TensorError> {
+    pub fn push_i32(&mut self, name: &str, numbers: &[i32]) -> Result<(), FileError> {
         self.push(name, &numbers.iter().flat_map(|number| number.to_le_bytes()).collect::<Vec<_>>())
     }
 
     /// Puts the file together.
-    pub fn finish(mut self) -> Result<(), TensorError> {
+    pub fn finish(mut self) -> Result<(), FileError> {
         self.columns.sort_by(|a, b| b.dtype.cmp(&a.dtype).then(a.name.cmp(b.name)));
         let mut end = 0;
         let infos = self.columns.iter().map(|column| {
@@ -109,7 +81,7 @@ impl Growing {
         let metadata = Metadata::new(None, infos.collect()).expect("offsets follow each other");
         let mut header = serde_json::to_vec(&metadata).expect("names and numbers are JSON");
         header.resize(header.len().next_multiple_of(8), b' ');
-        let failed = || TensorError::file("write", &self.path);
+        let failed = || FileError::file("write", &self.path);
         let mut file = File::create(&self.path).map_err(failed())?;
         file.write_all(&(header.len() as u64).to_le_bytes()).map_err(failed())?;
         file.write_all(&header).map_err(failed())?;
@@ -117,11 +89,11 @@ impl Growing {
             let part = column
                 .writer
                 .into_inner()
-                .map_err(|error| TensorError::file("write", &column.part)(error.into_error()))?;
+                .map_err(|error| FileError::file("write", &column.part)(error.into_error()))?;
             drop(part);
-            let mut part = File::open(&column.part).map_err(TensorError::file("read", &column.part))?;
-            io::copy(&mut part, &mut file).map_err(TensorError::file("write", &self.path))?;
-            fs::remove_file(&column.part).map_err(TensorError::file("remove", &column.part))?;
+            let mut part = File::open(&column.part).map_err(FileError::file("read", &column.part))?;
+            io::copy(&mut part, &mut file).map_err(FileError::file("write", &self.path))?;
+            fs::remove_file(&column.part).map_err(FileError::file("remove", &column.part))?;
         }
         Ok(())
     }
@@ -138,10 +110,10 @@ pub struct Stored {
 
 impl Stored {
     /// Opens the file and reads its header alone.
-    pub fn open(path: &Path) -> Result<Self, TensorError> {
-        let wrong = |problem: &str| TensorError::Format { path: path.to_owned(), problem: problem.to_owned() };
-        let file = File::open(path).map_err(TensorError::file("read", path))?;
-        let whole = file.metadata().map_err(TensorError::file("read", path))?.len();
+    pub fn open(path: &Path) -> Result<Self, FileError> {
+        let wrong = |problem: &str| FileError::format(path, problem);
+        let file = File::open(path).map_err(FileError::file("read", path))?;
+        let whole = file.metadata().map_err(FileError::file("read", path))?.len();
         let mut file = BufReader::with_capacity(1 << 18, file);
         let mut length = [0; 8];
         file.read_exact(&mut length).map_err(|_| wrong("is too short for a safetensors file"))?;
@@ -150,7 +122,7 @@ impl Stored {
             return Err(wrong("has no safetensors header"));
         }
         let mut header = vec![0; length as usize];
-        file.read_exact(&mut header).map_err(TensorError::file("read", path))?;
+        file.read_exact(&mut header).map_err(FileError::file("read", path))?;
         let metadata: Metadata = serde_json::from_slice(&header)
             .map_err(|error| wrong(&format!("has a bad safetensors header: {error}")))?;
         if metadata.data_len() as u64 + length + 8 != whole {
@@ -161,28 +133,28 @@ impl Stored {
     }
 
     /// The tensor `name`, which must be of this format and so many dimensions: its shape. `None` if there is none.
-    pub fn shape(&self, name: &str, dtype: Dtype, dimensions: usize) -> Result<Option<&[usize]>, TensorError> {
+    pub fn shape(&self, name: &str, dtype: Dtype, dimensions: usize) -> Result<Option<&[usize]>, FileError> {
         let Some(info) = self.tensors.get(name) else { return Ok(None) };
         if info.dtype == dtype && info.shape.len() == dimensions {
             return Ok(Some(&info.shape));
         }
         let problem = format!("`{name}` is not {dtype:?} of {dimensions} dimensions");
-        Err(TensorError::Format { path: self.path.clone(), problem })
+        Err(FileError::format(&self.path, problem))
     }
 
     /// The bytes of `count` rows of `name` from row `first` on, which must all be there.
-    pub fn rows(&mut self, name: &str, first: usize, count: usize) -> Result<Vec<u8>, TensorError> {
+    pub fn rows(&mut self, name: &str, first: usize, count: usize) -> Result<Vec<u8>, FileError> {
         let info = &self.tensors[name];
         let size = (info.data_offsets.1 - info.data_offsets.0) / info.shape[0].max(1);
         let from = self.begin + (info.data_offsets.0 + first * size) as u64;
-        let here = self.file.stream_position().map_err(TensorError::file("read", &self.path))?;
+        let here = self.file.stream_position().map_err(FileError::file("read", &self.path))?;
         // Relative seeks keep what is buffered.
         let read = self.file.seek_relative(from.cast_signed() - here.cast_signed()).and_then(|()| {
             let mut bytes = vec![0; count * size];
             self.file.read_exact(&mut bytes)?;
             Ok(bytes)
         });
-        read.map_err(TensorError::file("read", &self.path))
+        read.map_err(FileError::file("read", &self.path))
     }
 }
 

@@ -7,7 +7,7 @@ mod tally;
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead, BufReader},
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
 };
 
@@ -18,8 +18,9 @@ pub use nouns::nouns;
 pub use tally::{Description, Spread, Tally};
 
 use crate::{
+    file_error::FileError,
     scenes::{WORDS, noun_of},
-    tensors::{Stored, TensorError, f32s, i32s},
+    tensors::{Stored, f32s, i32s},
 };
 
 /// Rows that are read at a time.
@@ -28,41 +29,12 @@ const ROWS: usize = 4096;
 /// Why a set could not be described. Each names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum DescribeError {
-    /// Arrays.
-    #[error(transparent)]
-    Arrays(#[from] TensorError),
     /// A file.
-    #[error("cannot {doing} {}", path.display())]
-    File {
-        /// As in "read".
-        doing: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The system's complaint.
-        source: io::Error,
-    },
-    /// A file that does not say what it should.
-    #[error("{}: {problem}", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        problem: String,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Whoever asked does not want it any more.
     #[error("stopped on request")]
     Stopped,
-}
-
-impl DescribeError {
-    fn file(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let path = path.to_owned();
-        move |source| Self::File { doing, path, source }
-    }
-
-    fn format(path: &Path, problem: impl Into<String>) -> Self {
-        Self::Format { path: path.to_owned(), problem: problem.into() }
-    }
 }
 
 /// The folder of a set.
@@ -97,9 +69,9 @@ fn scenes(
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Description, DescribeError> {
     let path = folder.join("vocabulary.json");
-    let text = fs::read(&path).map_err(DescribeError::file("read", &path))?;
+    let text = fs::read(&path).map_err(FileError::file("read", &path))?;
     let vocabulary: Vocabulary =
-        serde_json::from_slice(&text).map_err(|error| DescribeError::format(&path, error.to_string()))?;
+        serde_json::from_slice(&text).map_err(|error| FileError::format(&path, error.to_string()))?;
     // Which noun each word is a form of, by number.
     let noun: Vec<Option<String>> = vocabulary
         .words
@@ -113,14 +85,14 @@ fn scenes(
     let path = folder.join("scenes.safetensors");
     let mut file = Stored::open(&path)?;
     let Some(&[images, width]) = file.shape("captions", Dtype::I32, 2)? else {
-        return Err(DescribeError::format(&path, "has no `captions`"));
+        return Err(FileError::format(&path, "has no `captions`").into());
     };
     let kept = file.shape("synthetic", Dtype::I32, 3)?.filter(|_| with_synthetic).map_or(0, |shape| shape[1]);
     let graded = file.shape("quality", Dtype::F32, 1)?.is_some();
-    let words = |row: &[i32]| -> Result<Vec<usize>, DescribeError> {
+    let words = |row: &[i32]| -> Result<Vec<usize>, FileError> {
         let numbers = row.iter().take_while(|number| **number != 0);
         let known = numbers.map(|number| usize::try_from(*number).ok().filter(|number| *number < noun.len()));
-        known.collect::<Option<_>>().ok_or_else(|| DescribeError::format(&path, "has a word without a number"))
+        known.collect::<Option<_>>().ok_or_else(|| FileError::format(&path, "has a word without a number"))
     };
     let mut tally = Tally::new(kept > 0);
     for first in (0..images).step_by(ROWS) {
@@ -168,9 +140,8 @@ fn pictures(
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<Description, DescribeError> {
     let path = folder.join("index.json");
-    let text = fs::read(&path).map_err(DescribeError::file("read", &path))?;
-    let index: Index =
-        serde_json::from_slice(&text).map_err(|error| DescribeError::format(&path, error.to_string()))?;
+    let text = fs::read(&path).map_err(FileError::file("read", &path))?;
+    let index: Index = serde_json::from_slice(&text).map_err(|error| FileError::format(&path, error.to_string()))?;
     let mut tally = Tally::new(false);
     let mut done = 0;
     for shard in &index.shards {
@@ -178,11 +149,11 @@ fn pictures(
         let graded = file.shape("quality", Dtype::F32, 1)?.map(|shape| shape[0]);
         let grades = graded.map(|count| file.rows("quality", 0, count)).transpose()?.map(|bytes| f32s(&bytes));
         let path = folder.join(format!("{}.jsonl", shard.name));
-        let lines = BufReader::new(File::open(&path).map_err(DescribeError::file("read", &path))?);
+        let lines = BufReader::new(File::open(&path).map_err(FileError::file("read", &path))?);
         for (row, line) in lines.lines().enumerate() {
-            let line = line.map_err(DescribeError::file("read", &path))?;
+            let line = line.map_err(FileError::file("read", &path))?;
             let line: Line = serde_json::from_str(&line)
-                .map_err(|error| DescribeError::format(&path, format!("line {}: {error}", row + 1)))?;
+                .map_err(|error| FileError::format(&path, format!("line {}: {error}", row + 1)))?;
             let grade = grades.as_ref().and_then(|grades| grades.get(row)).map(|grade| f64::from(*grade));
             tally.image(grade.filter(|grade| grade.is_finite()));
             let count = |text: &str| text.split_whitespace().count();
@@ -208,7 +179,7 @@ pub fn write(description: &Description, out: &Path) -> Result<(), DescribeError>
     let json = serde_json::to_string_pretty(description).expect("numbers are JSON") + "\n";
     for (name, text) in [("table.csv", table), ("description.json", json)] {
         let path = out.join(name);
-        fs::write(&path, text).map_err(DescribeError::file("write", &path))?;
+        fs::write(&path, text).map_err(FileError::file("write", &path))?;
     }
     Ok(())
 }

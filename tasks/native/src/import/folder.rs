@@ -13,6 +13,7 @@ use super::{
     ImportError,
     item::{Fault, Item, MAX_BYTES, Names, is_safe},
 };
+use crate::file_error::FileError;
 
 const IMAGES: &[&str] = &["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
 
@@ -69,14 +70,14 @@ pub fn read(
     names: &Names,
     take: &mut dyn FnMut(Item) -> Result<(), ImportError>,
 ) -> Result<(), ImportError> {
-    let files = files(root).map_err(|source| ImportError::file("list", root, source))?;
+    let files = files(root).map_err(FileError::file("list", root))?;
     let mut told: BTreeSet<String> = BTreeSet::new();
     for (name, path) in files.iter().filter(|(name, _)| has_end(name, "jsonl")) {
         let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
-        let file = File::open(path).map_err(|source| ImportError::file("read", path, source))?;
+        let file = File::open(path).map_err(FileError::file("read", path))?;
         for (number, line) in BufReader::new(file).lines().enumerate() {
             let at = format!("{label}/{name}:{}", number + 1);
-            let line = line.map_err(|source| ImportError::file("read", path, source))?;
+            let line = line.map_err(FileError::file("read", path))?;
             if line.trim().is_empty() {
                 continue;
             }

@@ -15,7 +15,6 @@ mod writer;
 
 use std::{
     collections::BTreeMap,
-    io,
     path::{Path, PathBuf},
 };
 
@@ -27,7 +26,7 @@ pub use resize::{Rgb, resize, square};
 pub use shards::read_from as read_shard;
 pub use writer::Report;
 
-use crate::{fit::parallel::each, tensors::TensorError};
+use crate::{file_error::FileError, fit::parallel::each};
 use rules::Rules;
 use writer::Writer;
 
@@ -40,23 +39,8 @@ const HANDFUL_BYTES: usize = 64 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// A file.
-    #[error("cannot {doing} {}", path.display())]
-    File {
-        /// As in "read".
-        doing: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// The system's complaint.
-        source: io::Error,
-    },
-    /// A file that is not what the spec says.
-    #[error("{}: {problem}", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        problem: String,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// More was unreadable than the spec allows.
     #[error(
         "{failed} of {read} images could not be read, more than `unreadable` allows ({share}); among them {examples}"
@@ -79,26 +63,9 @@ pub enum ImportError {
         /// How many went, by reason.
         reasons: String,
     },
-    /// Arrays.
-    #[error(transparent)]
-    Arrays(#[from] TensorError),
-    /// The preview.
-    #[error("cannot write {}", path.display())]
-    Preview {
-        /// The file.
-        path: PathBuf,
-        /// The complaint.
-        source: png::EncodingError,
-    },
     /// Whoever asked does not want it any more.
     #[error("stopped on request")]
     Stopped,
-}
-
-impl ImportError {
-    fn file(doing: &'static str, path: &Path, source: io::Error) -> Self {
-        Self::File { doing, path: path.to_owned(), source }
-    }
 }
 
 /// Imports all files of `folders` (by name) into `out`; `progress` hears how many images were read and says whether to go on.
@@ -126,7 +93,7 @@ pub fn import(
             continue;
         }
         let wanted = if spec.layout == Layout::Parquet { "parquet" } else { "tar" };
-        for (name, path) in folder::files(root).map_err(|source| ImportError::file("list", root, source))? {
+        for (name, path) in folder::files(root).map_err(FileError::file("list", root))? {
             let label = format!("{label}/{name}");
             match spec.layout {
                 _ if !folder::has_end(&name, wanted) => {}

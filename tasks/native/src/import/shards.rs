@@ -11,6 +11,7 @@ use super::{
     folder::{is_image, limited},
     item::{Fault, Item, Names, is_safe},
 };
+use crate::file_error::FileError;
 
 /// Members of one key.
 #[derive(Debug, Default)]
@@ -42,7 +43,7 @@ pub fn read(
     names: &Names,
     take: &mut dyn FnMut(Item) -> Result<(), ImportError>,
 ) -> Result<(), ImportError> {
-    let file = File::open(path).map_err(|source| ImportError::file("read", path, source))?;
+    let file = File::open(path).map_err(FileError::file("read", path))?;
     read_from(BufReader::with_capacity(1 << 18, file), label, names, take)
 }
 

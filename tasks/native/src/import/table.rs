@@ -17,6 +17,7 @@ use super::{
     ImportError,
     item::{Fault, Item, Names},
 };
+use crate::file_error::FileError;
 
 /// Yields every row of the file at `path`, in its order. One that is broken yields what comes before the break, and the break.
 pub fn read(
@@ -31,7 +32,7 @@ pub fn read(
         bytes: Err(Fault { reason: "broken-archive", detail }),
         ..Item::default()
     };
-    let file = File::open(path).map_err(|source| ImportError::file("read", path, source))?;
+    let file = File::open(path).map_err(FileError::file("read", path))?;
     // The reader is other people's code on anybody's bytes; what it panicked over is dropped here.
     let opened = catch_unwind(|| SerializedFileReader::new(file));
     let reader = match opened {
@@ -43,7 +44,7 @@ pub fn read(
     if !columns.iter().any(|column| column.name() == image) {
         let there: Vec<&str> = columns.iter().map(|column| column.name()).collect();
         let problem = format!("has no column `{image}`; there are {}", there.join(", "));
-        return Err(ImportError::Format { path: path.to_owned(), problem });
+        return Err(FileError::format(path, problem).into());
     }
     let wanted = |column: &Type| {
         let known = [image, names.caption].contains(&column.name());

@@ -18,7 +18,7 @@ use super::{
     picture::Picture,
     rules::UNREADABLE,
 };
-use crate::{scenes::preview, tensors::Growing};
+use crate::{file_error::FileError, scenes::preview, tensors::Growing};
 
 /// How many unreadable images an error names.
 const EXAMPLES: usize = 5;
@@ -88,7 +88,7 @@ pub(super) struct Writer {
 impl Writer {
     pub fn create(spec: &ImportImages, out: &Path) -> Result<Self, ImportError> {
         let path = out.join("left-out.csv");
-        let file = File::create(&path).map_err(|source| ImportError::file("write", &path, source))?;
+        let file = File::create(&path).map_err(FileError::file("write", &path))?;
         let mut listed = csv::Writer::from_writer(file);
         row(&mut listed, &path, ["source", "reason", "detail"])?;
         Ok(Self {
@@ -117,7 +117,7 @@ impl Writer {
             }
             let arrays = Growing::create(&self.out.join("shard.safetensors"), &columns)?;
             let path = self.out.join("shard.jsonl");
-            let lines = File::create(&path).map_err(|source| ImportError::file("write", &path, source))?;
+            let lines = File::create(&path).map_err(FileError::file("write", &path))?;
             self.open = Some(Open { arrays, lines: BufWriter::new(lines), images: 0 });
         }
         Ok(self.open.as_mut().expect("it was opened"))
@@ -139,7 +139,7 @@ impl Writer {
         let Item { source, caption, synthetic, scores, .. } = item;
         let line = Line { source, caption, synthetic, width: picture.width, height: picture.height, scores };
         let line = serde_json::to_string(&line).expect("texts and numbers are JSON");
-        writeln!(open.lines, "{line}").map_err(|source| ImportError::file("write", &path, source))?;
+        writeln!(open.lines, "{line}").map_err(FileError::file("write", &path))?;
         open.images += 1;
         if open.images == size { self.close() } else { Ok(()) }
     }
@@ -147,17 +147,14 @@ impl Writer {
     /// Names the shard under way by what is in it.
     fn close(&mut self) -> Result<(), ImportError> {
         let Some(Open { arrays, mut lines, images }) = self.open.take() else { return Ok(()) };
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |source| ImportError::file("write", &path, source)
-        };
+        let failed = |path: &Path| FileError::file("write", path);
         let (tensors, texts) = (self.out.join("shard.safetensors"), self.out.join("shard.jsonl"));
         arrays.finish()?;
         lines.flush().map_err(failed(&texts))?;
         drop(lines);
-        let digest_of = |path: &Path| {
-            let file = File::open(path).map_err(|source| ImportError::file("read", path, source))?;
-            Digest::of_reader(file).map(|(digest, _)| digest).map_err(|source| ImportError::file("read", path, source))
+        let digest_of = |path: &Path| -> Result<Digest, FileError> {
+            let file = File::open(path).map_err(FileError::file("read", path))?;
+            Digest::of_reader(file).map(|(digest, _)| digest).map_err(FileError::file("read", path))
         };
         // Of both files: two shards of the same images with other captions are not one.
         let digest = Digest::of(format!("{} {}", digest_of(&tensors)?, digest_of(&texts)?));
@@ -182,7 +179,7 @@ impl Writer {
     pub fn finish(mut self, read: u64) -> Result<Report, ImportError> {
         self.close()?;
         let path = self.out.join("left-out.csv");
-        self.listed.flush().map_err(|source| ImportError::file("write", &path, source))?;
+        self.listed.flush().map_err(FileError::file("write", &path))?;
         let failed: u64 = UNREADABLE.iter().filter_map(|reason| self.left_out.get(*reason)).sum();
         if failed as f64 > self.share * read as f64 {
             let examples = self.examples.join("; ");
@@ -203,11 +200,11 @@ impl Writer {
             ("report.json", text(serde_json::to_string_pretty(&report))),
         ] {
             let path = self.out.join(name);
-            fs::write(&path, text).map_err(|source| ImportError::file("write", &path, source))?;
+            fs::write(&path, text).map_err(FileError::file("write", &path))?;
         }
         let path = self.out.join("preview.png");
         preview::write(&path, &self.first, self.resolution as usize)
-            .map_err(|source| ImportError::Preview { path: path.clone(), source })?;
+            .map_err(|error| FileError::file("write", &path)(error.into()))?;
         Ok(report)
     }
 }
@@ -218,5 +215,5 @@ fn row<'a>(
     cells: impl IntoIterator<Item = &'a str>,
 ) -> Result<(), ImportError> {
     let written = listed.write_record(cells);
-    written.map_err(|error| ImportError::file("write", path, std::io::Error::other(error)))
+    Ok(written.map_err(|error| FileError::file("write", path)(std::io::Error::other(error)))?)
 }

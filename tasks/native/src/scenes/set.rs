@@ -3,9 +3,9 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::File,
-    io::{self, BufWriter, Write},
+    io::{BufWriter, Write},
     ops::ControlFlow,
-    path::{Path, PathBuf},
+    path::Path,
 };
 
 use isoflop_contract::Seed;
@@ -23,36 +23,17 @@ use super::{
     synthetic::{Synthetic, synthetic},
     words::{Vocabulary, answer_number, category_number, word_number},
 };
-use crate::{
-    random::Stream,
-    tensors::{Growing, TensorError},
-};
+use crate::{file_error::FileError, random::Stream, tensors::Growing};
 
 /// Why a set could not be written. Each names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum SetError {
     /// A file.
-    #[error("cannot write {}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// The system's complaint.
-        source: io::Error,
-    },
-    /// Arrays.
     #[error(transparent)]
-    Arrays(#[from] TensorError),
+    File(#[from] FileError),
     /// Whoever asked for the set does not want it any more.
     #[error("stopped on request")]
     Stopped,
-    /// The preview.
-    #[error("cannot write {}", path.display())]
-    Preview {
-        /// The file.
-        path: PathBuf,
-        /// The complaint.
-        source: png::EncodingError,
-    },
 }
 
 /// One scene for people. A struct, since the order of an untyped map's members depends on how `serde_json` was built.
@@ -152,7 +133,7 @@ struct Arrays {
 }
 
 impl Arrays {
-    fn create(spec: &MakeScenes, out: &Path) -> Result<Self, TensorError> {
+    fn create(spec: &MakeScenes, out: &Path) -> Result<Self, FileError> {
         let (side, width, kept) = (spec.resolution as usize, spec.caption_width(), spec.synthetic as usize);
         let (picture, caption, written) = ([3, side, side], [width], [kept, width]);
         let confidence = [kept];
@@ -179,7 +160,7 @@ impl Arrays {
         })
     }
 
-    fn push(&mut self, index: u64, drawn: &Drawn) -> Result<(), TensorError> {
+    fn push(&mut self, index: u64, drawn: &Drawn) -> Result<(), FileError> {
         self.scenes.push("images", &drawn.picture)?;
         self.scenes.push_i32("captions", &row(&drawn.caption, self.width))?;
         for one in &drawn.synthetic {
@@ -208,10 +189,7 @@ pub fn write(
     out: &Path,
     mut progress: impl FnMut(u64) -> ControlFlow<()>,
 ) -> Result<BTreeMap<String, f64>, SetError> {
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| SetError::File { path, source }
-    };
+    let failed = |path: &Path| FileError::file("write", path);
     let lines_path = out.join("scenes.jsonl");
     let mut lines = BufWriter::new(File::create(&lines_path).map_err(failed(&lines_path))?);
     let (mut arrays, mut painter) = (Arrays::create(spec, out)?, Painter::new(spec.resolution));
@@ -243,7 +221,7 @@ pub fn write(
     let vocabulary = serde_json::to_string_pretty(&Vocabulary::of(spec.is_rich())).expect("lists of strings are JSON");
     std::fs::write(&path, vocabulary + "\n").map_err(failed(&path))?;
     let path = out.join("preview.png");
-    preview::write(&path, &first, spec.resolution as usize).map_err(|source| SetError::Preview { path, source })?;
+    preview::write(&path, &first, spec.resolution as usize).map_err(|error| failed(&path)(error.into()))?;
     let images = f64::from(spec.images);
     let mut numbers = vec![
         ("images", images),
