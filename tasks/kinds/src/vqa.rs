@@ -4,7 +4,12 @@ use isoflop_contract::{Complaint, Kind, Runtime, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{artifact, model::Vqa, train::Decay};
+use crate::{
+    artifact,
+    model::Vqa,
+    plain::{self, Plain},
+    train::Decay,
+};
 
 /// How to train a question-answering network: cross-entropy over the answers, AdamW.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,17 +33,17 @@ pub struct TrainVqa {
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub learning_rate: f64,
     /// Steps over which the learning rate rises from zero.
-    #[serde(default = "warmup")]
+    #[serde(default = "plain::warmup")]
     pub warmup: u64,
     /// What the learning rate does after warm-up.
-    #[serde(default = "cosine")]
+    #[serde(default = "plain::cosine")]
     pub schedule: Decay,
     /// AdamW's decoupled weight decay.
-    #[serde(default = "weight_decay")]
+    #[serde(default = "plain::weight_decay")]
     #[schemars(range(min = 0), extend("exclusiveMaximum" = 1))]
     pub weight_decay: f64,
     /// Held-out accuracy is measured every so many steps, and at the end.
-    #[serde(default = "evaluate_every")]
+    #[serde(default = "plain::evaluate_every")]
     #[schemars(range(min = 1))]
     pub evaluate_every: u64,
 }
@@ -51,22 +56,6 @@ fn learning_rate() -> f64 {
     4e-3
 }
 
-fn warmup() -> u64 {
-    50
-}
-
-fn cosine() -> Decay {
-    Decay::Cosine
-}
-
-fn weight_decay() -> f64 {
-    0.01
-}
-
-fn evaluate_every() -> u64 {
-    500
-}
-
 ports! {
     /// What training needs.
     pub struct Needs {
@@ -74,6 +63,21 @@ ports! {
         data: One<artifact::Scenes>,
         /// Scenes to measure accuracy on.
         heldout: One<artifact::Scenes>,
+    }
+}
+
+impl TrainVqa {
+    /// Steps and rates.
+    pub fn plain(&self) -> Plain {
+        Plain {
+            steps: self.steps,
+            batch: self.batch,
+            learning_rate: self.learning_rate,
+            warmup: self.warmup,
+            schedule: self.schedule,
+            weight_decay: self.weight_decay,
+            evaluate_every: self.evaluate_every,
+        }
     }
 }
 
@@ -90,13 +94,7 @@ impl Kind for TrainVqa {
 
     fn check(&self) -> Result<(), Complaint> {
         self.network.check("network")?;
-        let positive = |x: f64| x > 0.0 && x.is_finite();
-        Complaint::unless(self.steps > 0, "steps", "must be positive")?;
-        Complaint::unless((1..=1 << 16).contains(&self.batch), "batch", "must be between 1 and 65536")?;
         Complaint::unless((1..=1 << 10).contains(&self.questions), "questions", "must be between 1 and 1024")?;
-        Complaint::unless(self.warmup <= self.steps, "warmup", "is longer than the training")?;
-        Complaint::unless(positive(self.learning_rate), "learning_rate", "must be positive")?;
-        Complaint::unless((0.0..1.0).contains(&self.weight_decay), "weight_decay", "must lie between 0 and 1")?;
-        Complaint::unless(self.evaluate_every > 0, "evaluate_every", "must be positive")
+        self.plain().check()
     }
 }

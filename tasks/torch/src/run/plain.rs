@@ -13,20 +13,14 @@ use crate::{
     train::{Outcome, Recipe, Settings},
 };
 
-/// The recipe of a plain training: AdamW with a short memory of squares, since there are few steps.
-pub fn recipe(plain: &Plain, precision: Precision) -> Recipe {
+/// The recipe of a plain training: AdamW with a short memory of squares, since there are few steps; `decays` are the parameters that decay.
+pub fn recipe(plain: &Plain, decays: Decays, precision: Precision) -> Recipe {
     Recipe {
         steps: plain.steps,
         learning_rate: plain.learning_rate,
         warmup: plain.warmup,
         schedule: plain.schedule,
-        optimizer: Settings {
-            betas: [0.9, 0.98],
-            epsilon: 1e-8,
-            weight_decay: plain.weight_decay,
-            clip: 1.0,
-            decays: Decays::Matrices,
-        },
+        optimizer: Settings { betas: [0.9, 0.98], epsilon: 1e-8, weight_decay: plain.weight_decay, clip: 1.0, decays },
         ema: None,
         evaluate_weights: Weights::Raw,
         evaluate_every: plain.evaluate_every,

@@ -4,6 +4,7 @@ use isoflop_contract::Kind as _;
 use isoflop_kinds::{
     clip::{Needs, TrainClip},
     model::Companion,
+    train::Decays,
 };
 use isoflop_worker::{Context, Halt, Made};
 use tch::{Device, Kind, Tensor, no_grad};
@@ -158,7 +159,9 @@ pub fn run(spec: TrainClip, needs: Needs, context: &mut Context) -> Result<Made,
         order: Order::new(seed, data.scenes.len()),
         batch: spec.batch,
     };
-    let Some(outcome) = train(&params, &recipe(&spec.plain(), precision), &objective, &team, context)? else {
+    let Some(outcome) =
+        train(&params, &recipe(&spec.plain(), Decays::Matrices, precision), &objective, &team, context)?
+    else {
         return Ok(Made::new());
     };
 

@@ -3,6 +3,7 @@
 use isoflop_contract::{Kind as _, Seed};
 use isoflop_kinds::{
     model::Companion,
+    train::Decays,
     vae::{Needs, TrainVae},
 };
 use isoflop_worker::{Context, Halt, Made};
@@ -103,7 +104,9 @@ pub fn run(spec: TrainVae, needs: Needs, context: &mut Context) -> Result<Made, 
         batch: spec.batch,
         divergence: spec.divergence,
     };
-    let Some(outcome) = train(&params, &recipe(&spec.plain(), precision), &objective, &team, context)? else {
+    let Some(outcome) =
+        train(&params, &recipe(&spec.plain(), Decays::Matrices, precision), &objective, &team, context)?
+    else {
         return Ok(Made::new());
     };
 

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use isoflop_contract::Seed;
 use isoflop_kinds::{
-    train::{Decays, Health, Weights},
+    train::Decays,
     vqa::{Needs, TrainVqa},
 };
 use isoflop_worker::{Context, Halt, Made};
@@ -12,6 +12,7 @@ use tch::Tensor;
 
 use super::{
     examine::{Config, ask, mark},
+    plain::recipe,
     settle::settle,
 };
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
     models::{Vqa, World},
     nn::{Params, precise},
     parallel::team::Team,
-    train::{Objective, Recipe, Settings, train},
+    train::{Objective, train},
 };
 
 /// Scenes examined at a time.
@@ -104,29 +105,7 @@ pub fn run(spec: TrainVqa, needs: Needs, context: &mut Context) -> Result<Made, 
         batch: spec.batch,
         questions: spec.questions,
     };
-    let recipe = Recipe {
-        steps: spec.steps,
-        learning_rate: spec.learning_rate,
-        warmup: spec.warmup,
-        schedule: spec.schedule,
-        falls: spec.steps.div_ceil(10),
-        optimizer: Settings {
-            betas: [0.9, 0.98],
-            epsilon: 1e-8,
-            weight_decay: spec.weight_decay,
-            clip: 1.0,
-            decays: Decays::Everything,
-        },
-        ema: None,
-        evaluate_weights: Weights::Raw,
-        evaluate_every: spec.evaluate_every,
-        checkpoints: Vec::new(),
-        keep_states: false,
-        branch: None,
-        health: Health::default(),
-        precision,
-        flops: 0.0,
-    };
+    let recipe = recipe(&spec.plain(), Decays::Everything, precision);
     let Some(outcome) = train(&params, &recipe, &objective, &team, context)? else {
         return Ok(Made::new());
     };
