@@ -1,21 +1,26 @@
 //! One task on several processes: the same bits as on one, whoever dies on the way.
 
+#[expect(dead_code, reason = "other tests use the rest of it")]
+mod worker;
+
 use std::{
     fs,
     io::{BufRead, BufReader, Lines, PipeReader, Write},
     path::PathBuf,
-    process::{Child, ChildStdin, Command, Stdio},
+    process::{Child, ChildStdin, Command},
     thread,
     time::{Duration, Instant},
 };
 
 use isoflop_contract::{
     Environment, Kind as _, Runtime,
-    protocol::{MACHINE, NOTICE_FD, PROTOCOL},
+    protocol::{MACHINE, PROTOCOL},
 };
 use isoflop_kinds::train::TrainDenoiser;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
+
+use crate::worker::{input, start};
 
 const SIDE: i64 = 8;
 
@@ -59,17 +64,7 @@ impl World {
         let out = self.at(out);
         fs::create_dir_all(&out).unwrap();
         let environment = Environment::default_for(Runtime::Torch);
-        let (reader, writer) = std::io::pipe().unwrap();
-        let mut child = Command::new("sh")
-            .args(["-c", "exec 9>&1 1>&2; exec \"$0\""])
-            .arg(env!("CARGO_BIN_EXE_isoflop-torch"))
-            .env(NOTICE_FD, "9")
-            .envs(environment.variables())
-            .stdin(Stdio::piped())
-            .stdout(writer)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let (mut child, reader) = start(&environment);
         let spec = json!({
             "backbone": {
                 "family": "unet", "channels": [8, 16], "layers_per_block": 1, "transformer_depth": [0, 1], "head_dim": 8,
@@ -80,7 +75,7 @@ impl World {
             "decays": "matrices", "ema": {"decay": 0.9}, "evaluate_weights": "ema", "evaluate_every": 5, "evaluate_images": 8,
             "checkpoints": [4]
         });
-        let scenes = json!({"one": {"shape": "scenes", "cell": [], "digest": "00".repeat(32), "path": self.at("data"), "scalars": {}}});
+        let scenes = input(&self.at("data"), "scenes");
         let how = json!({"every": if saves { 3 } else { 1_000_000 }, "keep": 1_000_000});
         let assignment = json!({
             "protocol": PROTOCOL, "task": "train", "kind": TrainDenoiser::NAME, "revision": TrainDenoiser::REVISION, "spec": spec,

@@ -1,9 +1,9 @@
 //! The worker as the engine runs it, for tests.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, PipeReader, Write},
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use isoflop_contract::{
@@ -41,18 +41,7 @@ pub fn converse_in(
 ) -> Vec<Value> {
     std::fs::create_dir_all(out).unwrap();
     let revision = catalog().iter().find(|known| known.name == kind).expect("a kind of the catalog").revision;
-    let (reader, writer) = std::io::pipe().unwrap();
-    // Rust opens pipes for this process alone: the shell turns its stdout into the descriptor for notices.
-    let mut child = Command::new("sh")
-        .args(["-c", "exec 9>&1 1>&2; exec \"$0\""])
-        .arg(env!("CARGO_BIN_EXE_isoflop-torch"))
-        .env(NOTICE_FD, "9")
-        .envs(environment.variables())
-        .stdin(Stdio::piped())
-        .stdout(writer)
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let (mut child, reader) = start(environment);
     let assignment = json!({
         "protocol": PROTOCOL, "task": kind, "kind": kind, "revision": revision, "spec": spec, "seed": seed, "environment": environment,
         "needs": needs, "out": out, "scratch": out, "saving": saving,
@@ -63,4 +52,21 @@ pub fn converse_in(
     drop(stdin);
     child.wait().unwrap();
     lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// A worker that waits for its assignment, and what it says.
+pub fn start(environment: &Environment) -> (Child, PipeReader) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    // Rust opens pipes for this process alone: the shell turns its stdout into the descriptor for notices.
+    let child = Command::new("sh")
+        .args(["-c", "exec 9>&1 1>&2; exec \"$0\""])
+        .arg(env!("CARGO_BIN_EXE_isoflop-torch"))
+        .env(NOTICE_FD, "9")
+        .envs(environment.variables())
+        .stdin(Stdio::piped())
+        .stdout(writer)
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    (child, reader)
 }
