@@ -42,6 +42,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
+    answers,
     facts::{Facts, State, TaskFacts},
     interval::Interval,
     number, stats,
@@ -362,14 +363,7 @@ fn functions(table: &Arc<Table>, record: &Arc<Mutex<Record>>) -> Functions {
             call(table, name, scalars, reduce, given, named)
         })
     });
-    let telling: [(&str, Function); 4] = [
-        ("above", Arc::new(above)),
-        ("within", Arc::new(within)),
-        ("every", Arc::new(every)),
-        ("agree", Arc::new(agree)),
-    ];
-    let telling = telling.map(|(name, function)| (name.to_owned(), function));
-    asking.chain([recorded("difference", table, record, difference)]).chain(telling).collect()
+    asking.chain([recorded("difference", table, record, difference)]).chain(answers::functions()).collect()
 }
 
 type Named = BTreeMap<String, Value>;
@@ -480,54 +474,4 @@ fn difference(table: &Table, given: &[Value], named: &Named) -> Result<Call, Str
     let at = if axes.is_empty() { String::new() } else { format!(", {}", written(&axes)) };
     let call = format!("difference({group}.{scalar}, {a_name} − {b_name}{at})");
     Ok(Call { call, value: interval.to_value(), n: interval.n, tasks })
-}
-
-fn above(given: &[Value], _: &Named) -> Result<Value, String> {
-    let usage = || "write above(difference(…)) or above(difference(…), bound)".to_owned();
-    let (interval, bound) = match given {
-        [interval] => (interval, 0.0),
-        [interval, bound] => (interval, bound.as_f64().ok_or_else(usage)?),
-        _ => return Err(usage()),
-    };
-    Ok(Interval::read(interval).ok_or_else(usage)?.above(bound).into())
-}
-
-fn within(given: &[Value], _: &Named) -> Result<Value, String> {
-    let usage = || "write within(difference(…), margin)".to_owned();
-    let [interval, margin] = given else { return Err(usage()) };
-    let margin = margin.as_f64().filter(|margin| *margin > 0.0).ok_or_else(usage)?;
-    Ok(Interval::read(interval).ok_or_else(usage)?.within(margin).into())
-}
-
-/// No if one is no; else none if one is none; else yes.
-fn every(given: &[Value], _: &Named) -> Result<Value, String> {
-    let usage = || "write every([…]) with answers that are true, false or none".to_owned();
-    let [Value::Array(answers)] = given else { return Err(usage()) };
-    if answers.is_empty() || !answers.iter().all(|answer| answer.is_boolean() || answer.is_null()) {
-        return Err(usage());
-    }
-    let any = |wanted: &Value| answers.contains(wanted);
-    Ok(if any(&Value::Bool(false)) {
-        Value::Bool(false)
-    } else if any(&Value::Null) {
-        Value::Null
-    } else {
-        Value::Bool(true)
-    })
-}
-
-fn agree(given: &[Value], named: &Named) -> Result<Value, String> {
-    let usage = || "write agree(values('group', 'scalar'), [numbers], tolerance, unit=1e9)".to_owned();
-    let unit = match named.get("unit") {
-        None => 1.0,
-        Some(unit) => unit.as_f64().filter(|unit| *unit > 0.0).ok_or_else(usage)?,
-    };
-    let [Value::Array(values), Value::Array(printed), tolerance] = given else { return Err(usage()) };
-    let numbers = |list: &[Value]| list.iter().map(Value::as_f64).collect::<Option<Vec<f64>>>().ok_or_else(usage);
-    let (values, printed) = (numbers(values)?, numbers(printed)?);
-    let tolerance = tolerance.as_f64().filter(|tolerance| *tolerance >= 0.0).ok_or_else(usage)?;
-    if values.len() != printed.len() {
-        return Err(format!("{} values cannot agree with {} printed ones", values.len(), printed.len()));
-    }
-    Ok(values.iter().zip(&printed).all(|(value, printed)| (value / unit - printed).abs() <= tolerance).into())
 }
