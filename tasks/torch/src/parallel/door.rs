@@ -1,7 +1,7 @@
 //! The door: how ranks find each other on one machine, and nobody else comes in.
 //!
 //! Each rank listens on a port of the loopback interface. Whoever connects says hello first: a magic number, the token that rank 0 drew and gave
-//! to those it started, who it is and where it listens. A visitor that says anything else, or nothing for [`COURTESY`], is shown out without a
+//! to those it started, who it is and where it listens. A visitor that says anything else, or nothing for ten seconds, is shown out without a
 //! word, and the door stays open for those who are awaited.
 
 use std::{
