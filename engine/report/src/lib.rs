@@ -19,8 +19,8 @@
 //! | [`table`] | a table for a terminal |
 //! | [`number`], [`stats`], [`html`], [`base64`] | numbers as text, statistics, escaping, data URIs |
 
-pub mod answers;
-mod assets;
+mod answers;
+pub mod assets;
 pub mod axis;
 pub mod base64;
 pub mod catalogue;

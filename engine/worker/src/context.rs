@@ -58,7 +58,7 @@ impl Context {
         self.assignment.ranks.get() as usize
     }
 
-    /// What the leader ordered, if this process is a follower: see [`follow`](crate::follow).
+    /// What the leader ordered, if this process is a follower: see [`follow`](crate::follow()).
     pub fn orders(&self) -> Option<&Value> {
         self.orders.as_ref()
     }
