@@ -222,7 +222,7 @@ fn whatever_is_killed_the_study_comes_out_the_same() {
 }
 
 #[test]
-#[ignore = "ten minutes and more: `make torture`"]
+#[ignore = "takes ten minutes and more: `make torture` runs it; sixty points are in the suite"]
 fn two_hundred_points_each_with_a_run_to_the_end() {
     let seed = env::var("TORTURE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(17);
     torture(200, 1, seed);

@@ -31,26 +31,34 @@ const PROGRAM: &str = "touch";
 /// Runs `tasks` commands, each way, and prints the ratio.
 pub fn cold(program: &Path, tasks: usize) -> Outcome<()> {
     let (mut bare, mut alone, mut engine, mut peak) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    // No round pays for what another leaves behind: a filesystem is slow to make files when it was just told to forget thousands.
+    let mut folders = Vec::new();
     for _ in 0..ROUNDS {
-        bare.push(in_slots(tasks, |folder, n| worker(program, folder, n))?);
-        alone.push(in_slots(tasks, |folder, n| {
+        bare.push(in_slots(tasks, &mut folders, |folder, n| worker(program, folder, n))?);
+        alone.push(in_slots(tasks, &mut folders, |folder, n| {
             let ended =
                 Command::new(PROGRAM).args(["-d", &format!("@{n}")]).arg(folder.join(n.to_string())).status()?;
             if ended.success() { Ok(()) } else { Err(io::Error::other("the program failed")) }
         })?);
         let folder = Folder::new()?;
-        let study = format!(
-            "study: cold\nseed: 1\ntasks:\n  t:\n    matrix: {{ n: \"{{{{ range({tasks}) }}}}\" }}\n    kind: command\n    \
+        let study = |tasks: usize| {
+            format!(
+                "study: cold\nseed: 1\ntasks:\n  t:\n    matrix: {{ n: \"{{{{ range({tasks}) }}}}\" }}\n    kind: command\n    \
              with: {{ argv: [{PROGRAM}, -d, \"@{{{{ n }}}}\", \"{{out.x}}\"], outputs: {{ x: {{}} }} }}\n"
-        );
-        fs::write(folder.path.join("study.yaml"), study)?;
-        fs::create_dir(folder.path.join(".isoflop"))?;
-        once(program, &folder.path, &["runs"])?; // the private server is made and started beforehand
+            )
+        };
         let jobs = SLOTS.to_string();
-        let run = once(program, &folder.path, &["run", "-j", &jobs, "--progress", "none"])?;
+        // One task first: the private server is made and started beforehand.
+        for tasks in [1, tasks] {
+            fs::write(folder.path.join("study.yaml"), study(tasks))?;
+            let run = once(program, &folder.path, &["run", "-j", &jobs, "--progress", "none"])?;
+            if tasks > 1 {
+                engine.push(run.seconds);
+                peak = peak.max(run.peak);
+            }
+        }
         once(program, &folder.path, &["doctor", "--stop-server"])?;
-        engine.push(run.seconds);
-        peak = peak.max(run.peak);
+        folders.push(folder);
     }
     let (bare, alone, engine) = (median(bare), median(alone), median(engine));
     let each = |seconds: f64| seconds * 1e3 / tasks as f64;
@@ -71,8 +79,12 @@ fn median(mut samples: Vec<f64>) -> f64 {
     samples[samples.len() / 2]
 }
 
-/// Does `work` for each of `tasks`, [`SLOTS`] at a time, in a folder made for it. Tells how many seconds it took.
-fn in_slots(tasks: usize, work: impl Fn(&Path, usize) -> io::Result<()> + Sync) -> Outcome<f64> {
+/// Does `work` for each of `tasks`, [`SLOTS`] at a time, in a folder made for it and added to `folders`. Tells how many seconds it took.
+fn in_slots(
+    tasks: usize,
+    folders: &mut Vec<Folder>,
+    work: impl Fn(&Path, usize) -> io::Result<()> + Sync,
+) -> Outcome<f64> {
     let folder = Folder::new()?;
     let began = Instant::now();
     let done: Result<(), io::Error> = thread::scope(|scope| {
@@ -84,7 +96,9 @@ fn in_slots(tasks: usize, work: impl Fn(&Path, usize) -> io::Result<()> + Sync) 
         slots.into_iter().try_for_each(|slot| slot.join().map_err(|_| io::Error::other("a slot panicked"))?)
     });
     done?;
-    Ok(began.elapsed().as_secs_f64())
+    let seconds = began.elapsed().as_secs_f64();
+    folders.push(folder);
+    Ok(seconds)
 }
 
 /// One worker with its assignment, from start to end.

@@ -113,6 +113,11 @@ impl Progress {
                 self.line(Paint::Notice, "resumed", task, &format!("goes on after step {step}"));
             }
             Moment::PassedOver { task, why } => self.line(Paint::Notice, "warning", task, why),
+            Moment::WorkerEnded { task } => {
+                if let Some(Running { bar: Some(bar), .. }) = self.running.get(task) {
+                    bar.set_message("being recorded");
+                }
+            }
             Moment::TaskEnded { task, outcome, seconds, reason } => {
                 let (paint, word) = match outcome {
                     Outcome::Made => (Paint::Good, "made"),

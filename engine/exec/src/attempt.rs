@@ -34,7 +34,7 @@ use crate::{
     vigil::{Alarm, Vigil},
 };
 
-/// How long a worker may take to say hello, and to exit after its last word.
+/// How long a worker may take to say hello, unless it may not be silent for so long, and to exit after its last word.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How long a worker has between being asked to end and being made to.
@@ -211,6 +211,9 @@ impl<'a> Attempt<'a> {
     }
 
     fn see(&mut self, usage: Option<&Usage>) {
+        if !self.talk.is_greeted() {
+            self.vigil.hear(); // until then it may be silent as long as it may take to say hello
+        }
         let alarm = self.vigil.look(Instant::now(), usage, |usage| proportional(&usage.processes));
         if let (Some(alarm), None) = (alarm, &self.ending) {
             self.end(Ending::Alarmed(alarm), true);
@@ -222,10 +225,15 @@ impl<'a> Attempt<'a> {
         if self.ending.is_some() {
             return self.kill_at.unwrap_or_else(|| Instant::now() + PATIENCE);
         }
-        let hello = (!self.talk.is_greeted()).then(|| began + PATIENCE);
+        let hello = (!self.talk.is_greeted()).then(|| began + self.hello());
         let exit = last_word.map(|at| at + PATIENCE);
         let limit = self.stage.limit.map(|limit| began + limit);
         [hello, exit, limit].into_iter().flatten().min().unwrap_or_else(|| began + Duration::from_hours(24 * 365))
+    }
+
+    /// How long it may take to say hello.
+    fn hello(&self) -> Duration {
+        PATIENCE.min(self.stage.patience)
     }
 
     fn ring(&mut self, began: Instant, last_word: Option<Instant>) {
@@ -372,7 +380,7 @@ impl<'a> Attempt<'a> {
             }
         };
         let in_time = self.was_over && status.success();
-        let seconds = PATIENCE.as_secs();
+        let (hello, seconds) = (self.hello().as_secs(), PATIENCE.as_secs());
         let (class, message) = match self.ending {
             Some(Ending::Lied(Lie(lie))) => {
                 (FailureClass::Refused, with_words(format!("the worker broke the protocol: {lie}"), &words))
@@ -393,7 +401,7 @@ impl<'a> Attempt<'a> {
                 (class, with_words(alarm.message(), &words))
             }
             Some(Ending::Silent) => {
-                (FailureClass::Refused, with_words(format!("the worker did not say hello within {seconds} s"), &words))
+                (FailureClass::Refused, with_words(format!("the worker did not say hello within {hello} s"), &words))
             }
             Some(Ending::Lingering) => (
                 FailureClass::Refused,

@@ -5,6 +5,9 @@
 //! and is looked up by its trace (**looking**: perhaps its bytes are known), then its key is **claimed** (perhaps another engine is at it:
 //! **elsewhere**), then it **runs**, and at the end it is **settled**; after a failure that another try may cure it **rests** first.
 //!
+//! The ledger is not waited for with a slot in hand. When a worker is gone its task's room is free, and its record is on its way; and where
+//! tasks are short, some are claimed before there is room for them ([`Input::Ahead`]): such a task is **poised** until there is.
+//!
 //! Invariants: a task is launched only when all it needs is settled and there; slots, memory and devices are never exceeded, except by a
 //! task that wants more slots or memory than there are and gets all of them; at most one task of a key is under way; nobody waits for ever;
 //! every run finishes once its commands are answered.
@@ -28,8 +31,12 @@ pub enum Input {
     Looked(usize, Option<Stands>),
     /// The answer to [`Command::Claim`].
     Claimed(usize, Claimed),
+    /// The worker of a launched task is gone and did not fail: what the task occupied is free, and how it ended is on its way.
+    Vacated(usize),
     /// The answer to [`Command::Launch`].
     Ended(usize, Ending),
+    /// So many tasks may be claimed before there is room for them.
+    Ahead(usize),
     /// Some time has passed: look again at what other engines had.
     Tick,
     /// The user wants the run to stop.
@@ -142,6 +149,8 @@ enum Phase {
     Leasing,
     Looking,
     Claiming,
+    /// Claimed, and without room.
+    Poised,
     Elsewhere,
     Running,
     /// Until this tick.
@@ -153,14 +162,21 @@ enum Phase {
     Unneeded,
 }
 
+impl Phase {
+    /// Whether its key is busy with it.
+    const fn is_under_way(self) -> bool {
+        matches!(self, Self::Leasing | Self::Looking | Self::Claiming | Self::Poised | Self::Running)
+    }
+}
+
 #[derive(Debug)]
 struct Task {
     phase: Phase,
     needs: Vec<Need>,
     consumers: Vec<usize>,
     want: Want,
-    /// Devices it has.
-    devices: Vec<usize>,
+    /// Its devices, if it has its slots, memory and devices.
+    room: Option<Vec<usize>>,
     /// Whether these are leased as against other engines.
     leased: bool,
     key: usize,
@@ -180,14 +196,21 @@ struct Task {
 /// How often the bytes of one task may go bad in one run.
 const LOSSES: u32 = 2;
 
+/// How many tasks may wait for their record before others begin: with a slow ledger, what is made must not pile up.
+const UNRECORDED: usize = 64;
+
 /// See the module.
 #[derive(Debug)]
 pub struct Dispatcher {
     tasks: Vec<Task>,
     policy: Policy,
     pool: Pool,
-    /// Ready tasks by rank.
+    /// Tasks without room by rank: ready ones, and those that are claimed ahead.
     line: BTreeMap<usize, usize>,
+    /// How many tasks may be claimed ahead, and how many are.
+    ahead: (usize, usize),
+    /// How many tasks wait for their record.
+    unrecorded: usize,
     /// Keys under way.
     busy: BTreeSet<usize>,
     /// Keys made in this run.
@@ -227,12 +250,12 @@ impl Dispatcher {
                 needs: node.needs.clone(),
                 consumers: Vec::new(),
                 want: node.want.within(&policy.capacity),
-                devices: Vec::new(),
+                room: None,
                 leased: false,
                 key: node.key,
                 rank,
                 again: node.begin == Begin::Run { again: true },
-                looked: false,
+                looked: node.needs.is_empty(), // its trace is its recipe, and that has no result
                 lost: 0,
                 tries: 0,
                 retries: node.retries.unwrap_or(policy.retries),
@@ -249,6 +272,8 @@ impl Dispatcher {
             pool: Pool::new(&policy.capacity),
             policy,
             line: BTreeMap::new(),
+            ahead: (0, 0),
+            unrecorded: 0,
             busy: BTreeSet::new(),
             made: BTreeSet::new(),
             elsewhere: 0,
@@ -276,7 +301,12 @@ impl Dispatcher {
             Input::Leased(task, ours) => self.leased(task, ours),
             Input::Looked(task, stands) => self.looked(task, stands),
             Input::Claimed(task, claimed) => self.claimed(task, claimed),
+            Input::Vacated(task) => self.vacated(task),
             Input::Ended(task, ending) => self.ended(task, ending),
+            Input::Ahead(most) => {
+                self.ahead.0 = most;
+                self.recall();
+            }
             Input::Tick => {
                 self.now += 1;
                 self.pool.trust();
@@ -295,8 +325,9 @@ impl Dispatcher {
             }
             Input::Halt => self.closing = true,
         }
-        if self.closing && self.resting > 0 {
+        if self.closing {
             self.abandon();
+            self.recall();
         }
         while let Some(task) = self.touched.pop_front() {
             self.consider(task);
@@ -306,9 +337,14 @@ impl Dispatcher {
         std::mem::take(&mut self.commands)
     }
 
-    /// Whether a task waits for another engine or for its next try, so that [`Input::Tick`] is of use.
+    /// Whether a task waits for another engine or for its next try, or is claimed ahead, so that [`Input::Tick`] is of use.
     pub fn awaits_time(&self) -> bool {
-        !self.closing && (self.elsewhere > 0 || self.resting > 0 || self.pool.shuns())
+        !self.closing && (self.elsewhere > 0 || self.resting > 0 || self.ahead.1 > 0 || self.pool.shuns())
+    }
+
+    /// How many tasks may be claimed ahead.
+    pub fn ahead(&self) -> usize {
+        self.ahead.0
     }
 
     /// Whether `task` would be tried again if it faltered now.
@@ -323,7 +359,7 @@ impl Dispatcher {
             return self.begin(task);
         }
         if !ours {
-            self.pool.shun(&self.tasks[task].devices);
+            self.pool.shun(self.tasks[task].room.as_deref().unwrap_or_default());
         }
         self.set_aside(task, Phase::Waiting);
         self.touched.push_back(task);
@@ -351,10 +387,8 @@ impl Dispatcher {
                 self.set_aside(task, Phase::Waiting);
                 self.touched.push_back(task);
             }
-            Claimed::Granted => {
-                self.enter(task, Phase::Running);
-                self.commands.push(Command::Launch(task));
-            }
+            Claimed::Granted if self.tasks[task].room.is_some() => self.launch(task),
+            Claimed::Granted => self.enter(task, Phase::Poised),
             Claimed::Held => self.set_aside(task, Phase::Elsewhere),
             Claimed::Done(Stands::Absent) if self.is_needed(task) => {
                 if self.closing {
@@ -370,8 +404,20 @@ impl Dispatcher {
         }
     }
 
+    fn launch(&mut self, task: usize) {
+        self.enter(task, Phase::Running);
+        self.commands.push(Command::Launch(task));
+    }
+
+    fn vacated(&mut self, task: usize) {
+        debug_assert_eq!(self.tasks[task].phase, Phase::Running);
+        self.vacate(task);
+        self.unrecorded += 1;
+    }
+
     fn ended(&mut self, task: usize, ending: Ending) {
         debug_assert_eq!(self.tasks[task].phase, Phase::Running);
+        self.unrecorded -= usize::from(self.tasks[task].room.is_none());
         match ending {
             Ending::Made => {
                 self.made.insert(self.tasks[task].key);
@@ -413,8 +459,33 @@ impl Dispatcher {
         self.settle(task, Phase::Failed);
     }
 
+    /// Gives back the keys of those that are poised and should not be: all of them if the run is closing, else the last in line of too many.
+    fn recall(&mut self) {
+        let most = if self.closing { 0 } else { self.ahead.0 };
+        let mut surplus = self.ahead.1.saturating_sub(most);
+        let poised: Vec<usize> =
+            self.line.values().rev().copied().filter(|task| self.tasks[*task].phase == Phase::Poised).collect();
+        for task in poised {
+            if surplus == 0 {
+                return;
+            }
+            surplus -= 1;
+            self.give_back(task);
+        }
+    }
+
+    /// Gives back the key of a poised task, which waits again.
+    fn give_back(&mut self, task: usize) {
+        self.commands.push(Command::Release(task));
+        self.set_aside(task, Phase::Waiting);
+        self.touched.push_back(task);
+    }
+
     /// The run is closing: nobody who rests is tried again.
     fn abandon(&mut self) {
+        if self.resting == 0 {
+            return;
+        }
         for task in 0..self.tasks.len() {
             if matches!(self.tasks[task].phase, Phase::Resting(_)) {
                 self.commands.push(Command::Abandon(task));
@@ -441,9 +512,13 @@ impl Dispatcher {
             self.enter(task, Phase::Waiting);
             self.touched.push_back(task);
             for consumer in self.tasks[task].consumers.clone() {
-                if self.tasks[consumer].phase == Phase::Ready {
-                    self.line.remove(&self.tasks[consumer].rank);
-                    self.enter(consumer, Phase::Waiting);
+                match self.tasks[consumer].phase {
+                    Phase::Ready => {
+                        self.line.remove(&self.tasks[consumer].rank);
+                        self.enter(consumer, Phase::Waiting);
+                    }
+                    Phase::Poised => self.give_back(consumer),
+                    _ => {}
                 }
             }
             let producers = self.tasks[task].needs.iter().flat_map(Need::tasks);
@@ -461,6 +536,7 @@ impl Dispatcher {
                     | Phase::Leasing
                     | Phase::Looking
                     | Phase::Claiming
+                    | Phase::Poised
                     | Phase::Elsewhere
                     | Phase::Resting(_)
             )
@@ -468,17 +544,27 @@ impl Dispatcher {
         self.tasks[task].consumers.iter().any(unsettled)
     }
 
-    /// Gives back what a task occupies, its key included, and has it stand as `phase`.
+    /// Takes a task that is under way out of the line or out of its room, gives its key back, and has it stand as `phase`.
     fn set_aside(&mut self, task: usize, phase: Phase) {
-        if matches!(self.tasks[task].phase, Phase::Leasing | Phase::Looking | Phase::Claiming | Phase::Running) {
-            let devices = std::mem::take(&mut self.tasks[task].devices);
-            self.pool.give(&self.tasks[task].want, &devices);
-            self.busy.remove(&self.tasks[task].key);
-            if std::mem::take(&mut self.tasks[task].leased) {
-                self.commands.push(Command::Unlease(task));
+        if self.tasks[task].phase.is_under_way() {
+            if self.tasks[task].room.is_some() {
+                self.vacate(task);
+            } else if self.tasks[task].phase != Phase::Running {
+                self.line.remove(&self.tasks[task].rank);
+                self.ahead.1 -= 1;
             }
+            self.busy.remove(&self.tasks[task].key);
         }
         self.enter(task, phase);
+    }
+
+    /// Gives back what a task occupies.
+    fn vacate(&mut self, task: usize) {
+        let devices = self.tasks[task].room.take().unwrap_or_default();
+        self.pool.give(&self.tasks[task].want, &devices);
+        if std::mem::take(&mut self.tasks[task].leased) {
+            self.commands.push(Command::Unlease(task));
+        }
     }
 
     fn enter(&mut self, task: usize, phase: Phase) {
@@ -541,16 +627,41 @@ impl Dispatcher {
         self.line.insert(self.tasks[task].rank, task);
     }
 
-    /// Gives slots, memory and devices to those first in line. Nobody takes what the first one that waits is waiting for, so that none waits
-    /// for ever; a twin of what is under way is passed over.
+    /// Gives slots, memory and devices to those first in line, and claims some ahead.
     fn fill(&mut self) {
+        if self.closing || self.unrecorded >= UNRECORDED {
+            return;
+        }
+        self.make_room();
+        if self.ahead.1 >= self.ahead.0 {
+            return;
+        }
+        let next: Vec<usize> =
+            self.line.values().copied().filter(|task| self.may_go_ahead(*task)).take(self.ahead.0).collect();
+        for task in next {
+            // Of twins, one.
+            if self.ahead.1 < self.ahead.0 && self.busy.insert(self.tasks[task].key) {
+                self.ahead.1 += 1;
+                self.begin(task);
+            }
+        }
+    }
+
+    /// Whether a task may be claimed before there is room for it. Devices are leased first, and nobody sits on them.
+    fn may_go_ahead(&self, task: usize) -> bool {
+        let Task { phase, key, want, .. } = &self.tasks[task];
+        *phase == Phase::Ready && want.gpus.devices() == 0 && !self.busy.contains(key)
+    }
+
+    /// Nobody takes what the first one that waits is waiting for, so that none waits for ever; a twin of what is under way is passed over.
+    fn make_room(&mut self) {
         let mut behind: Option<Pool> = None;
         let mut from = 0;
-        while !self.closing && !self.pool.is_exhausted() {
+        while !self.pool.is_exhausted() {
             let Some((&rank, &task)) = self.line.range(from..).next() else { return };
             from = rank + 1;
-            let Task { want, key, .. } = self.tasks[task];
-            if self.busy.contains(&key) {
+            let Task { want, key, phase, .. } = self.tasks[task];
+            if phase == Phase::Ready && self.busy.contains(&key) {
                 continue;
             }
             let devices = match &mut behind {
@@ -562,13 +673,22 @@ impl Dispatcher {
                 continue;
             };
             self.line.remove(&rank);
-            self.busy.insert(key);
-            if devices.is_empty() {
-                self.begin(task);
-            } else {
-                self.tasks[task].devices.clone_from(&devices);
-                self.enter(task, Phase::Leasing);
-                self.commands.push(Command::Lease { task, devices });
+            self.tasks[task].room = Some(devices.clone());
+            if phase != Phase::Ready {
+                self.ahead.1 -= 1;
+            }
+            match phase {
+                Phase::Ready => {
+                    self.busy.insert(key);
+                    if devices.is_empty() {
+                        self.begin(task);
+                    } else {
+                        self.enter(task, Phase::Leasing);
+                        self.commands.push(Command::Lease { task, devices });
+                    }
+                }
+                Phase::Poised => self.launch(task),
+                _ => {} // it is launched when its key is granted
             }
             if behind.as_ref().is_some_and(Pool::is_exhausted) {
                 return;
@@ -576,7 +696,7 @@ impl Dispatcher {
         }
     }
 
-    /// Begins with a task that has all it occupies.
+    /// Begins with a task that has its room, or goes ahead.
     fn begin(&mut self, task: usize) {
         if self.made.contains(&self.tasks[task].key) && !self.policy.witness {
             // A twin has just made it: its result stands.

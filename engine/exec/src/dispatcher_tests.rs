@@ -115,6 +115,45 @@ fn after_a_failure_what_runs_ends_and_nothing_starts() {
 }
 
 #[test]
+fn a_room_is_free_when_its_worker_is_gone_and_who_is_claimed_ahead_has_it_next() {
+    let mut dispatcher = dispatcher((0..3).map(|_| node(vec![], RUN)), 1);
+    follow(
+        &mut dispatcher,
+        [
+            (Input::Started, vec![claim(0)]),
+            (granted(0), vec![Command::Launch(0)]),
+            (Input::Ahead(1), vec![claim(1)]),
+            (granted(1), vec![]),
+            (Input::Vacated(0), vec![Command::Launch(1), claim(2)]),
+            (granted(2), vec![]),
+            (Input::Ended(0, Ending::Made), vec![]),
+            (Input::Ahead(0), vec![Command::Release(2)]), // a long task is in the way: others may have it
+            (Input::Vacated(1), vec![claim(2)]),
+            (Input::Ended(1, Ending::Made), vec![]),
+            (granted(2), vec![Command::Launch(2)]),
+            (Input::Ended(2, Ending::Made), vec![Command::Finish]),
+        ],
+    );
+}
+
+#[test]
+fn what_is_claimed_ahead_is_given_back_where_nothing_may_start() {
+    let mut dispatcher = dispatcher((0..3).map(|_| node(vec![], RUN)), 1);
+    let stopped = |task| Command::Block(task, Because::Stopped);
+    follow(
+        &mut dispatcher,
+        [
+            (Input::Started, vec![claim(0)]),
+            (granted(0), vec![Command::Launch(0)]),
+            (Input::Ahead(2), vec![claim(1), claim(2)]),
+            (granted(1), vec![]),
+            (Input::Ended(0, Ending::Failed), vec![Command::Release(1)]),
+            (granted(2), vec![Command::Release(2), stopped(1), stopped(2), Command::Finish]),
+        ],
+    );
+}
+
+#[test]
 fn divergence_blocks_consumers_is_dropped_by_gathers_and_stops_nothing() {
     let mut dispatcher = dispatcher(
         [
@@ -478,6 +517,7 @@ proptest! {
         max_fails in prop::option::of(1_u32..4),
         keep_going in any::<bool>(),
         adopt in any::<bool>(),
+        haste in prop::option::of(Just(())),
         trouble in 0_u8..3,
     ) {
         let mut dispatcher = Dispatcher::new(&outline, Policy { capacity, keep_going, max_fails, retries, adopt, witness: false });
@@ -487,6 +527,7 @@ proptest! {
         let mut open: Vec<Command> = Vec::new();
         let mut devices: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         let mut leased: BTreeSet<usize> = BTreeSet::new();
+        let mut vacated: BTreeSet<usize> = BTreeSet::new();
         let mut finished = false;
         let mut turns = turns.into_iter().chain((0..).map(|which| Turn { which, answer: 0 }));
         let mut next = Input::Started;
@@ -534,7 +575,14 @@ proptest! {
                     open.push(command);
                 }
                 let taken: Vec<usize> = open.iter().map(task_of).collect();
-                let wants: Vec<Want> = taken.iter().map(|task| outline.nodes[*task].want.within(&capacity)).collect();
+                // Who is claimed ahead has no room yet, and who is only recorded has none any more.
+                let has_room = |command: &&Command| match command {
+                    Command::Launch(task) => !vacated.contains(task),
+                    Command::Lease { .. } => true,
+                    _ => haste.is_none(),
+                };
+                let roomed: Vec<usize> = open.iter().filter(has_room).map(task_of).collect();
+                let wants: Vec<Want> = roomed.iter().map(|task| outline.nodes[*task].want.within(&capacity)).collect();
                 prop_assert!(wants.iter().map(|want| want.cpus).sum::<u32>() <= capacity.cpus, "slots exceeded: {open:?}");
                 prop_assert!(wants.iter().map(|want| want.memory).sum::<u64>() <= capacity.memory, "memory exceeded: {open:?}");
                 let mut used = vec![0; capacity.devices];
@@ -551,13 +599,21 @@ proptest! {
             for command in &open {
                 if let Command::Launch(task) = command {
                     let wants_devices = outline.nodes[*task].want.within(&capacity).gpus != Gpus::NONE;
-                    prop_assert_eq!(leased.contains(task), wants_devices, "{} runs without its devices", task);
+                    let runs = !vacated.contains(task);
+                    prop_assert_eq!(leased.contains(task), wants_devices && runs, "{} runs without its devices", task);
                 }
             }
             let turn = turns.next().expect("turns never run out");
+            let at_work = |command: &Command| matches!(command, Command::Launch(task) if !vacated.contains(task));
+            let leaves = open.iter().find(|command| at_work(command)).filter(|_| haste.is_some() && turn.answer % 3 == 0).map(task_of);
             next = if open.is_empty() {
                 prop_assert!(dispatcher.awaits_time(), "stuck");
                 Input::Tick
+            } else if haste.is_some() && turn.which % 13 == 0 {
+                Input::Ahead(usize::from(turn.answer % 5))
+            } else if let Some(task) = leaves {
+                vacated.insert(task);
+                Input::Vacated(task)
             } else if trouble == 2 && turn.answer == 255 {
                 Input::Interrupt
             } else {
@@ -568,6 +624,9 @@ proptest! {
                 Input::Leased(task, false) => drop(devices.remove(&task)),
                 Input::Ended(task, Ending::Faltered) => accounted[task] = !dispatcher.would_retry(task),
                 _ => {}
+            }
+            if let Input::Ended(task, _) = next {
+                vacated.remove(&task);
             }
         }
         prop_assert!(leased.is_empty() && devices.is_empty(), "not given back: {leased:?}");

@@ -24,7 +24,7 @@ use isoflop_store::{Committed, Store, StoreError};
 use serde_json::json;
 use tokio::{
     sync::{mpsc::UnboundedSender, watch},
-    task::{JoinSet, spawn_blocking},
+    task::spawn_blocking,
 };
 use uuid::Uuid;
 
@@ -39,6 +39,7 @@ use crate::{
     moment::Moment,
     process::{Launch, Launcher, Process, cannot_start},
     provide::{self, Unprovided, provide},
+    room::{Room, Rooms},
     runtimes::Runtimes,
     scratch::Scratch,
     tool::Tools,
@@ -61,8 +62,11 @@ pub(crate) struct Shared {
     pub(crate) told: Mutex<BTreeSet<Digest>>,
     pub(crate) tools: Tools,
     pub(crate) census: Arc<Census>,
-    /// Folders of attempts that are being removed.
-    pub(crate) removals: Mutex<JoinSet<()>>,
+    /// The engine's folder for attempts.
+    pub(crate) scratch: Arc<Scratch>,
+    pub(crate) rooms: Rooms,
+    /// Where it is told that a task's worker is gone and did not fail.
+    pub(crate) vacated: UnboundedSender<usize>,
 }
 
 /// One task to be executed.
@@ -129,7 +133,7 @@ enum Unready {
 
 /// A task whose inputs are in place.
 struct Prepared {
-    scratch: Scratch,
+    room: Room,
     needs: BTreeMap<String, Given>,
     /// The files of the study, or why it cannot have them.
     files: Result<BTreeMap<String, PathBuf>, Failure>,
@@ -154,7 +158,7 @@ impl Execution {
         let execution = Arc::new(self);
         let (me, place) = (Arc::clone(&execution), Arc::clone(shared));
         let prepared = spawn_blocking(move || me.prepare(&place)).await.expect("preparing a task does not panic");
-        let Prepared { scratch, needs, files, soft, given, saving, carried } = match prepared {
+        let Prepared { room, needs, files, soft, given, saving, carried } = match prepared {
             Ok(prepared) => prepared,
             Err(unready) => {
                 shared.ledger.release(&execution.lease).await?;
@@ -173,47 +177,64 @@ impl Execution {
             }
             Err(failure) => (BTreeMap::new(), Some(Notice::Failed(failure))),
         };
-        let assignment = execution.assignment(shared, &scratch, needs, files, saving);
-        // The worker starts up while the ledger writes; it gets its assignment when that is done.
-        let began = Instant::now();
-        let started = ledger.start_attempt(*run, &execution.lease, &task.name, &soft);
-        let launched = async {
-            match refused {
-                None => execution.launch(shared, &scratch, &assignment).await,
-                Some(refused) => Err(refused),
-            }
-        };
-        let (attempt, process) = tokio::join!(started, launched);
-        let attempt = match attempt {
-            Ok(attempt) => attempt,
-            Err(error) => {
-                if let Ok(process) = process {
-                    process.group.kill();
-                }
-                return if let LedgerError::LeaseLost { .. } = error { Ok(Done::LeaseLost) } else { Err(error) };
-            }
+        let assignment = execution.assignment(shared, &room, needs, files, saving);
+        // The ledger writes while the worker works: what it does in its folder is nobody's before the attempt has both a beginning and an end.
+        let attempt = AttemptId::new();
+        let record = {
+            let (ledger, run, lease) = (ledger.clone(), *run, execution.lease.clone());
+            let task = task.name.clone();
+            tokio::spawn(async move { ledger.record_start(attempt, run, &lease, &task, &soft).await })
         };
         let log = options.folder.join("logs").join(format!("{attempt}.log"));
-        let performance = match process {
-            Ok(process) => {
-                let begun = Begun { began, attempt, log: &log, carried };
-                execution.perform(shared, process, &assignment, begun).await
-            }
-            Err(notice) => Performance { notice, account: Account::default(), seconds: 0.0 },
+        let began = Instant::now();
+        let launched = match refused {
+            None => execution.launch(shared, &room, &assignment).await,
+            Some(refused) => Err(refused),
         };
-        execution.conclude(shared, (scratch, given), attempt, log, performance).await
+        let (performance, recorded) = match launched {
+            Ok(process) => {
+                let group = process.group;
+                let begun = Begun { began, attempt, log: &log, carried };
+                let refuse = async {
+                    let recorded = record.await.expect("recording does not panic");
+                    if recorded.is_err() {
+                        group.kill();
+                    }
+                    recorded
+                };
+                let perform = async {
+                    let performance = execution.perform(shared, process, &assignment, begun).await;
+                    let _ = shared.moments.send(Moment::WorkerEnded { task: task.name.clone() });
+                    // After a failure nothing may start any more, and only its record says so.
+                    if !matches!(performance.notice, Notice::Failed(_)) {
+                        let _ = shared.vacated.send(execution.task);
+                    }
+                    performance
+                };
+                tokio::join!(perform, refuse)
+            }
+            Err(notice) => {
+                let performance = Performance { notice, account: Account::default(), seconds: 0.0 };
+                (performance, record.await.expect("recording does not panic"))
+            }
+        };
+        let Err(error) = recorded else {
+            return execution.conclude(shared, (room, given), attempt, log, performance).await;
+        };
+        shared.rooms.aside(move || drop(room));
+        if let LedgerError::LeaseLost { .. } = error { Ok(Done::LeaseLost) } else { Err(error) }
     }
 
     /// Makes the folder and puts the inputs there, each byte of them checked.
     fn prepare(&self, shared: &Shared) -> Result<Prepared, Unready> {
         let name = Uuid::now_v7().to_string();
-        let scratch = Scratch::create(&shared.options.folder, &name, shared.ledger.holder()).map_err(|error| {
-            let folder = shared.options.folder.join("scratch").join(name);
+        let room = Room::create(&shared.scratch, &name).map_err(|error| {
+            let folder = shared.scratch.path().join(name);
             Unready::Unfit(resource(format!("cannot make the folder {}: {error}", folder.display())))
         })?;
         let mut lost = Vec::new();
         let mut take = |producer: &Producer, port: &str, n: usize| -> Result<Input, Unready> {
-            let path = scratch.input(port, n);
+            let path = room.input(port, n);
             match shared.store.materialize(producer.digest, &producer.manifest, &path) {
                 Ok(()) => {}
                 Err(
@@ -246,7 +267,7 @@ impl Execution {
             return Err(Unready::Lost(lost));
         }
         let task = &shared.plan.tasks()[self.task];
-        let files = match provide(&shared.store, task, &scratch) {
+        let files = match provide(&shared.store, task, &room) {
             Ok(files) => Ok(files),
             Err(Unprovided::Failed(failure)) => Err(failure),
             Err(Unprovided::Store(error)) => return Err(Unready::Unfit(resource(error.to_string()))),
@@ -258,14 +279,14 @@ impl Execution {
             soft["devices"] = devices.into();
         }
         let given = self
-            .note(&scratch, task, files.is_ok())
+            .note(&room, task, files.is_ok())
             .map_err(|error| Unready::Unfit(resource(format!("cannot look at what a task reads: {error}"))))?;
-        let (saving, carried) = self.saving(shared, &scratch);
-        Ok(Prepared { scratch, needs, files, soft, given, saving, carried })
+        let (saving, carried) = self.saving(shared, &room);
+        Ok(Prepared { room, needs, files, soft, given, saving, carried })
     }
 
     /// Notes what the worker may read.
-    fn note(&self, scratch: &Scratch, task: &Task, has_files: bool) -> io::Result<honesty::Given> {
+    fn note(&self, room: &Room, task: &Task, has_files: bool) -> io::Result<honesty::Given> {
         let mut given = honesty::Given::default();
         for (port, inputs) in &self.inputs {
             let producers = match inputs {
@@ -273,20 +294,20 @@ impl Execution {
                 Inputs::Many(cells) => cells.values().collect(),
             };
             for (n, producer) in producers.into_iter().enumerate() {
-                given.note(&scratch.input(port, n), &producer.manifest)?;
+                given.note(&room.input(port, n), &producer.manifest)?;
             }
         }
         for (name, set) in task.files.iter().filter(|_| has_files) {
-            given.note(&scratch.files(name), &set.manifest)?;
+            given.note(&room.files(name), &set.manifest)?;
         }
         Ok(given)
     }
 
     /// How it checkpoints, and what it goes on from. A witness does neither where others do: it is to find out by itself what comes out.
-    fn saving(&self, shared: &Shared, scratch: &Scratch) -> (Saving, Option<Carried>) {
+    fn saving(&self, shared: &Shared, room: &Room) -> (Saving, Option<Carried>) {
         let task = &shared.plan.tasks()[self.task];
         let (folder, found) = if self.lease.purpose == Purpose::Witness {
-            (scratch.path().join("checkpoints"), Found::default())
+            (room.path().join("checkpoints"), Found::default())
         } else {
             let folder = checkpoints::place(&shared.options.folder, &task.key);
             let found = checkpoints::latest(&folder, &task.key, &task.recipe.kind, task.recipe.revision);
@@ -309,7 +330,7 @@ impl Execution {
     fn assignment(
         &self,
         shared: &Shared,
-        scratch: &Scratch,
+        room: &Room,
         needs: BTreeMap<String, Given>,
         files: BTreeMap<String, PathBuf>,
         saving: Saving,
@@ -325,15 +346,15 @@ impl Execution {
             environment: task.recipe.environment.clone(),
             needs,
             files,
-            out: scratch.out(),
-            scratch: scratch.tmp(),
+            out: room.out(),
+            scratch: room.tmp(),
             ranks: task.demand.ranks(),
             saving: Some(saving),
         }
     }
 
     /// Starts the worker, or says why the task fails without one.
-    async fn launch(&self, shared: &Shared, scratch: &Scratch, assignment: &Assignment) -> Result<Process, Notice> {
+    async fn launch(&self, shared: &Shared, room: &Room, assignment: &Assignment) -> Result<Process, Notice> {
         let task = &shared.plan.tasks()[self.task];
         if !fits(assignment) {
             let message = "its spec and inputs are too long to be handed to a worker; gather fewer cells";
@@ -344,8 +365,8 @@ impl Execution {
         let path = program.path.clone();
         let launch = Launch {
             program,
-            folder: scratch.path().to_owned(),
-            tmp: scratch.tmp(),
+            folder: room.path().to_owned(),
+            tmp: room.tmp(),
             environment: task.recipe.environment.clone(),
             variables: shared.options.variables.clone(),
             wanted: task.outside.variables.clone(),
@@ -402,7 +423,7 @@ impl Execution {
     async fn conclude(
         &self,
         shared: &Arc<Shared>,
-        (mut scratch, given): (Scratch, honesty::Given),
+        (mut room, given): (Room, honesty::Given),
         attempt: AttemptId,
         log: PathBuf,
         performance: Performance,
@@ -413,14 +434,14 @@ impl Execution {
             Notice::Made { scalars } => {
                 let (store, shape) = (Arc::clone(&shared.store), shared.plan.tasks()[self.task].makes.clone());
                 let commit = spawn_blocking(move || {
-                    let committed = match given.lie(&scratch, !scalars.is_empty()) {
+                    let committed = match given.lie(&room, !scalars.is_empty()) {
                         Some(lie) => Err(lie),
-                        None => Ok(store.commit(&shape, scalars, &scratch.out())),
+                        None => Ok(store.commit(&shape, scalars, &room.out())),
                     };
-                    (committed, scratch)
+                    (committed, room)
                 });
                 let committed;
-                (committed, scratch) = commit.await.expect("a commit does not panic");
+                (committed, room) = commit.await.expect("a commit does not panic");
                 let refused = |message| AttemptOutcome::Failed(Failure { class: FailureClass::Refused, message });
                 match committed {
                     Ok(Ok(Committed { digest, manifest })) => AttemptOutcome::Made { digest, manifest, trace },
@@ -436,7 +457,7 @@ impl Execution {
             Notice::Failed(failure) => AttemptOutcome::Failed(failure),
             other => unreachable!("an attempt does not end with {other:?}"),
         };
-        shared.removals.lock().expect("nobody panics with it").spawn_blocking(move || drop(scratch)); // no task waits for it, the run's end does
+        shared.rooms.leave(room, Duration::from_secs_f64(seconds));
         if shared.lost.load(Ordering::Relaxed) {
             // It would wait half a minute to fail. The bytes are in the store; the next run finds out what it has.
             let failure =
@@ -452,8 +473,7 @@ impl Execution {
         let settled = !matches!(ending.outcome, AttemptOutcome::Failed(_));
         if settled && self.lease.purpose != Purpose::Witness {
             let (folder, key) = (shared.options.folder.clone(), self.lease.key);
-            let mut removals = shared.removals.lock().expect("nobody panics with it");
-            removals.spawn_blocking(move || checkpoints::forget(&folder, &key));
+            shared.rooms.aside(move || checkpoints::forget(&folder, &key));
         }
         // What stands is what consumers get, also where a witness was asked for: each task is verified by itself, on the inputs that stand.
         let stands = standing.as_ref().and_then(|past| Some((past.digest()?, past.manifest()?.clone())));

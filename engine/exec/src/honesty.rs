@@ -10,7 +10,7 @@ use std::{
 
 use isoflop_contract::{Digest, Manifest};
 
-use crate::scratch::Scratch;
+use crate::room::Room;
 
 /// The files that a worker was given, as they were then.
 #[derive(Debug, Default)]
@@ -44,8 +44,8 @@ impl Given {
     }
 
     /// What the worker did that it may not, if anything. It must be gone by now. Who `counted`, and told numbers, need not leave files.
-    pub(crate) fn lie(&self, scratch: &Scratch, counted: bool) -> Option<String> {
-        let shown = |path: &Path| path.strip_prefix(scratch.path()).unwrap_or(path).display().to_string();
+    pub(crate) fn lie(&self, room: &Room, counted: bool) -> Option<String> {
+        let shown = |path: &Path| path.strip_prefix(room.path()).unwrap_or(path).display().to_string();
         for (path, stamp, digest) in &self.0 {
             match Stamp::of(path) {
                 Ok(now) if now == *stamp => {}
@@ -59,7 +59,7 @@ impl Given {
                 Err(_) => return Some(format!("it took away `{}`, which it may only read", shown(path))),
             }
         }
-        let out = scratch.out();
+        let out = room.out();
         match fs::symlink_metadata(&out) {
             Ok(meta) if meta.is_symlink() => {
                 return Some(
@@ -81,48 +81,50 @@ fn holds(path: &Path, digest: &Digest) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeMap, os::unix::fs::symlink, time::SystemTime};
+    use std::{collections::BTreeMap, os::unix::fs::symlink, sync::Arc, time::SystemTime};
 
     use isoflop_contract::manifest;
 
     use isoflop_ledger::Holder;
 
     use super::*;
+    use crate::scratch::Scratch;
 
     #[test]
     fn what_a_worker_may_not_do_is_found() {
         let home = tempfile::tempdir().unwrap();
+        let scratch = Arc::new(Scratch::create(home.path(), "run", &Holder::here()).unwrap());
         let fresh = |name: &str| {
-            let scratch = Scratch::create(home.path(), name, &Holder::here()).unwrap();
-            fs::create_dir_all(scratch.input("data", 0)).unwrap();
-            let file = scratch.input("data", 0).join("x");
+            let room = Room::create(&scratch, name).unwrap();
+            fs::create_dir_all(room.input("data", 0)).unwrap();
+            let file = room.input("data", 0).join("x");
             fs::write(&file, "abc").unwrap();
-            fs::write(scratch.out().join("y"), "made").unwrap();
+            fs::write(room.out().join("y"), "made").unwrap();
             let blob = manifest::File { digest: Digest::of("abc"), size: 3 };
             let files = BTreeMap::from([("x".to_owned(), blob)]);
             let mut given = Given::default();
             given
                 .note(file.parent().unwrap(), &Manifest { shape: "text".into(), files, scalars: BTreeMap::new() })
                 .unwrap();
-            (scratch, given, file)
+            (room, given, file)
         };
-        let (scratch, given, file) = fresh("honest");
+        let (room, given, file) = fresh("honest");
         fs::hard_link(&file, home.path().join("another name")).unwrap();
         File::options().write(true).open(&file).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
-        assert_eq!(given.lie(&scratch, false), None, "a new name and a renewed time are no writes");
-        let (scratch, given, file) = fresh("writes");
+        assert_eq!(given.lie(&room, false), None, "a new name and a renewed time are no writes");
+        let (room, given, file) = fresh("writes");
         fs::write(&file, "abd").unwrap();
-        assert!(given.lie(&scratch, false).unwrap().starts_with("it wrote to `in/data/0/x`"));
-        let (scratch, given, file) = fresh("takes");
+        assert!(given.lie(&room, false).unwrap().starts_with("it wrote to `in/data/0/x`"));
+        let (room, given, file) = fresh("takes");
         fs::remove_file(&file).unwrap();
-        assert!(given.lie(&scratch, false).unwrap().starts_with("it took away `in/data/0/x`"));
-        let (scratch, given, _) = fresh("claims");
-        fs::remove_file(scratch.out().join("y")).unwrap();
-        assert_eq!(given.lie(&scratch, false).unwrap(), "it said it made its artifact, but left nothing in `out`");
-        assert_eq!(given.lie(&scratch, true), None);
-        fs::remove_dir(scratch.out()).unwrap();
-        assert!(given.lie(&scratch, false).unwrap().ends_with("is gone"));
-        symlink(home.path(), scratch.out()).unwrap();
-        assert!(given.lie(&scratch, false).unwrap().starts_with("it put a symbolic link"));
+        assert!(given.lie(&room, false).unwrap().starts_with("it took away `in/data/0/x`"));
+        let (room, given, _) = fresh("claims");
+        fs::remove_file(room.out().join("y")).unwrap();
+        assert_eq!(given.lie(&room, false).unwrap(), "it said it made its artifact, but left nothing in `out`");
+        assert_eq!(given.lie(&room, true), None);
+        fs::remove_dir(room.out()).unwrap();
+        assert!(given.lie(&room, false).unwrap().ends_with("is gone"));
+        symlink(home.path(), room.out()).unwrap();
+        assert!(given.lie(&room, false).unwrap().starts_with("it put a symbolic link"));
     }
 }

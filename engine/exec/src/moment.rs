@@ -63,6 +63,11 @@ pub enum Moment {
         /// Its value there.
         value: f64,
     },
+    /// A worker is gone, and its slot with it; what came of its task is being recorded.
+    WorkerEnded {
+        /// The task.
+        task: String,
+    },
     /// A task that ran has its outcome, and the ledger has it too.
     TaskEnded {
         /// The task.

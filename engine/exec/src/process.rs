@@ -9,13 +9,15 @@ use std::{
     os::fd::{AsRawFd, OwnedFd},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::{Arc, mpsc},
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread,
 };
 
-use command_fds::CommandFdExt;
 use isoflop_contract::{Environment, protocol::NOTICE_FD};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::{
+    io::{FdFlags, fcntl_setfd},
+    process::{Pid, Signal, kill_process_group},
+};
 use tokio::{
     net::unix::pipe,
     process::{Child, ChildStdin},
@@ -31,6 +33,9 @@ use crate::{
 
 /// What every worker sees of the caller's environment. Anything more is named by its task; else it could change a result unrecorded.
 const PASSED_ON: [&str; 4] = ["PATH", "HOME", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES"];
+
+/// Held while a descriptor is open to whatever this process starts, so that no other worker gets it too.
+static SPAWNING: Mutex<()> = Mutex::new(());
 
 /// What to start.
 #[derive(Debug)]
@@ -121,8 +126,16 @@ impl Launch {
     fn start(self, guard: &Arc<Guard>) -> io::Result<Process> {
         let (notices, said) = io::pipe()?;
         let (output, written) = io::pipe()?;
-        let mut command = self.command(said, written)?;
-        let mut child = command.spawn()?;
+        let mut command = self.command(&said, written)?;
+        let mut child = {
+            let _alone = SPAWNING.lock().unwrap_or_else(PoisonError::into_inner);
+            // Kept open by a flag and not by code between fork and exec: then the process can be started without copying this one's memory map,
+            // which takes longer than many a task.
+            fcntl_setfd(&said, FdFlags::empty())?;
+            let child = command.spawn();
+            drop(said);
+            child?
+        };
         drop(command); // and with it our ends of what only the worker may hold open
         let group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
         // Before it has its assignment, and so before it starts anything.
@@ -138,8 +151,7 @@ impl Launch {
         }
     }
 
-    fn command(self, said: PipeWriter, written: PipeWriter) -> io::Result<tokio::process::Command> {
-        let said = OwnedFd::from(said);
+    fn command(self, said: &PipeWriter, written: PipeWriter) -> io::Result<tokio::process::Command> {
         let mut command = Command::new(&self.program.path);
         command
             .args(&self.program.args)
@@ -154,8 +166,7 @@ impl Launch {
             .env(NOTICE_FD, said.as_raw_fd().to_string())
             .stdin(Stdio::piped())
             .stdout(written.try_clone()?)
-            .stderr(written)
-            .preserved_fds(vec![said]);
+            .stderr(written);
         let mut command = tokio::process::Command::from(command);
         command.process_group(0).kill_on_drop(true);
         Ok(command)

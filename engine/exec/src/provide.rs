@@ -8,7 +8,7 @@ use isoflop_ledger::LedgerError;
 use isoflop_plan::{FileSet, Task};
 use isoflop_store::{Store, StoreError};
 
-use crate::{execution::Shared, scratch::Scratch};
+use crate::{execution::Shared, room::Room};
 
 /// Why the files of a task are not there.
 #[derive(Debug)]
@@ -20,9 +20,9 @@ pub(crate) enum Unprovided {
 }
 
 /// Puts the files of `task` into the attempt's folder. Answers with where they lie, by name.
-pub(crate) fn provide(store: &Store, task: &Task, scratch: &Scratch) -> Result<BTreeMap<String, PathBuf>, Unprovided> {
+pub(crate) fn provide(store: &Store, task: &Task, room: &Room) -> Result<BTreeMap<String, PathBuf>, Unprovided> {
     let folder = |(name, set): (&String, &std::sync::Arc<FileSet>)| {
-        let into = scratch.files(name);
+        let into = room.files(name);
         place(store, set, &into).map(|()| (name.clone(), into))
     };
     task.files.iter().map(folder).collect()

@@ -14,7 +14,10 @@ use isoflop_contract::{Digest, FailureClass, demand::Gpus};
 use isoflop_ledger::{Claim, Lease, LedgerError, Past, PastOutcome, PlanTask, Purpose, RunHead, RunState};
 use isoflop_plan::{Plan, TaskNeed};
 use tokio::{
-    sync::{mpsc::UnboundedSender, watch},
+    sync::{
+        mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+        watch,
+    },
     task::{JoinSet, spawn_blocking},
     time::{MissedTickBehavior, interval},
 };
@@ -28,11 +31,13 @@ use crate::{
     job::{Interrupt, Job, Options},
     moment::Moment,
     outline::Outline,
+    pace::Pace,
     policy::{Policy, may_help},
     pool::{Capacity, each},
     process::Launcher,
     record::Record,
-    scratch::sweep,
+    room::Rooms,
+    scratch::{Scratch, sweep},
     summary::{Outcome, Summary},
     survey::{State, Survey},
     tool::Tools,
@@ -68,7 +73,15 @@ pub async fn run(job: Job, moments: UnboundedSender<Moment>) -> Result<Summary, 
         witness: options.witness,
     };
     let launcher = Launcher::start()?;
+    let scratch = Scratch::create(&options.folder, &run.id.to_string(), ledger.holder()).map_err(|source| {
+        let path = options.folder.join("scratch");
+        ExecError::Folder { path, doing: "make a folder in", source }
+    })?;
+    let (vacated, vacancies) = unbounded_channel();
+    let pace = Pace::new(options.jobs);
     let shared = Shared {
+        scratch: Arc::new(scratch),
+        vacated,
         store,
         ledger,
         runtimes,
@@ -80,7 +93,7 @@ pub async fn run(job: Job, moments: UnboundedSender<Moment>) -> Result<Summary, 
         told: Mutex::default(),
         tools: Tools::default(),
         census: Arc::default(),
-        removals: Mutex::default(),
+        rooms: Rooms::default(),
         plan: Arc::clone(&plan),
     };
     let reactor = Reactor {
@@ -96,6 +109,9 @@ pub async fn run(job: Job, moments: UnboundedSender<Moment>) -> Result<Summary, 
         leases: BTreeMap::new(),
         devices,
         orders: BTreeMap::new(),
+        vacancies,
+        pace,
+        launched: BTreeMap::new(),
         found: BTreeMap::new(),
         holders: BTreeMap::new(),
         work: JoinSet::new(),
@@ -142,6 +158,11 @@ struct Reactor {
     leases: BTreeMap<usize, Lease>,
     devices: Devices,
     orders: BTreeMap<usize, watch::Sender<Order>>,
+    /// Tasks whose workers are gone.
+    vacancies: UnboundedReceiver<usize>,
+    pace: Pace,
+    /// When tasks that have a worker were launched.
+    launched: BTreeMap<usize, Instant>,
     /// Results found where a key was to be claimed.
     found: BTreeMap<usize, Past>,
     /// Who was last seen to have a task.
@@ -173,10 +194,12 @@ impl Reactor {
                 break;
             }
             tokio::select! {
-                Some(event) = self.work.join_next() => self.take(event.expect("a piece of work does not panic")),
+                biased; // what is rare first; and that a worker is gone is heard before what came of it
                 changed = interrupt.changed(), if listening => listening = changed.is_ok(),
-                _ = tick.tick(), if self.dispatcher.awaits_time() => self.step(Input::Tick),
                 _ = renewal.tick(), if !self.leases.is_empty() && !self.renewing => self.renew(),
+                _ = tick.tick(), if self.dispatcher.awaits_time() => self.tick(),
+                Some(task) = self.vacancies.recv() => self.vacate(task),
+                Some(event) = self.work.join_next() => self.take(event.expect("a piece of work does not panic")),
             }
         }
         self.end(began).await
@@ -184,8 +207,7 @@ impl Reactor {
 
     async fn end(self, began: Instant) -> Result<Summary, ExecError> {
         let Self { shared, record, interrupted, trouble, .. } = self;
-        let mut removals = std::mem::take(&mut *shared.removals.lock().expect("nobody panics with it"));
-        while removals.join_next().await.is_some() {}
+        shared.rooms.clear().await;
         if let Some(trouble) = trouble {
             return Err(trouble.into());
         }
@@ -277,6 +299,29 @@ impl Reactor {
         }
     }
 
+    /// The worker of a task is gone and did not fail: somebody else may have its room.
+    fn vacate(&mut self, task: usize) {
+        let now = Instant::now();
+        if let Some(launched) = self.launched.remove(&task) {
+            self.pace.note(now, now - launched);
+            self.hurry(now);
+            self.step(Input::Vacated(task));
+        }
+    }
+
+    fn tick(&mut self) {
+        self.hurry(Instant::now());
+        self.step(Input::Tick);
+    }
+
+    /// Has as many tasks claimed ahead as is good now.
+    fn hurry(&mut self, now: Instant) {
+        let ahead = self.pace.ahead(now);
+        if ahead != self.dispatcher.ahead() {
+            self.step(Input::Ahead(ahead));
+        }
+    }
+
     fn claimed(&mut self, task: usize, claimed: Result<(Claim, Option<Stands>), LedgerError>) {
         let answer = match self.heed(claimed) {
             None => Claimed::Held, // the run is closing
@@ -309,6 +354,7 @@ impl Reactor {
     }
 
     fn done(&mut self, task: usize, done: Result<Done, LedgerError>) {
+        self.launched.remove(&task);
         self.orders.remove(&task);
         self.leases.remove(&task);
         let key = self.shared.plan.tasks()[task].key;
@@ -434,6 +480,7 @@ impl Reactor {
         let lease = self.leases.get(&task).cloned().expect("a task is launched under its lease");
         let (orders, heard) = watch::channel(Order::Go);
         self.orders.insert(task, orders);
+        self.launched.insert(task, Instant::now());
         let inputs = self.inputs(task);
         let devices = self.devices.of_task(task);
         let execution = Execution { task, lease, inputs, trace: self.trace(task), devices, orders: heard };

@@ -1,7 +1,6 @@
-//! Scratch: one folder for each attempt, `scratch/<attempt>/{in,files,out,tmp}`, removed when the attempt has ended. A file `holder` in it is
-//! locked by the engine for as long as that lives, so the next engine can tell what a dead one left behind. While a folder is made, `scratch`
-//! itself is locked shared: whoever holds it alone sees none that is half made and not dead. Nobody waits long for that lock, since an engine
-//! that holds it may be paused.
+//! Scratch: one folder for each engine at work, `scratch/<run>`, removed when it is done. A file `holder` in it is locked for as long as the
+//! engine lives, so the next engine can tell what a dead one left behind. While a folder is made, `scratch` itself is locked shared: whoever
+//! holds it alone sees none that is half made and not dead. Nobody waits long for that lock, since an engine that holds it may be paused.
 
 use std::{
     fs::{self, File},
@@ -15,7 +14,7 @@ use isoflop_ledger::Holder;
 
 use crate::error::ExecError;
 
-/// The folder of one attempt, or of anything else that should not outlive its engine. Removed on drop.
+/// The folder of a run, or of anything else that should not outlive its engine. Removed on drop.
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
@@ -23,7 +22,7 @@ pub struct Scratch {
 }
 
 impl Scratch {
-    /// Makes the folder `name` among those of attempts, locked for as long as it is held.
+    /// Makes the folder `name` below `folder`'s `scratch`, locked for as long as it is held.
     pub fn create(folder: &Path, name: &str, holder: &Holder) -> io::Result<Self> {
         let all = folder.join("scratch");
         fs::create_dir_all(&all)?;
@@ -37,29 +36,7 @@ impl Scratch {
         file.lock()?;
         writeln!(file, "{holder}")?;
         fs::rename(path.join("holder.new"), path.join("holder"))?;
-        let scratch = Self { path, _holder: file };
-        for part in ["in", "out", "tmp"] {
-            fs::create_dir(scratch.path.join(part))?;
-        }
-        Ok(scratch)
-    }
-
-    /// Where input number `n` of port `port` goes.
-    pub(crate) fn input(&self, port: &str, n: usize) -> PathBuf {
-        self.path.join("in").join(port).join(n.to_string())
-    }
-
-    /// Where the files of the study called `name` go.
-    pub(crate) fn files(&self, name: &str) -> PathBuf {
-        self.path.join("files").join(name)
-    }
-
-    pub(crate) fn out(&self) -> PathBuf {
-        self.path.join("out")
-    }
-
-    pub(crate) fn tmp(&self) -> PathBuf {
-        self.path.join("tmp")
+        Ok(Self { path, _holder: file })
     }
 
     /// Where it is.
@@ -109,18 +86,25 @@ fn is_left_behind(path: &Path, alone: bool) -> bool {
     File::open(path.join("holder")).map_or(alone, |holder| holder.try_lock().is_ok())
 }
 
-/// Removes a folder, also one in which a body took permissions away. What cannot be removed stays for the next run to try. The holder's file
-/// goes last: a removal that was cut short leaves a folder that the next sweep knows to be left behind.
+/// Removes the folder of a dead engine, or of one that is done. The holder's file goes last: a removal that was cut short leaves a folder
+/// that the next sweep knows to be left behind.
 fn remove(path: &Path) {
-    for part in ["in", "files", "out", "tmp"] {
-        let _ = fs::remove_dir_all(path.join(part)); // what is in the way comes up again below
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            remove_all(&entry.path());
+        }
     }
+    remove_all(path);
+}
+
+/// Removes a folder, also one in which a body took permissions away. What cannot be removed stays for the next run to try.
+pub(crate) fn remove_all(path: &Path) {
     if fs::remove_dir_all(path).is_ok() || !path.exists() {
         return;
     }
     unlock(path);
     if let Err(error) = fs::remove_dir_all(path) {
-        tracing::warn!(folder = %path.display(), %error, "cannot remove the folder of an attempt");
+        tracing::warn!(folder = %path.display(), %error, "cannot remove a folder of scratch");
     }
 }
 
@@ -149,7 +133,7 @@ mod tests {
         fs::write(dead.join("holder"), "gone").unwrap();
         fs::create_dir_all(&unfinished).unwrap();
         sweep(folder.path()).unwrap();
-        assert!(living.out().exists() && !unfinished.exists() && !dead.exists());
+        assert!(living.path().exists() && !unfinished.exists() && !dead.exists());
         // An engine that makes a folder may be paused: nobody waits for it, and what may be its own is left alone.
         let making = File::open(folder.path().join("scratch")).unwrap();
         making.lock_shared().unwrap();
@@ -157,7 +141,7 @@ mod tests {
         fs::write(dead.join("holder"), "gone").unwrap();
         fs::create_dir_all(&unfinished).unwrap();
         sweep(folder.path()).unwrap();
-        assert!(living.out().exists() && unfinished.exists() && !dead.exists());
+        assert!(living.path().exists() && unfinished.exists() && !dead.exists());
         drop(making);
         // The other way round: a sweep that is paused keeps nobody from making a folder.
         let sweeping = File::open(folder.path().join("scratch")).unwrap();

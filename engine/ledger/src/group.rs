@@ -23,7 +23,7 @@ use crate::{
     error::LedgerError,
     fault::Fault,
     finish::{self, FinishAsk},
-    id::{AttemptId, RunId},
+    id::RunId,
     lease::{Claim, Lease, LeaseTerms},
     ledger::Ledger,
     past::Past,
@@ -66,7 +66,7 @@ impl Ask {
 #[derive(Debug)]
 pub(crate) enum Answer {
     Claimed(Claim),
-    Started(AttemptId),
+    Started,
     Finished(Option<Past>),
 }
 

@@ -4,6 +4,7 @@
 //! nobody knowing which it was, so each is written so that a second time changes nothing.
 
 use std::{
+    fmt,
     str::FromStr,
     sync::Arc,
     time::{Duration, Instant},
@@ -48,10 +49,16 @@ const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
 const SCHEMA_LOCK: i64 = 0x0069_736f_666c_6f70;
 
 /// The ledger. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Ledger(Arc<Shared>);
 
-#[derive(Debug)]
+/// Whose it is and where: never the password that its address may hold.
+impl fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ledger").field("place", &self.0.place).field("holder", &self.0.holder).finish_non_exhaustive()
+    }
+}
+
 struct Shared {
     place: Place,
     holder: Holder,
@@ -81,7 +88,7 @@ impl Default for Engine {
 }
 
 /// The pool in use. A broken one is thrown away as a whole, so that no later call meets one more of its dead connections.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Connections {
     generation: u64,
     options: PgConnectOptions,

@@ -1,4 +1,4 @@
-//! Beginnings of attempts: recorded under the lease, before a worker is told what to do.
+//! Beginnings of attempts: recorded under the lease, and before how they end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -85,7 +85,7 @@ pub(crate) async fn record(
             batch.pen(conn, ask.run).await?.write(event);
             batch.wrote = true;
         }
-        answers.insert(place, Ok(Answer::Started(ask.id)));
+        answers.insert(place, Ok(Answer::Started));
     }
     Ok(())
 }
@@ -102,7 +102,7 @@ async fn kept(conn: &mut PgConnection, run: RunId, task: &str) -> Result<Option<
 }
 
 impl Ledger {
-    /// Records that an attempt begins.
+    /// Records that an attempt begins. Answers with its id.
     pub async fn start_attempt(
         &self,
         run: RunId,
@@ -110,12 +110,25 @@ impl Ledger {
         task: &str,
         soft: &Value,
     ) -> Result<AttemptId, LedgerError> {
+        let id = AttemptId::new();
+        self.record_start(id, run, lease, task, soft).await?;
+        Ok(id)
+    }
+
+    /// Records that the attempt `id` begins, or has begun.
+    pub async fn record_start(
+        &self,
+        id: AttemptId,
+        run: RunId,
+        lease: &Lease,
+        task: &str,
+        soft: &Value,
+    ) -> Result<(), LedgerError> {
         let soft = canon::text(soft)
             .map_err(|e| LedgerError::Unfit { what: "the soft environment".to_owned(), why: e.to_string() })?;
-        let ask =
-            StartAsk { id: AttemptId::new(), run, lease: lease.clone(), task: task.to_owned(), soft: clean(&soft) };
+        let ask = StartAsk { id, run, lease: lease.clone(), task: task.to_owned(), soft: clean(&soft) };
         match self.ask(Ask::Start(ask)).await? {
-            Answer::Started(id) => Ok(id),
+            Answer::Started => Ok(()),
             other => unreachable!("a beginning is not answered with {other:?}"),
         }
     }

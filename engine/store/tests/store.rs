@@ -304,7 +304,7 @@ impl ThisTest for Command {
 }
 
 #[test]
-#[ignore = "started by `a_full_disk_is_named_and_loses_nothing`"]
+#[ignore = "no test by itself: `a_full_disk_is_named_and_loses_nothing` starts it in a process of its own"]
 fn child_commits() {
     let (store, out) = (std::env::var_os("STORE").unwrap(), std::env::var_os("OUT").unwrap());
     match Store::open(Path::new(&store)).unwrap().commit("table", BTreeMap::new(), Path::new(&out)) {

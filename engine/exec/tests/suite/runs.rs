@@ -28,6 +28,7 @@ tests!(
     every_lie_is_refused,
     a_worker_that_writes_to_its_inputs_is_refused_and_the_store_heals,
     a_worker_without_a_sign_of_life_is_ended,
+    a_worker_that_never_says_hello_is_refused,
     a_task_that_takes_too_much_memory_is_ended,
     a_log_that_grows_without_end_is_cut_in_the_middle,
     what_crashed_is_tried_again_and_what_was_rejected_is_not,
@@ -254,6 +255,17 @@ fn a_worker_without_a_sign_of_life_is_ended(server: &Server) {
     assert_eq!(go.run(&plan).outcomes(), ["a made"]);
 }
 
+fn a_worker_that_never_says_hello_is_refused(server: &Server) {
+    let world = World::new(server);
+    let mut go = world.go().liar("silent");
+    go.options.patience = Duration::from_secs(2);
+    let told = go.run(&world.plan(&one("")));
+    assert_eq!(told.outcomes(), ["a failed"]);
+    let reason = told.reason("a");
+    assert!(reason.starts_with("refused: the worker did not say hello within 2 s"), "{reason}");
+    assert_eq!(world.left_in("scratch"), 0);
+}
+
 fn a_task_that_takes_too_much_memory_is_ended(server: &Server) {
     let world = World::new(server);
     let told = world.run("  a: { kind: say, with: { text: a, marks: MARKS, how: hog }, on: { memory: 200MiB } }\n");
@@ -345,7 +357,7 @@ fn parts_of_a_device_are_shared(server: &Server) {
     let told = go.run_and(&plan, |moment, _| {
         match moment {
             Moment::TaskStarted { .. } => running += 1,
-            Moment::TaskEnded { .. } => running -= 1,
+            Moment::WorkerEnded { .. } => running -= 1,
             _ => {}
         }
         most = most.max(running);
@@ -396,7 +408,7 @@ fn slots_are_respected(server: &Server) {
         let told = world.go().jobs(jobs).run_and(&plan, |moment, _| {
             match moment {
                 Moment::TaskStarted { .. } => running += 1,
-                Moment::TaskEnded { .. } => running -= 1,
+                Moment::WorkerEnded { .. } => running -= 1,
                 _ => {}
             }
             most = most.max(running);
@@ -677,7 +689,9 @@ fn a_store_that_cannot_be_written_ends_the_run(server: &Server) {
         "{}",
         told.reason("m[n=1]")
     );
-    assert_eq!(told.summary().totals.blocked, 3, "what is wrong concerns all: {:?}", told.outcomes());
+    // One that began while the first was being committed fails like it.
+    let totals = &told.summary().totals;
+    assert!(totals.made == 0 && totals.blocked >= 2, "what is wrong concerns all: {:?}", told.outcomes());
 }
 
 fn a_program_that_cannot_be_started_is_named(server: &Server) {

@@ -172,7 +172,7 @@ fn a_number_is_traced_to_its_bits() {
 
 /// `cargo test --release -p isoflop-ledger --test ledger -- --ignored --nocapture a_hundred_thousand`
 #[test]
-#[ignore = "fills a ledger with a hundred thousand tasks"]
+#[ignore = "fills a ledger with a hundred thousand tasks, which takes a minute; by hand, as above, and the same question by `make bench`"]
 fn a_hundred_thousand_tasks_are_searched_in_under_a_second() {
     run_on_threads(questions(20_000, 1.0));
 }

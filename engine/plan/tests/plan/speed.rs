@@ -54,7 +54,7 @@ fn a_hundred_thousand_tasks_are_planned() {
 
 /// The same through layers of `each`, joins and gathers.
 #[test]
-#[ignore = "takes seconds; run by hand with --release and --nocapture"]
+#[ignore = "measures its own process, so it must run alone: by hand, with `--ignored --nocapture`; `make bench` times the same plan"]
 fn a_hundred_thousand_tasks_in_layers_are_planned() {
     measure("layers", LAYERS, 100_000);
     assert!(peak() < 1024, "{} MiB", peak()); // of this process, so of this test if it runs alone
