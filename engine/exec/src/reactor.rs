@@ -19,7 +19,7 @@ use tokio::{
         watch,
     },
     task::{JoinSet, spawn_blocking},
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, interval_at},
 };
 
 use crate::{
@@ -77,6 +77,7 @@ pub async fn run(job: Job, moments: UnboundedSender<Moment>) -> Result<Summary, 
         let path = options.folder.join("scratch");
         ExecError::Folder { path, doing: "make a folder in", source }
     })?;
+    let presence = ledger.presence(run.id);
     let (vacated, vacancies) = unbounded_channel();
     let pace = Pace::new(options.jobs);
     let shared = Shared {
@@ -113,6 +114,7 @@ pub async fn run(job: Job, moments: UnboundedSender<Moment>) -> Result<Summary, 
         pace,
         launched: BTreeMap::new(),
         found: BTreeMap::new(),
+        presence,
         holders: BTreeMap::new(),
         work: JoinSet::new(),
         finished: false,
@@ -165,6 +167,8 @@ struct Reactor {
     launched: BTreeMap<usize, Instant>,
     /// Results found where a key was to be claimed.
     found: BTreeMap<usize, Past>,
+    /// The lease on the run itself: a sign of life.
+    presence: Lease,
     /// Who was last seen to have a task.
     holders: BTreeMap<usize, String>,
     work: JoinSet<Event>,
@@ -179,7 +183,8 @@ impl Reactor {
     async fn go(mut self, began: Instant, mut interrupt: watch::Receiver<Interrupt>) -> Result<Summary, ExecError> {
         let mut tick = interval(LOOK_AGAIN);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut renewal = interval(self.shared.ledger.terms().renewal());
+        let pause = self.shared.ledger.terms().renewal();
+        let mut renewal = interval_at(tokio::time::Instant::now() + pause, pause);
         renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut level = Interrupt::No;
         let mut listening = true;
@@ -196,7 +201,7 @@ impl Reactor {
             tokio::select! {
                 biased; // what is rare first; and that a worker is gone is heard before what came of it
                 changed = interrupt.changed(), if listening => listening = changed.is_ok(),
-                _ = renewal.tick(), if !self.leases.is_empty() && !self.renewing => self.renew(),
+                _ = renewal.tick(), if !self.renewing => self.renew(),
                 _ = tick.tick(), if self.dispatcher.awaits_time() => self.tick(),
                 Some(task) = self.vacancies.recv() => self.vacate(task),
                 Some(event) = self.work.join_next() => self.take(event.expect("a piece of work does not panic")),
@@ -287,6 +292,9 @@ impl Reactor {
             Event::Renewed(renewed) => {
                 self.renewing = false;
                 for lost in self.heed(renewed).unwrap_or_default() {
+                    if lost == self.presence {
+                        self.heed::<()>(Err(LedgerError::Closed(self.shared.run)));
+                    }
                     let task = self.leases.iter().find(|(_, lease)| **lease == lost).map(|(task, _)| *task);
                     if let Some(task) = task {
                         self.order(task, Order::Kill);
@@ -516,7 +524,7 @@ impl Reactor {
 
     fn renew(&mut self) {
         self.renewing = true;
-        let leases: Vec<Lease> = self.leases.values().cloned().collect();
+        let leases: Vec<Lease> = self.leases.values().chain([&self.presence]).cloned().collect();
         let shared = Arc::clone(&self.shared);
         self.work.spawn(async move { Event::Renewed(shared.ledger.renew(&leases).await) });
     }

@@ -15,6 +15,7 @@ use crate::{
     id::RunId,
     ledger::Ledger,
     run::{PlanTask, Run, RunHead, RunState},
+    silence::{self, Silent},
 };
 
 /// A need of a recipe that is new to the ledger.
@@ -148,6 +149,7 @@ impl Ledger {
             if began.rows_affected() == 0 {
                 return Ok(()); // committed before the connection broke
             }
+            silence::begin(&mut tx, id, &holder, self.terms()).await?;
             record_recipes(&mut tx, id, &head.tasks).await?;
             let rows: Vec<(i64, [u8; 32], Option<[u8; 32]>)> = sqlx::query_as(
                 "with added as (
@@ -238,8 +240,21 @@ impl Ledger {
 
     /// Ends a run, and gives back whatever leases it still has. Attempts that did not end are lost.
     pub async fn end_run(&self, run: RunId, state: RunState) -> Result<(), LedgerError> {
+        self.close_run(run, state, None).await
+    }
+
+    /// The same, for somebody else's run if its engine is still `silent`.
+    pub(crate) async fn close_run(
+        &self,
+        run: RunId,
+        state: RunState,
+        silent: Option<&Silent>,
+    ) -> Result<(), LedgerError> {
         self.with("end a run", |pool| async move {
             let mut tx = pool.begin().await?;
+            if silent.is_some() && !silence::silent(&mut tx).await?.iter().any(|silent| silent.run == run) {
+                return Ok(tx.rollback().await?); // it woke up, or somebody else has closed it
+            }
             sqlx::query("update leases set holder = null where run = $1 and holder is not null")
                 .bind(run)
                 .execute(&mut *tx)
@@ -263,6 +278,9 @@ impl Ledger {
                 .bind(at)
                 .execute(&mut *tx)
                 .await?;
+            if let Some(Silent { by, seconds, .. }) = silent {
+                pen.write(Event::FellSilent { by: by.clone(), seconds: *seconds });
+            }
             pen.write(Event::RunEnded { state });
             pen.put_down(&mut tx).await?;
             sqlx::query("update runs set state = $2, ended = $3 where id = $1")

@@ -27,12 +27,15 @@ impl Pen {
     /// Takes up the chain of `run`.
     pub async fn take(conn: &mut PgConnection, run: RunId) -> Result<Self, Fault> {
         // Not `for update`: rows that refer to the run hold its key shared until they commit, and two such writers would wait for each other.
-        let row: Option<(i64, [u8; 32])> =
-            sqlx::query_as("select events, head from runs where id = $1 for no key update")
+        let row: Option<(i64, [u8; 32], bool)> =
+            sqlx::query_as("select events, head, state = 'running' from runs where id = $1 for no key update")
                 .bind(run)
                 .fetch_optional(&mut *conn)
                 .await?;
-        let (seq, head) = row.ok_or_else(|| LedgerError::NoRun(run.to_string()))?;
+        let (seq, head, open) = row.ok_or_else(|| LedgerError::NoRun(run.to_string()))?;
+        if !open {
+            return Err(LedgerError::Closed(run).into());
+        }
         // A question of its own, so that it sees what was written while the first waited for the lock.
         let at: At =
             sqlx::query_scalar("select greatest(ledger_time(), (select at from events where run = $1 and seq = $2))")

@@ -119,6 +119,11 @@ pub enum LedgerError {
         /// How many runs begin with it.
         count: usize,
     },
+    /// A run whose engine was away for so long that another closed it.
+    #[error(
+        "run {0} was closed by another engine, since nothing was heard of this one for long; run the study again: what was made is kept"
+    )]
+    Closed(RunId),
     /// Two different values for what is recorded once.
     #[error("run {run} has already ended as {found}; it cannot end again as {wanted}")]
     Ended {
@@ -167,6 +172,6 @@ pub enum LedgerError {
 impl LedgerError {
     /// Whether this may be about one of several that were asked for together, and not about the way to the server.
     pub(crate) fn is_of_one(&self) -> bool {
-        matches!(self, Self::Query { .. } | Self::NoRun(_) | Self::BadRow { .. } | Self::Unfit { .. })
+        matches!(self, Self::Query { .. } | Self::NoRun(_) | Self::Closed(_) | Self::BadRow { .. } | Self::Unfit { .. })
     }
 }

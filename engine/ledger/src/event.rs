@@ -168,6 +168,13 @@ pub enum Event {
         /// Why.
         reason: String,
     },
+    /// The run's engine was not heard of any more, and another ends it.
+    FellSilent {
+        /// Whose it was.
+        by: String,
+        /// For how many seconds nothing had been heard.
+        seconds: f64,
+    },
     /// The run ended.
     RunEnded {
         /// How.

@@ -42,6 +42,7 @@ pub mod roots;
 mod run;
 mod saved;
 pub mod server;
+mod silence;
 mod start;
 pub mod view;
 
@@ -60,3 +61,4 @@ pub use pick::Maker;
 pub use place::Place;
 pub use run::{PlanTask, Run, RunHead, RunState, TaskOutcome};
 pub use saved::Saved;
+pub use silence::Silent;

@@ -8,7 +8,7 @@ use sqlx::PgPool;
 
 use crate::{
     bytes::keys as bind, claim::shown, error::LedgerError, fault::Fault, holder::Holder, id::RunId, ledger::Ledger,
-    pin::Pinned,
+    pin::Pinned, silence,
 };
 
 /// Why artifacts stay.
@@ -92,7 +92,10 @@ impl Ledger {
             .fetch_all(&pool)
             .await?;
             let alive = |holder: &str| !holder.parse::<Holder>().is_ok_and(|holder| holder.is_dead());
-            for (run, study, _, holder, _) in runs.iter().filter(|run| run.2 == "running" && alive(&run.3)) {
+            let silent = silence::silent(&mut *pool.acquire().await?).await?;
+            let heard = |run: &RunId| !silent.iter().any(|silent| silent.run == *run);
+            let under_way = runs.iter().filter(|run| run.2 == "running" && alive(&run.3) && heard(&run.0));
+            for (run, study, _, holder, _) in under_way {
                 roots.running = true;
                 let root = Root::Running { run: *run, study: study.clone(), by: shown(holder) };
                 roots.hold_run(&pool, *run, root).await?;

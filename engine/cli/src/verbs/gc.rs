@@ -14,7 +14,7 @@ use isoflop_contract::{
 };
 use isoflop_exec::checkpoints::{self, Shelf};
 use isoflop_ledger::{
-    Ledger, Maker,
+    Ledger, Maker, Silent,
     roots::{Pulse, Root, Roots},
 };
 use isoflop_store::{
@@ -69,6 +69,8 @@ pub async fn gc(args: &GcArgs, settings: &Settings, out: &mut Output) -> Result<
     }
     let ledger = named::ledger(settings).await?;
     let store = home::store(settings)?;
+    let silent = if args.dry_run { ledger.silent_runs().await } else { ledger.close_silent().await };
+    let silent = silent.map_err(infrastructure)?;
     let mut seen = outlook(args, settings, &ledger, &store).await?;
     let mut freed = if args.dry_run { seen.garbage.bytes() + weight(&seen.shelves) } else { 0 };
     for attempt in 0.. {
@@ -87,7 +89,17 @@ pub async fn gc(args: &GcArgs, settings: &Settings, out: &mut Output) -> Result<
         }
         seen = outlook(args, settings, &ledger, &store).await?;
     }
-    if out.json { out.data(&as_json(args, &seen, freed)) } else { print(args, &seen, freed, out) }
+    if out.json {
+        let mut data = as_json(args, &seen, freed);
+        data["closed"] = json!(silent);
+        return out.data(&data);
+    }
+    for Silent { run, study, by, seconds } in &silent {
+        let (run, seconds) = (named::short(*run), Seconds(*seconds as u64));
+        let closed = if args.dry_run { "would be closed" } else { "is closed" };
+        out.line(&format!("run {run} of {study} {closed}: nothing was heard of {by} for {seconds}"))?;
+    }
+    print(args, &seen, freed, out)
 }
 
 async fn outlook(args: &GcArgs, settings: &Settings, ledger: &Ledger, store: &Store) -> Result<Outlook, Stop> {

@@ -188,6 +188,7 @@ fn tell<'a>(books: &Books, rows: &'a [TaskRow], chain: &'a Chain, run: RunId, fi
             Event::RunBegan { .. }
             | Event::TakenOver { .. }
             | Event::Checkpointed { .. }
+            | Event::FellSilent { .. }
             | Event::RunEnded { .. }
             | Event::Unknown => {}
         }

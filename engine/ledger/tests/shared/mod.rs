@@ -163,8 +163,8 @@ fn each_role_can_do_its_part_and_no_more() {
         writer.record_files(run, digest, &manifest).await.unwrap();
         writer.pin(Pinned::Run(run), "it", "rights", "", "gpu7").await.unwrap();
         assert!(writer.unpin(Pinned::Run(run)).await.unwrap());
-        writer.end_run(run, RunState::Done).await.unwrap();
         writer.keep(run, &[("a".to_owned(), tasks[0].key)]).await.unwrap();
+        writer.end_run(run, RunState::Done).await.unwrap();
 
         let reader = server.open("rita").await.unwrap();
         let rights = reader.rights().await.unwrap();

@@ -1,5 +1,7 @@
 //! Many at once, on several machines, by a clock that cannot be trusted.
 
+mod silence;
+
 use isoflop_contract::{Failure, FailureClass};
 use isoflop_ledger::{
     AttemptOutcome, Claim, Ending, Engine, Ledger, LedgerError, Place, PlanTask, Purpose, RunId, RunState, Saved,
