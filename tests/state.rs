@@ -33,7 +33,11 @@ const LEDGER: &[(&str, &str)] = &[
         "made",
         "select concat_ws(' ', encode(key, 'hex'), count(*)) from isoflop.attempts where outcome = 'made' group by key",
     ),
-    ("leases in hand", "select encode(key, 'hex') from isoflop.leases where holder is not null"),
+    // A run that died is not ended by anybody on its own machine, and its own lease runs out.
+    (
+        "leases in hand",
+        "select encode(key, 'hex') from isoflop.leases where holder is not null and key in (select key from isoflop.recipes)",
+    ),
     ("attempts that nobody ended", "select concat_ws(' ', task, fence) from isoflop.attempts where outcome is null"),
 ];
 

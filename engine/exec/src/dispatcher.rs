@@ -305,7 +305,9 @@ impl Dispatcher {
             Input::Ended(task, ending) => self.ended(task, ending),
             Input::Ahead(most) => {
                 self.ahead.0 = most;
-                self.recall();
+                if most == 0 {
+                    self.recall();
+                }
             }
             Input::Tick => {
                 self.now += 1;
@@ -459,17 +461,13 @@ impl Dispatcher {
         self.settle(task, Phase::Failed);
     }
 
-    /// Gives back the keys of those that are poised and should not be: all of them if the run is closing, else the last in line of too many.
+    /// Gives back the keys of those that are poised.
     fn recall(&mut self) {
-        let most = if self.closing { 0 } else { self.ahead.0 };
-        let mut surplus = self.ahead.1.saturating_sub(most);
-        let poised: Vec<usize> =
-            self.line.values().rev().copied().filter(|task| self.tasks[*task].phase == Phase::Poised).collect();
-        for task in poised {
-            if surplus == 0 {
-                return;
-            }
-            surplus -= 1;
+        if self.ahead.1 == 0 {
+            return;
+        }
+        let poised = self.line.values().copied().filter(|task| self.tasks[*task].phase == Phase::Poised);
+        for task in poised.collect::<Vec<_>>() {
             self.give_back(task);
         }
     }

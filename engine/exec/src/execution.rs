@@ -147,7 +147,6 @@ struct Prepared {
 /// An attempt whose worker was started.
 struct Begun<'a> {
     began: Instant,
-    attempt: AttemptId,
     log: &'a Path,
     carried: Option<Carried>,
 }
@@ -194,24 +193,29 @@ impl Execution {
         let (performance, recorded) = match launched {
             Ok(process) => {
                 let group = process.group;
-                let begun = Begun { began, attempt, log: &log, carried };
+                let begun = Begun { began, log: &log, carried };
                 let refuse = async {
                     let recorded = record.await.expect("recording does not panic");
-                    if recorded.is_err() {
-                        group.kill();
+                    match &recorded {
+                        Ok(()) => {
+                            let (task, log) = (task.name.clone(), log.clone());
+                            let _ = shared.moments.send(Moment::TaskStarted { task, attempt, log });
+                        }
+                        Err(_) => group.kill(),
                     }
                     recorded
                 };
                 let perform = async {
                     let performance = execution.perform(shared, process, &assignment, begun).await;
-                    let _ = shared.moments.send(Moment::WorkerEnded { task: task.name.clone() });
                     // After a failure nothing may start any more, and only its record says so.
                     if !matches!(performance.notice, Notice::Failed(_)) {
                         let _ = shared.vacated.send(execution.task);
                     }
                     performance
                 };
-                tokio::join!(perform, refuse)
+                let ended = tokio::join!(perform, refuse);
+                let _ = shared.moments.send(Moment::WorkerEnded { task: task.name.clone() });
+                ended
             }
             Err(notice) => {
                 let performance = Performance { notice, account: Account::default(), seconds: 0.0 };
@@ -385,9 +389,8 @@ impl Execution {
         assignment: &Assignment,
         begun: Begun<'_>,
     ) -> Performance {
-        let Begun { began, attempt, log, carried } = begun;
+        let Begun { began, log, carried } = begun;
         let task = &shared.plan.tasks()[self.task];
-        let _ = shared.moments.send(Moment::TaskStarted { task: task.name.clone(), attempt, log: log.to_owned() });
         let wanted = Wanted {
             kind: assignment.kind.clone(),
             revision: assignment.revision,

@@ -20,7 +20,7 @@ pub enum Moment {
         /// Of these, tasks that must run.
         to_run: usize,
     },
-    /// A worker was started.
+    /// A worker was started, and the ledger has the attempt.
     TaskStarted {
         /// The task.
         task: String,

@@ -10,13 +10,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use isoflop_contract::{Digest, FailureClass, demand::Gpus};
+use isoflop_contract::{Digest, FailureClass, Key, demand::Gpus};
 use isoflop_ledger::{Claim, Lease, LedgerError, Past, PastOutcome, PlanTask, Purpose, RunHead, RunState};
 use isoflop_plan::{Plan, TaskNeed};
 use tokio::{
     sync::{
         mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
-        watch,
+        oneshot, watch,
     },
     task::{JoinSet, spawn_blocking},
     time::{MissedTickBehavior, interval, interval_at},
@@ -115,6 +115,7 @@ pub async fn run(job: Job, moments: UnboundedSender<Moment>) -> Result<Summary, 
         launched: BTreeMap::new(),
         found: BTreeMap::new(),
         presence,
+        released: BTreeMap::new(),
         holders: BTreeMap::new(),
         work: JoinSet::new(),
         finished: false,
@@ -169,6 +170,8 @@ struct Reactor {
     found: BTreeMap<usize, Past>,
     /// The lease on the run itself: a sign of life.
     presence: Lease,
+    /// Keys that are being given back, or have been: each of these ends when that is done.
+    released: BTreeMap<Key, oneshot::Receiver<()>>,
     /// Who was last seen to have a task.
     holders: BTreeMap<usize, String>,
     work: JoinSet<Event>,
@@ -244,7 +247,13 @@ impl Reactor {
                 Command::Release(task) => {
                     if let Some(lease) = self.leases.remove(&task) {
                         let shared = Arc::clone(&self.shared);
-                        self.work.spawn(async move { Event::Written(forgive(shared.ledger.release(&lease).await)) });
+                        let (under_way, over) = oneshot::channel::<()>();
+                        self.released.insert(lease.key, over);
+                        self.work.spawn(async move {
+                            let released = shared.ledger.release(&lease).await;
+                            drop(under_way);
+                            Event::Written(forgive(released))
+                        });
                     }
                 }
                 Command::Launch(task) => self.launch(task),
@@ -472,7 +481,12 @@ impl Reactor {
             true if shared.options.witness && self.asked.contains(&task) => Purpose::Witness,
             true => Purpose::Remake,
         };
+        let released = self.released.remove(&key);
         self.work.spawn(async move {
+            // A key that is being given back is not claimed before it is: the ledger could not tell which came first.
+            if let Some(released) = released {
+                let _ = released.await;
+            }
             let claim = shared.ledger.claim(shared.run, key, purpose).await;
             Event::Claimed(
                 task,
