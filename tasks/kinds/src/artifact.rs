@@ -61,19 +61,22 @@ artifacts! {
     Alignment = "alignment";
     /// What a network holds and takes: `blocks.csv` (path, params, MACs, attention products), a line a part in the order of the forward pass.
     Anatomy = "anatomy";
+    /// A table of the study: `table.csv`, as it is committed. A fit that gathers it has a point a row.
+    Table = "table";
     /// A fitted law.
     ///
     /// - `draws.csv`: the parameters of every bootstrap resample, a column each.
     /// - `fit.json`, version 1. Numbers stand in full; what is absent is `null`, and `inputs`, `derived` and `best` are left out where empty.
     ///   - `form`, `formula` (for people), `objective` (a sentence), `objective_exactly` (`space`, `rho`, `delta`), `x`, `y`, `inputs` (of a surface:
     ///     column by `N`, `D`, `C`; `x` is then compute).
-    ///   - `params` and `derived`, by name: `value`, `lower`, `upper` (bootstrap percentiles at `level`), `stderr` (of the bootstrap), `wald`,
-    ///     `sandwich` (standard errors), `profile` (`[lower, upper]`, `null` where open).
-    ///   - `loss` (the objective), `r2`, `n`, `degrees_of_freedom`, `rows` (`given`, `fitted`, `held_out`, `unusable`, `ruled_out`, `beaten`),
+    ///   - `parameters` (their names, in order), `params` and `derived`, by name: `value`, `lower`, `upper` (bootstrap percentiles at `level`), `stderr` (of the bootstrap), `wald`,
+    ///     `sandwich` (standard errors), `wald_interval`, `sandwich_interval`, `profile` (`[lower, upper]`, `null` where open).
+    ///   - `loss` (the objective), `r2`, `aicc`, `n`, `degrees_of_freedom`, `rows` (`given`, `fitted`, `held_out`, `unusable`, `ruled_out`, `beaten`),
     ///     `resamples`, `level`, `points_digest`, `warnings`.
     ///   - `holdout`: `n`, `mean_abs_error`, `mean_abs_log_error`, `rule`, `refit` (whether the judged law is one of its own on fewer points), `fitted`,
     ///     `train_mean_abs_error`, `train_mean_abs_log_error`.
-    ///   - `alternatives`: other forms, best foreteller first: `form`, `formula`, `loss`, `mean_abs_error`, `holdout`, `at_ten_times`, `leaves_range`.
+    ///   - `alternatives`: other forms, best foreteller first: `form`, `formula`, `loss`, `mean_abs_error`, `holdout`, `aicc`, `at_ten_times`,
+    ///     `leaves_range`.
     ///   - `sensitivity`: other objectives and rules: `objective` (as `log:huber:1e-3`), `rows`, `ruled_out_too`, `params`, `loss`, `converged`.
     ///   - `certificate`: `converged`, `gradient`, `minimum`, `starts`, `at_optimum`, `near_optimum`, `moved`, `evaluations`, `condition`, `on_bound`.
     ///   - `optima`: other local optima: `params`, `loss`, `above`, `foretells` (at each target).
@@ -81,6 +84,8 @@ artifacts! {
     ///   - `then`: the second law: `y`, `formula`, `params`, `loss`, `n`, `certificate`. `counting`: `parameters`, `compute`, `worked_out`, `ratio`.
     ///   - `points`: `label`, `x`, `y`, `inputs`, `fitted`, `residual` (in the objective's space), `held_out`, `dropped` (why).
     ///   - `curve`: `x`, `y`, `lower`, `upper` from the smallest x to ten times the largest; of a surface, along the best use of compute.
+    ///   - Of `fit-allocation`: `form` is the method, `params` are `a`, `b`, `kN`, `kD`; `profiles` has `label`, `budget`, `off`, `runs` and `curve` (`N`, `y`),
+    ///     `N`, `y`, `ln_n_stderr`, `refused` of each budget; `bias`: `exponent`, `size_at_ten_times`, `data_at_ten_times`, `width`, `drift`.
     Fit = "fit";
     /// Images with captions from elsewhere, all of one size.
     ///

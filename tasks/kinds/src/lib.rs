@@ -19,6 +19,7 @@ pub mod model;
 pub mod plain;
 pub mod sample;
 pub mod scenes;
+pub mod table;
 pub mod train;
 pub mod vae;
 pub mod vqa;

@@ -3,9 +3,11 @@
 mod command;
 mod count_model;
 mod describe_data;
+mod fit_allocation;
 mod fit_scaling;
 mod import_images;
 mod make_scenes;
+mod read_table;
 
 use isoflop_worker::Body;
 
@@ -15,7 +17,9 @@ pub fn bodies() -> Vec<Body> {
         Body::of(make_scenes::run),
         Body::of(import_images::run),
         Body::of(describe_data::run),
+        Body::of(read_table::run),
         Body::of(fit_scaling::run),
+        Body::of(fit_allocation::run),
         Body::of(command::run),
         Body::of(count_model::run),
     ]

@@ -10,9 +10,12 @@
 //! optimum is made of further [`Fitting`]s. Sums run in a fixed order and `exp` and `ln` are our own ([`math`]), so the bits are the same on every machine
 //! and any number of threads.
 //!
+//! [`allocate`] divides compute without a law for the loss.
+//!
 //! To add a form: a variant and its facts in `isoflop_kinds::fit::Form`, a line in `law::build`. To add a sort of law: a type that implements
 //! [`Law`](law::Law); the test beside `law::build` holds its derivatives against differences.
 
+mod allocation;
 pub mod bfgs;
 mod bootstrap;
 mod certificate;
@@ -34,6 +37,7 @@ mod run;
 mod solve;
 mod space;
 mod student;
+mod suggest;
 mod surface;
 mod table;
 mod triage;
@@ -41,6 +45,7 @@ mod uncertainty;
 mod varpro;
 mod written;
 
+pub use allocation::{Allocation, AllocationError, Bias, Divided, Division, Profile, allocate, columns_of};
 pub use certificate::Certificate;
 pub use counting::Counted;
 pub use curve::Band;
@@ -52,6 +57,7 @@ pub use record::{
 };
 pub use run::{Made, Means, fit};
 pub use solve::{Settings, Solution};
+pub use suggest::{Candidate, Quantity, Suggestion, Wish, suggest};
 pub use table::{Table, TableError};
 pub use triage::Row;
 pub use written::Written;

@@ -35,6 +35,13 @@ impl Stream {
         items[self.below(items.len())]
     }
 
+    /// A normal number of mean 0 and deviation 1 (Box and Muller 1958), by libm's functions.
+    pub fn normal(&mut self) -> f64 {
+        let uniform = |bits: u64| ((bits >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
+        let (u, v) = (uniform(self.bits()), uniform(self.bits()));
+        libm::sqrt(-2.0 * libm::log(u)) * libm::cos(std::f64::consts::TAU * v)
+    }
+
     /// Whether something that happens in `share` of all cases happens in this one.
     pub fn chance(&mut self, share: f64) -> bool {
         // 53 random bits against the share in units of 2^-53: both exact.
@@ -75,6 +82,14 @@ mod tests {
         assert!(counts.iter().all(|count| (count - 10_000).abs() < 400), "{counts:?}");
         assert!((hits - 21_000).abs() < 600, "{hits}");
         assert!(stream.chance(1.0) && !stream.chance(0.0));
+    }
+
+    #[test]
+    fn normal_numbers_have_their_moments() {
+        let mut stream = Stream::of(Seed::from_number(3), "test", 0);
+        let drawn: Vec<f64> = (0..40_000).map(|_| stream.normal()).collect();
+        let moment = |p: i32| drawn.iter().map(|z| z.powi(p)).sum::<f64>() / 40_000.0;
+        assert!(moment(1).abs() < 0.02 && (moment(2) - 1.0).abs() < 0.03 && (moment(4) - 3.0).abs() < 0.2);
     }
 
     /// A fitter once seeded its resamples so that each was a shifted copy of the one before.

@@ -261,7 +261,8 @@ fn golden_bits() {
         let record = serde_json::to_string(&fitted(form, y)).unwrap();
         (form.name().to_owned(), Digest::of(record).to_string())
     };
-    let made: BTreeMap<String, String> = Form::all().filter(|form| !form.is_surface()).map(digest).collect();
+    let single = |form: &Form| !form.is_surface() && !matches!(form, Form::Exponential | Form::Formula);
+    let made: BTreeMap<String, String> = Form::all().filter(single).map(digest).collect();
     if std::env::var_os("ISOFLOP_UPDATE").is_some() {
         std::fs::write(&path, serde_json::to_string_pretty(&made).unwrap() + "\n").unwrap();
     }

@@ -3,9 +3,11 @@
 
 use std::{collections::BTreeMap, fs::File, sync::LazyLock};
 
-use isoflop_contract::Seed;
-use isoflop_kinds::fit::{FitScaling, Form, Holdout, Objective, WeightOf, Weights};
-use isoflop_native::fit::{Fit, Made, Means, Points, Settings, Table, Written, fit};
+use isoflop_contract::{Digest, Kind, Seed};
+use isoflop_kinds::fit::{
+    Ends, FitAllocation, FitScaling, Form, Holdout, Method, Objective, Then, ThenForm, WeightOf, Weights,
+};
+use isoflop_native::fit::{Fit, Made, Means, Points, Settings, Table, Written, allocate, columns_of, fit};
 
 fn table(name: &str) -> Table {
     let path = format!("{}/../../studies/published-laws/data/{name}.csv", env!("CARGO_MANIFEST_DIR"));
@@ -161,7 +163,7 @@ fn small_objectives_and_solvers_that_never_move() {
     let mut still = Settings { polish: 0, ..Settings::default() };
     still.limits.steps = 0;
     let said = fit_of(&chinchilla(), still.clone()).unwrap_err().to_string();
-    assert!(said.contains("the solver never moved from its start; `allow-unconverged` keeps it"), "{said}");
+    assert!(said.contains("the solver never moved from its start; `allow_unconverged` keeps it"), "{said}");
     let kept = fit_of(&FitScaling { allow_unconverged: true, ..chinchilla() }, still).unwrap().fit;
     assert!(!kept.certificate.converged && kept.certificate.moved < 1e-12);
     assert!(kept.warnings.iter().any(|warning| warning.starts_with("not at an optimum")), "{:?}", kept.warnings);
@@ -268,4 +270,214 @@ fn compute_is_held_against_the_count() {
         assert!(name.is_none_or(|name| named[0].starts_with(name)), "{named:?}");
     }
     assert!(MAIN.fit.warnings.iter().any(|warning| warning.starts_with("counting-unstated")));
+}
+
+/// F15: the over-training law through five models of a training set, and the task law on top of it (Gadre et al. 2024).
+#[test]
+fn the_laws_of_over_training() {
+    let expected = [
+        ("c4_original", [141.277, 189.516, 0.121_236, 1.508_261], [2.078_91, 0.756_12, 0.849_74], 4.141_189e-4),
+        ("rpj", [212.236, 366.687, 0.136_425, 1.836_648], [2.206_49, 0.714_59, 0.856_99], 4.256_477e-4),
+        ("rw_original", [157.116, 246.207, 0.127_197, 1.734_462], [2.214_81, 0.707_05, 0.865_28], 8.244_413e-5),
+    ];
+    for (set, loss_law, task_law, squares) in expected {
+        let five =
+            ["d=96_l=8_h=4-1.0", "d=512_l=8_h=4-1.0", "d=576_l=24_h=8-1.0", "d=1024_l=24_h=8-1.0", "d=96_l=8_h=4-16.0"];
+        let names: Vec<String> = five.iter().map(|name| format!("{set}-{name}")).collect();
+        let six: Vec<String> = names.iter().cloned().chain([format!("{set}-open_lm_1b-1.0")]).collect();
+        let then = Then {
+            form: ThenForm::Exponential,
+            keep: BTreeMap::from([("name".to_owned(), six)]),
+            ..Then::sigmoid("err_avg_subset", Ends::default())
+        };
+        let at = |n: f64, d: f64| BTreeMap::from([("N".to_owned(), n), ("D".to_owned(), d)]);
+        let spec = FitScaling {
+            keep: BTreeMap::from([("name".to_owned(), names)]),
+            then: Some(then),
+            targets: vec![at(1_439_795_200.0, 921_468_928_000.0), at(6_889_410_560.0, 137_788_211_200.0)],
+            bootstrap: 100,
+            ..FitScaling::surface(Form::OverTraining, &[("N", "N"), ("D", "D")], "loss_c4_val")
+        };
+        let fit = fit(&table("overtraining-gadre").points_of(&spec).unwrap(), &spec, &Means::default()).unwrap().fit;
+        close(fit.loss, squares, 1e-5, "squares");
+        for (name, expected) in ["a", "b", "eta", "E"].into_iter().zip(loss_law) {
+            close(fit.params[name].value, expected, 1e-5, name);
+        }
+        let second = fit.then.as_ref().unwrap();
+        assert_eq!((fit.n, second.n, fit.degrees_of_freedom), (5, 6, 1));
+        for (name, expected) in ["k", "gamma", "hi"].into_iter().zip(task_law) {
+            close(second.params[name].value, expected, 1e-5, name);
+        }
+        if set == "rpj" {
+            let measured =
+                [(2.502_053_562_117_363, 0.475_215_231_671_052_3), (2.424_993_099_368_689, 0.471_637_180_622_882_5)];
+            let printed = [(0.7103, 3.6365), (0.7320, 0.0464)];
+            for ((target, (loss, error)), (of_loss, of_error)) in fit.targets.iter().zip(measured).zip(printed) {
+                let told = target.then.unwrap().y;
+                let off = |told: f64, measured: f64| 100.0 * (told / measured - 1.0).abs();
+                assert!((off(target.y, loss) - of_loss).abs() < 1e-4, "{}", off(target.y, loss));
+                assert!((off(told, error) - of_error).abs() < 1e-4, "{}", off(told, error));
+            }
+        }
+    }
+}
+
+fn number_of(row: &isoflop_native::fit::Point, name: &str) -> f64 {
+    row.numbers[name]
+}
+
+/// F9: approach 2 without noise misses by as much as arXiv 2603.22339 prints, on all of its grids, and says so.
+#[test]
+fn parabolas_are_biased_as_published() {
+    let columns = [
+        "E",
+        "A",
+        "B",
+        "alpha",
+        "beta",
+        "grid_factor_k",
+        "fitted_b",
+        "fitted_log10_intercept",
+        "extrapolation_error_D_at_1e24",
+    ];
+    let rows = table("approach2-bias")
+        .points(&columns.map(str::to_owned), &["surface".to_owned(), "centre".to_owned()])
+        .unwrap();
+    assert_eq!(rows.rows.len(), 36);
+    let (mut widths, mut drifts) = (0, 0);
+    for row in &rows.rows {
+        let surface: Vec<f64> = columns[..5].iter().map(|name| number_of(row, name)).collect();
+        let law = Written::of(Form::Chinchilla, &surface);
+        let [_, a, b, alpha, beta] = surface[..] else { panic!("five parameters") };
+        let g = libm::pow(alpha * a / (beta * b), 1.0 / (alpha + beta));
+        let best = |c: f64| libm::pow(c / 6.0, alpha / (alpha + beta)) / g;
+        let factor = number_of(row, "grid_factor_k");
+        let mut runs = Vec::new();
+        for i in 0..5 {
+            let c = libm::pow(10.0, 17.0 + f64::from(i));
+            let shift = match row.words["centre"].as_str() {
+                "true optimum" => 1.0,
+                "3x offset" => 3.0,
+                _ => libm::pow(3.0, f64::from(i) / 4.0),
+            };
+            for j in 0..15 {
+                let d = shift * best(c) * libm::pow(factor, f64::from(j) / 7.0 - 1.0);
+                runs.push([c / (6.0 * d), c, law.at(&[c / (6.0 * d), d])]);
+            }
+        }
+        let spec = FitAllocation {
+            bootstrap: 100,
+            targets: vec![1e24],
+            outside: true, // as the tables have it
+            ..FitAllocation::of(Method::Parabola, &[("N", "n"), ("C", "c")], "y")
+        };
+        let made = allocate(&Points::table(&["n", "c", "y"], runs), &spec, &Means::default()).unwrap().allocation;
+        let near = |found: f64, name: &str| {
+            assert!((found - number_of(row, name)).abs() < 1e-6, "{name}: {found} against {}", number_of(row, name));
+        };
+        near(made.params["b"].value, "fitted_b");
+        near(libm::log10(made.params["kD"].value), "fitted_log10_intercept");
+        near(made.targets[0].best["D"].value / best(1e24) - 1.0, "extrapolation_error_D_at_1e24");
+        let named = |name: &str| made.warnings.iter().any(|warning| warning.starts_with(name));
+        let far = made.bias.unwrap().data_at_ten_times;
+        assert_eq!(named("parabola-width"), far.abs() > 0.01);
+        widths += i32::from(named("parabola-width"));
+        drifts += i32::from(named("parabola-drift"));
+    }
+    assert!(widths >= 12 && drifts >= 6, "{widths} warnings of width, {drifts} of drift");
+}
+
+/// F9: a budget whose lowest point lies outside of its sizes is refused with its reason.
+#[test]
+fn a_vertex_beyond_the_sizes_is_refused() {
+    let law = Written::of(Form::Chinchilla, &[1.69, 406.4, 410.7, 0.34, 0.28]);
+    let runs = (0..4).flat_map(|i| {
+        let c = libm::pow(10.0, 18.0 + f64::from(i));
+        // The sizes of the last budget all lie far above its best one.
+        let middle = if i == 3 { 5e10 } else { 2.0 * libm::pow(c / 6.0, 0.45) };
+        (0..7).map(move |j| (c, middle * libm::pow(2.0, f64::from(j) - 3.0)))
+    });
+    let rows: Vec<[f64; 3]> = runs.map(|(c, n)| [n, c, law.at(&[n, c / (6.0 * n)])]).collect();
+    let spec = FitAllocation { bootstrap: 100, ..FitAllocation::of(Method::Parabola, &[("N", "n"), ("C", "c")], "y") };
+    let made = allocate(&Points::table(&["n", "c", "y"], rows), &spec, &Means::default()).unwrap().allocation;
+    let refused: Vec<&String> = made.profiles.iter().filter_map(|profile| profile.refused.as_ref()).collect();
+    assert!(refused.len() == 1 && refused[0].contains("below the smallest size that was run"), "{refused:?}");
+    assert!(made.n == 3 && made.warnings.iter().any(|warning| warning.starts_with("budget 1.000e21 has no best size")));
+}
+
+/// F11: least places of Akima's splines, and their scatter under noise of 0.002 on every loss (Porian et al. 2024).
+#[test]
+fn least_places_of_splines() {
+    let published = table("porian-published-fits");
+    let columns = ["config_id", "n_exp_boot_p2_5", "n_exp_boot_p50", "n_exp_boot_p97_5"].map(str::to_owned);
+    let published = published.points(&columns, &["fit".to_owned()]).unwrap();
+    for (config, exponent) in [0.8348, 0.7003, 0.6055, 0.5715, 0.4970].into_iter().enumerate() {
+        let spec = FitAllocation {
+            noise: Some(0.002),
+            level: 0.95,
+            ..FitAllocation::of(Method::Akima, &[("N", "n"), ("C", "flops")], "loss")
+        };
+        let groups = table("porian-isoflop-points").grouped(&columns_of(&spec), "config_id").unwrap();
+        let made = allocate(&groups[&config.to_string()], &spec, &Means::default()).unwrap();
+        let a = made.allocation.params["a"];
+        assert!((a.value - exponent).abs() < 1e-3, "{config}: {} against {exponent}", a.value);
+        let row = published
+            .rows
+            .iter()
+            .find(|row| row.words["fit"] == "basic" && number_of(row, "config_id") as usize == config)
+            .unwrap();
+        let mut drawn: Vec<f64> = made.draws.iter().map(|[a, _]| *a).collect();
+        drawn.sort_by(f64::total_cmp);
+        let middle = drawn[drawn.len() / 2];
+        for (found, name) in [(a.lower, "n_exp_boot_p2_5"), (middle, "n_exp_boot_p50"), (a.upper, "n_exp_boot_p97_5")] {
+            let expected = number_of(row, name);
+            assert!((found - expected).abs() < 3e-3, "{config} {name}: {found} against {expected}");
+        }
+    }
+}
+
+/// F10: the slope of an envelope through hand-made runs.
+#[test]
+fn envelopes_have_the_slopes_that_were_planted() {
+    // N = 2 C^0.45 on the frontier; each of its runs has worse ones beside it and a duplicate.
+    let rows = (0..9).flat_map(|i| {
+        let c = libm::pow(10.0, 15.0 + 0.5 * f64::from(i));
+        let (n, y) = (2.0 * libm::pow(c, 0.45), 20.0 * libm::pow(c, -0.05));
+        [[n, c, y], [n, c, y], [0.3 * n, c, 1.02 * y], [4.0 * n, c, 1.05 * y], [n, 1.1 * c, 1.01 * y]]
+    });
+    let points = Points::table(&["n", "c", "y"], rows);
+    for method in [Method::Hull, Method::Dominance, Method::Bins] {
+        let spec =
+            FitAllocation { bootstrap: 100, bins: 2, ..FitAllocation::of(method, &[("N", "n"), ("C", "c")], "y") };
+        let made = allocate(&points, &spec, &Means::default()).unwrap().allocation;
+        if method == Method::Hull {
+            // Runs that lie on one line are no corners but its ends.
+            assert!(made.n >= 2, "{}", made.n);
+        } else {
+            assert_eq!(made.n, 9, "{method}");
+        }
+        assert!((made.params["a"].value - 0.45).abs() < 1e-9, "{method}: {}", made.params["a"].value);
+        assert!((made.params["b"].value - 0.55).abs() < 1e-9, "{method}");
+    }
+}
+
+/// The bits of allocations, on every machine. Where they change, raise `REVISION`, add its file, and say why beside the constant.
+#[test]
+fn golden_bits_of_allocations() {
+    let path = format!("{}/golden/fit-allocation.r{}.json", env!("CARGO_MANIFEST_DIR"), FitAllocation::REVISION);
+    let made = |method: Method| {
+        let spec = FitAllocation { bootstrap: 100, ..FitAllocation::of(method, &[("N", "n"), ("C", "flops")], "loss") };
+        let groups = table("porian-isoflop-points").grouped(&columns_of(&spec), "config_id").unwrap();
+        let made = allocate(&groups["4"], &spec, &Means::default()).unwrap();
+        let record = serde_json::to_string(&made.allocation).unwrap() + &made.draws_csv();
+        (method.name().to_owned(), Digest::of(record).to_string())
+    };
+    let methods = [Method::Parabola, Method::Akima, Method::Hull, Method::Dominance, Method::Bins];
+    let made: BTreeMap<String, String> = methods.into_iter().map(made).collect();
+    if std::env::var_os("ISOFLOP_UPDATE").is_some() {
+        std::fs::write(&path, serde_json::to_string_pretty(&made).unwrap() + "\n").unwrap();
+    }
+    let golden: BTreeMap<String, String> =
+        serde_json::from_str(&std::fs::read_to_string(&path).expect("each revision has its golden file")).unwrap();
+    assert_eq!(made, golden);
 }

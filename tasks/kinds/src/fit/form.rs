@@ -28,6 +28,21 @@ pub enum Form {
     Sigmoid,
     /// `y = E + A / N^alpha + B / D^beta` over parameters and tokens (Hoffmann et al. 2022, approach 3), by default Huber of ln y at 1e-3.
     Chinchilla,
+    /// `y = E + (a M^eta + b M^-eta) C^-eta` with `M = D / N` and `C = 6 N D`, for models trained on more data than is best for their compute
+    /// (Gadre et al. 2024), by default least squares of y.
+    OverTraining,
+    /// `y = E + A / N'^alpha + B / D'^beta` over parameters, tokens seen and unique tokens `U`, where what is repeated counts for less and less
+    /// (Muennighoff et al. 2023): `D' = u + u rd (1 - exp(-R / rd))`, `R = D / u - 1`, and likewise `N'` with `rn` beyond the size that is best for `u`.
+    /// By default Huber of ln y at 1e-3; `fixed` holds a base law.
+    RepeatedData,
+    /// `y = a + b x^-c0 (1 + (x / d)^(1 / f))^(-c1 f)`: a power law that bends once, at d (Caballero et al. 2022), by default least squares of ln(1 + y).
+    Broken,
+    /// `ln y = d + a ln N + b ln D + c ln N ln D`: what one input buys depends on the other, by default least squares of ln y.
+    Interaction,
+    /// `y = hi - k exp(-gamma x)`, by default least squares of y.
+    Exponential,
+    /// A formula of one's own, in `formula`, by default least squares of y.
+    Formula,
 }
 
 /// Everything about a form that is a fact and no calculation.
@@ -35,11 +50,15 @@ struct Facts {
     form: Form,
     name: &'static str,
     parameters: &'static [&'static str],
+    /// What it is a law of.
+    inputs: &'static [&'static str],
     objective: Objective,
     /// The law, for people.
     formula: &'static str,
 }
 
+const ONE: &[&str] = &["x"];
+const SURFACE: &[&str] = &["N", "D"];
 const SQUARED_Y: Objective = Objective::squared(Space::Linear);
 
 const FACTS: &[Facts] = &[
@@ -47,6 +66,7 @@ const FACTS: &[Facts] = &[
         form: Form::Power,
         name: "power",
         parameters: &["c", "p"],
+        inputs: ONE,
         objective: Objective::squared(Space::Log),
         formula: "y = c x^p",
     },
@@ -54,6 +74,7 @@ const FACTS: &[Facts] = &[
         form: Form::PowerOffset,
         name: "power-offset",
         parameters: &["e", "c", "p"],
+        inputs: ONE,
         objective: SQUARED_Y,
         formula: "y = e + c x^-p",
     },
@@ -61,6 +82,7 @@ const FACTS: &[Facts] = &[
         form: Form::LogLinear,
         name: "log-linear",
         parameters: &["a", "b"],
+        inputs: ONE,
         objective: SQUARED_Y,
         formula: "y = a + b ln x",
     },
@@ -68,6 +90,7 @@ const FACTS: &[Facts] = &[
         form: Form::Logit,
         name: "logit",
         parameters: &["a", "b"],
+        inputs: ONE,
         objective: Objective::squared(Space::Logit),
         formula: "logit y = a + b ln x",
     },
@@ -75,6 +98,7 @@ const FACTS: &[Facts] = &[
         form: Form::ErrorPower,
         name: "error-power",
         parameters: &["c", "p"],
+        inputs: ONE,
         objective: Objective::squared(Space::LogError),
         formula: "1 - y = c x^-p",
     },
@@ -82,6 +106,7 @@ const FACTS: &[Facts] = &[
         form: Form::FreeCeiling,
         name: "free-ceiling",
         parameters: &["m", "c", "p"],
+        inputs: ONE,
         objective: SQUARED_Y,
         formula: "y = m - c x^-p",
     },
@@ -89,6 +114,7 @@ const FACTS: &[Facts] = &[
         form: Form::Sigmoid,
         name: "sigmoid",
         parameters: &["lo", "hi", "a", "b"],
+        inputs: ONE,
         objective: SQUARED_Y,
         formula: "y = lo + (hi - lo) / (1 + exp(-(a + b ln x)))",
     },
@@ -96,8 +122,57 @@ const FACTS: &[Facts] = &[
         form: Form::Chinchilla,
         name: "chinchilla",
         parameters: &["E", "A", "B", "alpha", "beta"],
+        inputs: SURFACE,
         objective: Objective::huber(Space::Log, 1e-3),
         formula: "y = E + A N^-alpha + B D^-beta",
+    },
+    Facts {
+        form: Form::OverTraining,
+        name: "over-training",
+        parameters: &["E", "a", "b", "eta"],
+        inputs: SURFACE,
+        objective: SQUARED_Y,
+        formula: "y = E + (a M^eta + b M^-eta) C^-eta",
+    },
+    Facts {
+        form: Form::RepeatedData,
+        name: "repeated-data",
+        parameters: &["E", "A", "B", "alpha", "beta", "rd", "rn"],
+        inputs: &["N", "D", "U"],
+        objective: Objective::huber(Space::Log, 1e-3),
+        formula: "y = E + A N'^-alpha + B D'^-beta",
+    },
+    Facts {
+        form: Form::Broken,
+        name: "broken",
+        parameters: &["a", "b", "c0", "c1", "d", "f"],
+        inputs: ONE,
+        objective: Objective::squared(Space::Log1p),
+        formula: "y = a + b x^-c0 (1 + (x / d)^(1 / f))^(-c1 f)",
+    },
+    Facts {
+        form: Form::Interaction,
+        name: "interaction",
+        parameters: &["d", "a", "b", "c"],
+        inputs: SURFACE,
+        objective: Objective::squared(Space::Log),
+        formula: "ln y = d + a ln N + b ln D + c ln N ln D",
+    },
+    Facts {
+        form: Form::Exponential,
+        name: "exponential",
+        parameters: &["hi", "k", "gamma"],
+        inputs: ONE,
+        objective: SQUARED_Y,
+        formula: "y = hi - k exp(-gamma x)",
+    },
+    Facts {
+        form: Form::Formula,
+        name: "formula",
+        parameters: &[],
+        inputs: &[],
+        objective: SQUARED_Y,
+        formula: "y = a formula of one's own",
     },
 ];
 
@@ -131,9 +206,24 @@ impl Form {
         self.facts().formula
     }
 
+    /// What it is a law of, in order; of a formula the spec says.
+    pub fn inputs(self) -> &'static [&'static str] {
+        self.facts().inputs
+    }
+
     /// Whether it is a law of model size and data rather than of one x.
     pub fn is_surface(self) -> bool {
-        self == Self::Chinchilla
+        self.inputs().len() > 1
+    }
+
+    /// Whether some division of compute between size and data is best by it.
+    pub fn divides(self) -> bool {
+        matches!(self, Self::Chinchilla | Self::OverTraining)
+    }
+
+    /// Whether it is solved in its own parameters and inputs as they are measured, so that each can be fixed.
+    pub fn is_plain(self) -> bool {
+        matches!(self, Self::RepeatedData | Self::Exponential | Self::Formula)
     }
 }
 

@@ -1,7 +1,9 @@
 //! `fit-scaling`: a law fitted to final numbers of other tasks, with intervals, a hold-out, the fits it could be confused with, and a
 //! certificate that the optimum is one. What it records is described at [`Fit`].
 
+mod allocation;
 mod form;
+mod formula;
 mod objective;
 mod rules;
 
@@ -12,9 +14,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    allocation::{FitAllocation, Method, UnknownMethod},
     form::{Form, UnknownForm},
+    formula::{Formula, MOST, Op, Parameter, Unread, read},
     objective::{Objective, Rho, Space, UnknownObjective},
-    rules::{Better, Counting, Drop, Ends, Holdout, Resample, Target, Then, UnknownDrop, WeightOf, Weights},
+    rules::{
+        Better, Counting, Drop, Ends, Holdout, Keep, Noise, Resample, Target, Then, ThenForm, UnknownDrop, WeightOf,
+        Weights,
+    },
 };
 use crate::artifact::Fit;
 
@@ -26,7 +33,8 @@ pub struct FitScaling {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
     pub x: Option<String>,
-    /// The final numbers that a surface is fitted over: two of `N` (parameters), `D` (tokens or samples) and `C` (compute, 6 N D).
+    /// The final numbers that a surface is fitted over: two of `N` (parameters), `D` (tokens or samples) and `C` (compute, 6 N D), and `U` (unique
+    /// tokens) where data are repeated; of a formula of several inputs, the final number for each of its names.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, String>,
     /// The final number that is foretold.
@@ -34,6 +42,12 @@ pub struct FitScaling {
     pub y: String,
     /// What the law looks like.
     pub form: Form,
+    /// The law, where `form` is `formula`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub formula: Option<Formula>,
+    /// Parameters that are known and not fitted: of the forms `formula`, `repeated-data` and `exponential`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub fixed: BTreeMap<String, f64>,
     /// What is minimised, if not the form's own objective.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub objective: Option<Objective>,
@@ -52,6 +66,9 @@ pub struct FitScaling {
     /// Known ends of a sigmoid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends: Option<Ends>,
+    /// Points that count: in each of these columns, one of these names. All others are left out by rule.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keep: Keep,
     /// Points left out by rule. The record lists them, and the fit with them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drop: Vec<Drop>,
@@ -104,7 +121,7 @@ fn level() -> f64 {
 ports! {
     /// What a fit needs.
     pub struct FitNeeds {
-        /// The points: all cells of a gather, each with x and y among its final numbers or axes.
+        /// The points: all cells of a gather, each with x and y among its final numbers or axes. One with a file `table.csv` gives a point a row.
         points: Many<Any>,
     }
 }
@@ -112,7 +129,8 @@ ports! {
 impl Kind for FitScaling {
     const NAME: &'static str = "fit-scaling";
     // 2: every objective and surfaces; certificates that refuse; hold-outs, sensitivity and derived values in the record.
-    const REVISION: u32 = 2;
+    // 3: more forms, formulas, tables as points, noise resamples, AICc; forms of surfaces are compared, too.
+    const REVISION: u32 = 3;
     const RUNTIME: Runtime = Runtime::Native;
     const SEEDED: bool = true; // the resamples
     const ABOUT: &'static str =
@@ -159,18 +177,21 @@ level: 0.9
             Complaint::unless(then.y != self.y, "then.y", "must not be y: the second law foretells something else")?;
             check_ends(&then.ends, "then.ends")?;
         }
-        for name in self.grid.keys() {
-            let known =
-                format!("has no parameter `{name}`: form {} has {}", self.form, self.form.parameters().join(", "));
-            Complaint::unless(self.form.parameters().contains(&name.as_str()), "grid", &known)?;
+        self.check_formula()?;
+        self.check_names()?;
+        if let Some(Noise::Sigma(sigma)) = self.resample.as_ref().and_then(|resample| resample.noise) {
+            Complaint::unless(sigma > 0.0 && sigma.is_finite(), "resample.noise", "must be positive")?;
         }
         let starts = self.grid.values().map(Vec::len).try_fold(1_usize, usize::checked_mul);
         Complaint::unless(starts.is_some_and(|n| (1..=100_000).contains(&n)), "grid", "must make 1 to 100,000 starts")?;
         for (i, target) in self.targets.iter().enumerate() {
-            let places: &[&[&str]] = if self.form.is_surface() { &[&["D", "N"], &["C"]] } else { &[&["x"]] };
             let names: Vec<&str> = target.keys().map(String::as_str).collect();
-            let needed = if self.form.is_surface() { "must name N and D, or C" } else { "must name x" };
-            Complaint::unless(places.contains(&names.as_slice()), &format!("targets.{i}"), needed)?;
+            let mut all = self.input_names();
+            let or = if self.form.divides() { ", or C" } else { "" };
+            let needed = format!("must name {}{or}", all.join(" and "));
+            all.sort_unstable();
+            let there = names == all || (self.form.divides() && names == ["C"]);
+            Complaint::unless(there, &format!("targets.{i}"), &needed)?;
             let positive = target.values().all(|value| *value > 0.0 && value.is_finite());
             Complaint::unless(positive, &format!("targets.{i}"), "must be positive")?;
         }
@@ -186,12 +207,15 @@ impl FitScaling {
             inputs: BTreeMap::new(),
             y: y.to_owned(),
             form,
+            formula: None,
+            fixed: BTreeMap::new(),
             objective: None,
             weights: None,
             counting: None,
             compute: None,
             range: None,
             ends: None,
+            keep: Keep::new(),
             drop: Vec::new(),
             frontier: false,
             better: higher(),
@@ -212,17 +236,77 @@ impl FitScaling {
         Self { x: None, inputs, counting: Some(Counting::Unstated), ..Self::of(form, "", y) }
     }
 
+    /// A formula over inputs, each with its column.
+    pub fn own(law: &str, parameters: &[(&str, Parameter)], inputs: &[(&str, &str)], y: &str) -> Self {
+        let parameters = parameters.iter().map(|(name, one)| ((*name).to_owned(), one.clone())).collect();
+        let formula = Some(Formula { law: law.to_owned(), parameters });
+        let inputs = inputs.iter().map(|(name, column)| ((*name).to_owned(), (*column).to_owned())).collect();
+        Self { x: None, inputs, formula, ..Self::of(Form::Formula, "", y) }
+    }
+
+    /// The names of the parameters, in order.
+    pub fn parameters(&self) -> Vec<&str> {
+        match &self.formula {
+            Some(formula) => formula.parameters.keys().map(String::as_str).collect(),
+            None => self.form.parameters().to_vec(),
+        }
+    }
+
+    /// The names of the law's inputs, in order.
+    pub fn input_names(&self) -> Vec<&str> {
+        match &self.formula {
+            Some(_) if self.x.is_some() => vec!["x"],
+            Some(formula) => formula.ordered(self.inputs.keys().map(String::as_str).collect()),
+            None => self.form.inputs().to_vec(),
+        }
+    }
+
+    fn check_formula(&self) -> Result<(), Complaint> {
+        let Some(formula) = &self.formula else {
+            return Complaint::unless(self.form != Form::Formula, "formula", "must be given with `form: formula`");
+        };
+        Complaint::unless(self.form == Form::Formula, "formula", "belongs to `form: formula` alone")?;
+        formula.read(&self.input_names()).map(|_| ())
+    }
+
+    fn check_names(&self) -> Result<(), Complaint> {
+        let parameters = self.parameters();
+        let named = self.grid.keys().map(|name| (name, "grid")).chain(self.fixed.keys().map(|name| (name, "fixed")));
+        for (name, field) in named {
+            let known = format!("has no parameter `{name}`: form {} has {}", self.form, parameters.join(", "));
+            Complaint::unless(parameters.contains(&name.as_str()), field, &known)?;
+        }
+        if self.fixed.is_empty() {
+            return Ok(());
+        }
+        let plain = "belongs to the forms formula, repeated-data and exponential";
+        Complaint::unless(self.form.is_plain(), "fixed", plain)?;
+        Complaint::unless(self.fixed.len() < parameters.len(), "fixed", "must leave a parameter to fit")?;
+        Complaint::unless(self.fixed.values().all(|value| value.is_finite()), "fixed", "must be finite numbers")
+    }
+
     fn check_columns(&self) -> Result<(), Complaint> {
         Complaint::unless(!self.y.is_empty(), "y", "must name a final number")?;
+        if self.form == Form::Formula {
+            let one = "must name x, or the inputs of the formula by their names in it, and not both";
+            Complaint::unless(self.x.is_some() == self.inputs.is_empty(), "x", one)?;
+            let mut all = self.x.iter().chain(self.inputs.values());
+            let apart = all.all(|column| !column.is_empty() && *column != self.y);
+            return Complaint::unless(apart, "y", "must not be an input");
+        }
         if self.form.is_surface() {
             let message = format!("has no place in form {}, which has `inputs`", self.form);
             Complaint::unless(self.x.is_none(), "x", &message)?;
-            let known = self.inputs.keys().all(|name| ["N", "D", "C"].contains(&name.as_str()));
-            Complaint::unless(
-                known && self.inputs.len() == 2,
-                "inputs",
-                "must name the columns of two of N (parameters), D (tokens or samples) and C (compute)",
-            )?;
+            let repeats = self.form == Form::RepeatedData;
+            let two = self.inputs.keys().filter(|name| ["N", "D", "C"].contains(&name.as_str())).count() == 2;
+            let unique = usize::from(repeats && self.inputs.contains_key("U"));
+            let asked = if repeats {
+                "must name the columns of U (unique tokens) and of two of N (parameters), D (tokens seen) and C (compute)"
+            } else {
+                "must name the columns of two of N (parameters), D (tokens or samples) and C (compute)"
+            };
+            let all = two && self.inputs.len() == 2 + unique && (unique == 1) == repeats;
+            Complaint::unless(all, "inputs", asked)?;
             Complaint::unless(self.inputs.values().all(|column| *column != self.y), "y", "must not be an input")?;
             let asked = "must say what N counts: total, non-embedding, active or unstated";
             return Complaint::unless(self.counting.is_some(), "counting", asked);

@@ -58,7 +58,7 @@ impl Holdout {
         match (self.largest, self.factor, self.above) {
             (Some(1), ..) => format!("the largest value of {x}"),
             (Some(n), ..) => format!("the {n} largest values of {x}"),
-            (_, Some(factor), _) => format!("{x} above a {factor}th of its largest"),
+            (_, Some(factor), _) => format!("{x} above 1/{factor} of its largest"),
             (.., Some(value)) => format!("{x} of {value:e} or more"),
             _ => "nothing".to_owned(),
         }
@@ -180,6 +180,19 @@ pub struct Resample {
     /// Rows are drawn within each value of this: budgets of an iso-FLOP study.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub within: Option<String>,
+    /// No row is drawn: each y gets noise of the size that seeds are known to make.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<Noise>,
+}
+
+/// Noise for a bootstrap that keeps every row: `replicates`, or its standard deviation.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Noise {
+    /// As rows with the same inputs differ among each other, in the space of the fit.
+    Replicates,
+    /// The standard deviation of y.
+    Sigma(f64),
 }
 
 /// What a model's number of parameters counts.
@@ -217,7 +230,39 @@ pub struct Then {
     /// Known ends of its sigmoid `y = lo + (hi - lo) / (1 + exp(-(a + b · first)))`.
     #[serde(default)]
     pub ends: Ends,
+    /// What it looks like: a sigmoid, or `y = hi - k exp(-gamma · first)`.
+    #[serde(default, skip_serializing_if = "is_sigmoid")]
+    pub form: ThenForm,
+    /// The rows it is fitted to, by the names in their columns, if not those of the first law.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keep: Keep,
 }
+
+/// What a second law looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ThenForm {
+    /// A sigmoid.
+    #[default]
+    Sigmoid,
+    /// An exponential approach (Gadre et al. 2024).
+    Exponential,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks it so")]
+fn is_sigmoid(form: &ThenForm) -> bool {
+    *form == ThenForm::Sigmoid
+}
+
+impl Then {
+    /// A sigmoid with these ends.
+    pub fn sigmoid(y: &str, ends: Ends) -> Self {
+        Self { y: y.to_owned(), ends, form: ThenForm::Sigmoid, keep: Keep::new() }
+    }
+}
+
+/// Rows that count: in each of these columns, one of these names.
+pub type Keep = BTreeMap<String, Vec<String>>;
 
 /// Somewhere to foretell: a value by input, `{ x: 1e21 }`, `{ N: 7e10, D: 1.4e12 }` or, on a surface, `{ C: 1e24 }` for the best use of compute.
 pub type Target = BTreeMap<String, f64>;

@@ -1,5 +1,5 @@
-//! How fast fits are, in CPU seconds on one core: `cargo run --release -p isoflop-native --example speed`. `reference.py` beside this file does the
-//! same with `SciPy`. Figures to read, not a test.
+//! How fast fits are, in CPU seconds on one core, for `make bench`: `beside.sh` beside this file runs it and `reference.py`, which does the same with
+//! `SciPy`. Figures to read, not a test.
 
 use std::fs::File;
 
@@ -45,7 +45,7 @@ fn main() -> Outcome<()> {
     let request = Request { objective: Objective::huber(Space::Log, 1e-3), ..Request::form(Form::Chinchilla) };
     let settings = Settings::default();
 
-    let (seconds, fitting) = timed(5, || Ok(Fitting::of(&rows, request, None, &settings)?))?;
+    let (seconds, fitting) = timed(5, || Ok(Fitting::of(&rows, request.clone(), None, &settings)?))?;
     let certificate = &fitting.solution.certificate;
     let (starts, each) = (certificate.starts, seconds / certificate.evaluations as f64);
     println!(
@@ -76,7 +76,7 @@ fn main() -> Outcome<()> {
             grid.push(vec![e, a, b, 0.5 * f64::from(alpha), 0.5 * f64::from(beta)]);
         }
     }
-    let (seconds, fitting) = timed(1, || Ok(Fitting::of(&rows, request, Some(&grid), &settings)?))?;
+    let (seconds, fitting) = timed(1, || Ok(Fitting::of(&rows, request.clone(), Some(&grid), &settings)?))?;
     let certificate = &fitting.solution.certificate;
     println!(
         "the literal grid of {} starts          {seconds:8.3} s  objective {:.12e}, {:.0} % at the optimum",

@@ -8,16 +8,18 @@
 use std::collections::BTreeMap;
 
 use isoflop_contract::Seed;
-use isoflop_kinds::fit::Resample;
+use isoflop_kinds::fit::{Noise, Resample};
 
 use super::{
     bfgs::Limits,
     fitting::Fitting,
     law::{Kind, ON_BOUND},
+    math::moments,
     parallel::each,
     points::Points,
     problem::{Problem, Work},
     solve::again,
+    space,
     triage::Row,
 };
 use crate::random::Stream;
@@ -68,8 +70,8 @@ impl Urns {
 }
 
 /// How often each row is in resample `b`, if it can be fitted.
-pub fn counts(urns: &Urns, rows: &[Row], needed: usize, seed: Seed, b: usize) -> Option<Vec<u32>> {
-    let mut stream = Stream::of(seed, "bootstrap", b as u64);
+pub fn counts(urns: &Urns, rows: &[Row], needed: usize, (name, seed): (&str, Seed), b: usize) -> Option<Vec<u32>> {
+    let mut stream = Stream::of(seed, name, b as u64);
     (0..TRIES).map(|_| urns.draw(&mut stream)).find(|counts| {
         let mut seen: Vec<&[f64]> = Vec::with_capacity(needed + 1);
         for (row, count) in rows.iter().zip(counts) {
@@ -104,6 +106,58 @@ pub fn starts(fitting: &Fitting) -> Vec<Vec<f64>> {
     std::iter::once(&fitting.solution.theta).chain(&fitting.solution.elsewhere).map(off).collect()
 }
 
+/// The standard deviation of each row's noise in the space of the fit: known of y, or as rows of the same inputs differ.
+pub fn noise(fitting: &Fitting, rows: &[Row], rule: Noise) -> Option<Vec<f64>> {
+    let space = fitting.request.objective.space;
+    match rule {
+        Noise::Sigma(sigma) => {
+            let step = |row: &Row| {
+                let (h, y) = (1e-6 * row.y.abs().max(1e-300), row.y);
+                sigma * ((space::into(space, y + h) - space::into(space, y - h)) / (2.0 * h)).abs()
+            };
+            Some(rows.iter().map(step).collect())
+        }
+        Noise::Replicates => {
+            let mut groups: BTreeMap<Vec<u64>, Vec<f64>> = BTreeMap::new();
+            for row in rows {
+                let place = row.inputs.iter().map(|value| value.to_bits()).collect();
+                groups.entry(place).or_default().push(space::into(space, row.y));
+            }
+            let (mut squares, mut freedom) = (0.0, 0_usize);
+            for values in groups.values().filter(|values| values.len() > 1) {
+                let (_, deviation) = moments(values);
+                squares += deviation * deviation * (values.len() - 1) as f64;
+                freedom += values.len() - 1;
+            }
+            (freedom > 0).then(|| vec![libm::sqrt(squares / freedom as f64); rows.len()])
+        }
+    }
+}
+
+/// The reported parameters of `count` fits to the same rows with noise of these sizes.
+pub fn shaken(
+    fitting: &Fitting,
+    sizes: &[f64],
+    seed: Seed,
+    count: u32,
+    threads: usize,
+) -> Vec<Option<(Vec<u32>, Vec<f64>)>> {
+    let starts = starts(fitting);
+    let starts: Vec<&[f64]> = starts.iter().map(Vec::as_slice).collect();
+    let refit = |b: usize, work: &mut Work| {
+        let mut stream = Stream::of(seed, "noise", b as u64);
+        let mut block = fitting.block.clone();
+        for (target, size) in block.target.iter_mut().zip(sizes) {
+            *target += size * stream.normal();
+        }
+        let problem = Problem::new(fitting.law.as_ref(), &block, fitting.request.objective, fitting.solution.coarse);
+        let (theta, _) = again(&problem, &starts, Limits::default(), work)?;
+        let reported = fitting.law.report(&theta);
+        reported.iter().all(|value| value.is_finite()).then(|| (vec![1; sizes.len()], reported))
+    };
+    each(count as usize, threads, Work::default, refit)
+}
+
 /// The reported parameters of `count` resamples, in their order; None where a resample could not be fitted.
 pub fn draws(
     fitting: &Fitting,
@@ -115,9 +169,9 @@ pub fn draws(
 ) -> Vec<Option<(Vec<u32>, Vec<f64>)>> {
     let starts = starts(fitting);
     let starts: Vec<&[f64]> = starts.iter().map(Vec::as_slice).collect();
-    let needed = fitting.parameters.len();
+    let needed = fitting.law.kinds().iter().filter(|kind| !matches!(kind, Kind::Fixed(_))).count();
     let refit = |b: usize, work: &mut Work| {
-        let counts = counts(urns, rows, needed, seed, b)?;
+        let counts = counts(urns, rows, needed, ("bootstrap", seed), b)?;
         let block = fitting.block.drawn(&counts);
         let problem = Problem::new(fitting.law.as_ref(), &block, fitting.request.objective, fitting.solution.coarse);
         let (theta, _) = again(&problem, &starts, Limits::default(), work)?;
@@ -175,7 +229,7 @@ mod tests {
         let rows: Vec<Row> = (0..12)
             .map(|index| Row { index, inputs: vec![index as f64], x: index as f64, y: 1.0, weight: 1.0 })
             .collect();
-        let rule = Resample { together: Some("run".into()), within: Some("budget".into()) };
+        let rule = Resample { together: Some("run".into()), within: Some("budget".into()), noise: None };
         let urns = Urns::of(&points, &rows, Some(&rule));
         for b in 0..50 {
             let counts = urns.draw(&mut Stream::of(Seed::from_number(1), "bootstrap", b));

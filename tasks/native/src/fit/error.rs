@@ -83,7 +83,7 @@ pub enum FitError {
     },
     /// A fit without a certificate.
     #[error(
-        "the fit of form {form} has no certificate: {complaint}; `allow-unconverged` keeps it all the same, with a warning"
+        "the fit of form {form} has no certificate: {complaint}; `allow_unconverged` keeps it all the same, with a warning"
     )]
     Unconverged {
         /// The form.

@@ -1,19 +1,21 @@
 //! A fitting: rows, a law and an objective solved for. The main fit is one, and so is every fit it is compared with.
 
+use std::sync::Arc;
+
 use isoflop_kinds::fit::{Ends, FitScaling, Form, Objective, Rho};
 
 use super::{
     error::FitError,
-    law::{Axis, Block, Law, Shape, build},
+    law::{Axis, Block, Law, Own, Shape, build},
     math::{dot, ln_any, sum},
-    problem::Problem,
+    problem::{Problem, Work},
     solve::{Settings, Solution, solve},
     space,
     triage::Row,
 };
 
 /// What is fitted, apart from the rows.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Request {
     /// The form.
     pub form: Form,
@@ -21,20 +23,35 @@ pub struct Request {
     pub objective: Objective,
     /// Declared ends of a sigmoid.
     pub ends: Ends,
-    /// Whether the law is over logarithms of its inputs, as all are but the second of two chained ones.
+    /// Whether the law is over logarithms of its inputs, as all are but formulas and the second of two chained ones.
     pub log: bool,
+    /// The formula, of a form that is one.
+    pub own: Option<Arc<Own>>,
 }
 
 impl Request {
     /// What a spec asks.
     pub fn of(spec: &FitScaling) -> Self {
         let objective = spec.objective.unwrap_or_else(|| spec.form.objective());
-        Self { form: spec.form, objective, ends: spec.ends.unwrap_or_default(), log: true }
+        let own = Own::of(spec).map(Arc::new);
+        Self { ends: spec.ends.unwrap_or_default(), own, ..Self::form(spec.form) }.by(objective)
     }
 
     /// The same with another form, by its own objective.
     pub fn form(form: Form) -> Self {
-        Self { form, objective: form.objective(), ends: Ends::default(), log: true }
+        Self { form, objective: form.objective(), ends: Ends::default(), log: true, own: None }
+    }
+
+    /// The same by another objective.
+    #[must_use]
+    pub fn by(&self, objective: Objective) -> Self {
+        Self { objective, ..self.clone() }
+    }
+
+    /// How the law sees an input.
+    fn axis(&self, values: &[f64]) -> Axis {
+        let twin = self.own.as_ref().is_some_and(|own| own.twin.is_some());
+        if self.form.is_plain() && !twin { Axis::plain() } else { Axis::of(values, self.log) }
     }
 }
 
@@ -49,6 +66,8 @@ pub struct Fitting {
     pub block: Block,
     /// What it found.
     pub solution: Solution,
+    /// Where its inputs lie.
+    pub axes: Vec<Axis>,
     /// Reported parameters.
     pub parameters: Vec<f64>,
 }
@@ -64,9 +83,10 @@ impl Fitting {
         let form = request.form;
         let inputs = rows[0].inputs.len();
         let column = |i: usize| rows.iter().map(|row| row.inputs[i]).collect::<Vec<f64>>();
-        let axes: Vec<Axis> = (0..inputs).map(|i| Axis::of(&column(i), request.log)).collect();
+        let axes: Vec<Axis> = (0..inputs).map(|i| request.axis(&column(i))).collect();
         let rises = along(rows, request.log) > 0.0;
-        let law = build(&Shape { form, axes: axes.clone(), rises, ends: request.ends });
+        let own = request.own.as_deref().cloned();
+        let law = build(&Shape { form, axes: axes.clone(), rises, ends: request.ends, own });
         let block = Block {
             inputs: axes
                 .iter()
@@ -90,7 +110,7 @@ impl Fitting {
                 return Err(FitError::NotFinite { form, parameter, value: *value });
             }
         }
-        Ok(Self { request, law, block, solution, parameters })
+        Ok(Self { request, law, block, solution, axes, parameters })
     }
 
     /// The problem as it was at the end: parameters on a bound stay there.
@@ -113,6 +133,15 @@ impl Fitting {
     /// The objective on rows, worked out from the reported parameters.
     pub fn loss(&self, rows: &[Row]) -> f64 {
         loss(self.law.as_ref(), &self.parameters, self.request.objective, rows)
+    }
+
+    /// The sizes of the residuals of the fitted rows, in the objective's space.
+    pub fn sizes(&self) -> Vec<f64> {
+        let mut work = Work::default();
+        let squares = Objective::squared(self.request.objective.space);
+        let problem = Problem::new(self.law.as_ref(), &self.block, squares, 1.0);
+        problem.loss(&self.solution.theta, &mut work);
+        problem.sizes(&work)
     }
 
     /// The residual of a row in the objective's space.

@@ -60,8 +60,8 @@ pub fn parted(rows: &[Row], needed: usize, x: &str) -> Option<(Vec<Row>, Vec<Row
 }
 
 /// The judgement that nobody asked for.
-pub fn by_default(rows: &[Row], request: Request, needed: usize, x: &str, settings: &Settings) -> Option<HeldOut> {
+pub fn by_default(rows: &[Row], request: &Request, needed: usize, x: &str, settings: &Settings) -> Option<HeldOut> {
     let (fitted, judging, rule) = parted(rows, needed, x)?;
-    let fitting = Fitting::of(&fitted, request, None, settings).ok()?;
+    let fitting = Fitting::of(&fitted, request.clone(), None, settings).ok()?;
     judge(&fitting, &fitted, &judging, rule, true)
 }

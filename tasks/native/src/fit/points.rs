@@ -71,7 +71,9 @@ pub fn columns(spec: &FitScaling) -> (Vec<String>, Vec<String>) {
     numbers.extend(spec.drop.iter().map(|rule| rule.column.clone()));
     numbers.extend(spec.holdout.iter().filter_map(|rule| rule.column.clone()));
     numbers.extend(spec.then.iter().map(|then| then.y.clone()));
-    let words = spec.resample.iter().flat_map(|rule| rule.together.iter().chain(&rule.within)).cloned().collect();
+    let mut words: Vec<String> =
+        spec.resample.iter().flat_map(|rule| rule.together.iter().chain(&rule.within)).cloned().collect();
+    words.extend(spec.keep.keys().chain(spec.then.iter().flat_map(|then| then.keep.keys())).cloned());
     let mut seen = Vec::new();
     numbers.retain(|name| {
         let new = !seen.contains(name);

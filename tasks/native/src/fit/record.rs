@@ -31,6 +31,8 @@ pub struct Fit {
     /// The columns of a surface's inputs.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub inputs: BTreeMap<String, String>,
+    /// The names of the parameters in the order of the law, which is that of the columns of its draws.
+    pub parameters: Vec<&'static str>,
     /// Parameters by name.
     pub params: BTreeMap<&'static str, Estimate>,
     /// What follows from the parameters, by name.
@@ -40,6 +42,8 @@ pub struct Fit {
     pub loss: f64,
     /// The share of the variance that the law explains, in the space it is fitted in. Says little: laws far apart reach 0.99.
     pub r2: f64,
+    /// Akaike's criterion for few points, by the residuals of y: to be compared with other forms', after the hold-out.
+    pub aicc: Option<f64>,
     /// How many points were fitted.
     pub n: usize,
     /// Points less parameters.
@@ -91,6 +95,10 @@ pub struct Estimate {
     pub wald: Option<f64>,
     /// The standard error by the sandwich, which also holds where variances differ.
     pub sandwich: Option<f64>,
+    /// The interval that Wald's error makes, by Student's t.
+    pub wald_interval: Option<(f64, f64)>,
+    /// The interval that the sandwich's error makes, by Student's t.
+    pub sandwich_interval: Option<(f64, f64)>,
     /// The interval by the parameter's profile; for least squares alone, and an end that the data leave open is absent.
     pub profile: Option<(Option<f64>, Option<f64>)>,
 }
@@ -146,6 +154,8 @@ pub struct Alternative {
     pub mean_abs_error: f64,
     /// How well it foretells the points held out.
     pub holdout: Option<HeldOut>,
+    /// Akaike's criterion for few points, by the residuals of y: less is better.
+    pub aicc: Option<f64>,
     /// What it says at ten times the largest x.
     pub at_ten_times: f64,
     /// Of scores: whether it is outside of [0, 1] at a hundred times the largest x.
@@ -245,7 +255,7 @@ pub struct FittedPoint {
     pub x: Option<f64>,
     /// What was measured there.
     pub y: Option<f64>,
-    /// N and D, where the law is a surface.
+    /// N and D, where the law is a surface; every input of a formula of several.
     pub inputs: Option<BTreeMap<&'static str, f64>>,
     /// What the law says there.
     pub fitted: Option<f64>,

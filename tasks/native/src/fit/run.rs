@@ -3,24 +3,24 @@
 use std::collections::BTreeMap;
 
 use isoflop_contract::Seed;
-use isoflop_kinds::fit::{FitScaling, Form, Rho, Target};
+use isoflop_kinds::fit::{FitScaling, Form, Noise, Rho, Target};
 
 use super::{
     bootstrap::{self, Urns},
     chain::Chain,
-    compare::{Comparison, alternatives, bounded, sensitivity},
+    compare::{Comparison, aicc, alternatives, bounded, sensitivity},
     counting,
     curve::curve,
     error::FitError,
     fitting::{Fitting, Request},
     judge::{by_default, judge},
+    law::Own,
     math::{interval, moments},
     parallel::each,
     points::Points,
     problem::Work,
     record::{Chained, Estimate, Fit, FittedPoint, Foretold, Optimum, Second, Tally, VERSION},
     solve::Settings,
-    surface,
     triage::{Fate, Row, Triage, distinct, input_names, needed, x_name},
     uncertainty::{Covariance, delta, profile},
 };
@@ -46,14 +46,14 @@ impl Default for Means {
 pub struct Made {
     /// The record.
     pub fit: Fit,
-    /// The parameters of every resample, in the order of [`Form::parameters`].
+    /// The parameters of every resample, in the order of [`Fit::parameters`].
     pub draws: Vec<Vec<f64>>,
 }
 
 impl Made {
     /// The draws as CSV.
     pub fn draws_csv(&self) -> String {
-        let mut text = self.fit.form.parameters().join(",") + "\n";
+        let mut text = self.fit.parameters.join(",") + "\n";
         for draw in &self.draws {
             text += &draw.iter().map(|value| format!("{value:?}")).collect::<Vec<_>>().join(",");
             text.push('\n');
@@ -86,7 +86,7 @@ pub fn fit(points: &Points, spec: &FitScaling, means: &Means) -> Result<Made, Fi
     let triage = Triage::of(points, spec, request.objective.space)?;
     let fitted = triage.fitted();
     let starts = grid(spec);
-    let main = Fitting::of(&fitted, request, starts.as_deref(), &means.settings)?;
+    let main = Fitting::of(&fitted, request.clone(), starts.as_deref(), &means.settings)?;
     let mut warnings = Vec::new();
     if let Some(complaint) = main.solution.certificate.complaint() {
         if !spec.allow_unconverged {
@@ -94,29 +94,44 @@ pub fn fit(points: &Points, spec: &FitScaling, means: &Means) -> Result<Made, Fi
         }
         warnings.push(format!("not at an optimum: {complaint}"));
     }
-    let chain = spec.then.as_ref().map(|then| Chain::of(points, &fitted, then, &means.settings)).transpose()?;
-    let urns = Urns::of(points, &fitted, spec.resample.as_ref());
+    let all: Vec<Row> = triage.rows.iter().flatten().cloned().collect();
+    let chain = spec.then.as_ref().map(|then| Chain::of(points, &fitted, &all, then, &means.settings)).transpose()?;
     let threads = means.settings.threads;
-    let draws: Vec<(Vec<u32>, Vec<f64>)> =
-        bootstrap::draws(&main, &fitted, &urns, means.seed, spec.bootstrap, threads).into_iter().flatten().collect();
+    let draws: Vec<(Vec<u32>, Vec<f64>)> = if let Some(noise) = spec.resample.as_ref().and_then(|rule| rule.noise) {
+        let sizes = bootstrap::noise(&main, &fitted, noise).ok_or_else(|| unrepeated(noise))?;
+        bootstrap::shaken(&main, &sizes, means.seed, spec.bootstrap, threads).into_iter().flatten().collect()
+    } else {
+        let urns = Urns::of(points, &fitted, spec.resample.as_ref());
+        bootstrap::draws(&main, &fitted, &urns, means.seed, spec.bootstrap, threads).into_iter().flatten().collect()
+    };
     if draws.len() < spec.bootstrap as usize {
         warnings.push(format!("{} resamples could not be fitted", spec.bootstrap as usize - draws.len()));
     }
     let second = match &chain {
         None => Vec::new(),
-        Some(chain) => each(draws.len(), threads, Work::default, |b, work| chain.again(&draws[b].0, work)),
+        Some(chain) => {
+            each(draws.len(), threads, Work::default, |b, work| chain.again(&draws[b].0, means.seed, b, work))
+        }
     };
     Ok(Desk { points, spec, means, request, triage, fitted, main, chain, draws, second, warnings }.write())
 }
 
-/// All combinations of a spec's starting values; a parameter that is not named starts where the first of the law's own starts does.
+fn unrepeated(noise: Noise) -> FitError {
+    let problem = match noise {
+        Noise::Replicates => "asks for replicates, and no two rows have the same inputs",
+        Noise::Sigma(_) => "must be positive",
+    };
+    FitError::Request { field: "resample.noise".to_owned(), problem: problem.to_owned() }
+}
+
+/// All combinations of a spec's starting values. A parameter that is not named starts at 1.
 fn grid(spec: &FitScaling) -> Option<Vec<Vec<f64>>> {
     if spec.grid.is_empty() {
         return None;
     }
     let mut all = vec![Vec::new()];
-    for name in spec.form.parameters() {
-        let values = spec.grid.get(*name).map_or_else(|| vec![1.0], Clone::clone);
+    for name in Own::of(spec).map_or_else(|| spec.form.parameters().to_vec(), |own| own.names) {
+        let values = spec.grid.get(name).map_or_else(|| vec![1.0], Clone::clone);
         let extend = |start: &Vec<f64>| {
             values.iter().map(|value| start.iter().copied().chain([*value]).collect::<Vec<f64>>()).collect::<Vec<_>>()
         };
@@ -134,39 +149,39 @@ impl Desk<'_> {
         let (least, most) = self.range();
         let settings = &self.means.settings;
         let holdout = if held_out.is_empty() {
-            by_default(&self.fitted, self.request, needed(spec), &x, settings)
+            by_default(&self.fitted, &self.request, needed(spec), &x, settings)
         } else {
             judge(&self.main, &self.fitted, &held_out, rule.clone(), false)
         };
         let with_ruled = self.triage.chosen(|fate| matches!(fate, Fate::Fitted | Fate::Ruled(_)));
+        let names = self.input_columns();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let (ten, hundred) = (self.beyond(10.0), self.beyond(100.0));
         let alternatives = alternatives(
             &Comparison {
-                names: (&x, &spec.y),
-                form: spec.form,
+                names: (&names, &x, &spec.y),
+                request: &self.request,
                 fitted: &self.fitted,
                 held_out: &held_out,
                 rule: &rule,
-                most,
+                beyond: [&ten, &hundred],
             },
             settings,
         );
-        let sensitivity = sensitivity(&self.fitted, &with_ruled, self.request, settings);
+        let sensitivity = sensitivity(&self.fitted, &with_ruled, &self.request, settings);
         let (counting, counted) = counting::check(self.points, &self.fitted, spec);
         self.warnings.extend(counted);
-        self.caution(most);
+        self.caution();
         let parameters = &self.main.parameters;
         let draws: Vec<Vec<f64>> = self.draws.iter().map(|(_, draw)| draw.clone()).collect();
-        let surface = spec.form.is_surface();
-        let at = |parameters: &[f64], x: f64| {
-            if surface {
-                let (n, d) = surface::best(parameters, x);
-                self.main.with(parameters, &[n, d])
-            } else {
-                self.main.with(parameters, &[x])
-            }
+        // Of a law of several inputs there is a curve only along the best use of compute.
+        let single = names.len() == 1;
+        let at = |parameters: &[f64], x: f64| match self.main.law.best(parameters, x) {
+            Some((n, d)) => self.main.with(parameters, &[n, d]),
+            None if single => self.main.with(parameters, &[x]),
+            None => f64::NAN,
         };
-        let names = self.input_columns();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let reach = if spec.form.is_plain() && least <= 0.0 { (f64::NAN, f64::NAN) } else { (least, most) };
         let fit = Fit {
             version: VERSION,
             form: spec.form,
@@ -176,10 +191,12 @@ impl Desk<'_> {
             x: x.clone(),
             y: spec.y.clone(),
             inputs: spec.inputs.clone(),
+            parameters: self.main.law.names().to_vec(),
             params: self.params(&covariance),
             derived: self.derived(&covariance),
             loss: self.main.loss(&self.fitted),
             r2: self.main.r2(&self.fitted),
+            aicc: aicc(&self.main, &self.fitted),
             n: self.fitted.len(),
             degrees_of_freedom: self.fitted.len().saturating_sub(self.main.solution.free.len()),
             rows: self.tally(),
@@ -187,7 +204,7 @@ impl Desk<'_> {
             alternatives,
             sensitivity,
             certificate: self.main.solution.certificate.clone(),
-            optima: self.optima(most),
+            optima: self.optima(),
             targets: self.targets(),
             then: self.second_law(),
             counting,
@@ -195,7 +212,7 @@ impl Desk<'_> {
             level: spec.level,
             points_digest: self.points.digest(spec),
             points: self.account(),
-            curve: curve(&at, parameters, &draws, (least, most), spec.level),
+            curve: curve(&at, parameters, &draws, reach, spec.level),
             warnings: self.warnings,
         };
         Made { fit, draws }
@@ -208,11 +225,23 @@ impl Desk<'_> {
 
     /// What the inputs are called in a formula.
     fn input_columns(&self) -> Vec<String> {
-        if self.spec.form.is_surface() {
-            input_names(self.spec).into_iter().map(str::to_owned).collect()
-        } else {
-            vec![x_name(self.spec).to_owned()]
+        match &self.spec.x {
+            None => input_names(self.spec).into_iter().map(str::to_owned).collect(),
+            Some(x) => vec![x.clone()],
         }
+    }
+
+    /// The inputs at so many times the largest x: along the best use of compute where there is one, else all inputs grow alike.
+    fn beyond(&self, factor: f64) -> Vec<f64> {
+        let Some(last) = self.fitted.iter().max_by(|a, b| a.x.total_cmp(&b.x)) else { return Vec::new() };
+        if let Some((n, d)) = self.main.law.best(&self.main.parameters, factor * last.x) {
+            return vec![n, d];
+        }
+        if let [x] = last.inputs.as_slice() {
+            return vec![factor * x];
+        }
+        let each = libm::pow(factor, 1.0 / last.inputs.len() as f64);
+        last.inputs.iter().map(|input| each * input).collect()
     }
 
     /// Value, percentiles and standard deviation of a number that follows from parameters.
@@ -222,7 +251,7 @@ impl Desk<'_> {
             delta(&self.main, matrix.as_ref()?, &|theta| of(&self.main.law.report(theta)))
         };
         let spread = spread(of(&self.main.parameters), values, self.spec.level);
-        Estimate { wald: by(&covariance.wald), sandwich: by(&covariance.sandwich), ..spread }
+        spread.with(by(&covariance.wald), by(&covariance.sandwich), covariance.reach(self.spec.level))
     }
 
     fn params(&self, covariance: &Covariance) -> BTreeMap<&'static str, Estimate> {
@@ -258,17 +287,29 @@ impl Desk<'_> {
     }
 
     fn foretell(&self, parameters: &[f64], target: &Target) -> f64 {
-        self.main.with(parameters, &inputs_at(parameters, target))
+        self.main.with(parameters, &self.inputs_at(parameters, target))
     }
 
-    fn optima(&self, most: f64) -> Vec<Optimum> {
-        let far = if self.spec.form.is_surface() { "C" } else { "x" };
-        let far = vec![BTreeMap::from([(far.to_owned(), 10.0 * most)])];
-        let targets = if self.spec.targets.is_empty() { &far } else { &self.spec.targets };
+    /// The inputs of a target for given parameters: compute alone is put to its best use.
+    fn inputs_at(&self, parameters: &[f64], target: &Target) -> Vec<f64> {
+        let names = input_names(self.spec);
+        if let (Some(c), false) = (target.get("C"), names.contains(&"C")) {
+            let (n, d) = self.main.law.best(parameters, *c).unwrap_or((f64::NAN, f64::NAN));
+            return vec![n, d];
+        }
+        names.iter().map(|name| target.get(*name).copied().unwrap_or(f64::NAN)).collect()
+    }
+
+    fn optima(&self) -> Vec<Optimum> {
+        let far = self.beyond(10.0);
         let one = |other: &super::solve::Optimum| {
             let parameters = self.main.law.report(&other.theta);
             Optimum {
-                foretells: targets.iter().map(|target| self.foretell(&parameters, target)).collect(),
+                foretells: if self.spec.targets.is_empty() {
+                    vec![self.main.with(&parameters, &far)]
+                } else {
+                    self.spec.targets.iter().map(|target| self.foretell(&parameters, target)).collect()
+                },
                 params: self.main.law.names().iter().copied().zip(parameters).collect(),
                 loss: other.loss,
                 above: other.loss / self.main.solution.loss - 1.0,
@@ -298,9 +339,9 @@ impl Desk<'_> {
         let (lower, upper) = bounds(told.clone(), level, y);
         let (observed_lower, observed_upper) = bounds(observed, level, y);
         let mut best = BTreeMap::new();
-        if target.contains_key("C") {
+        if target.contains_key("C") && self.spec.form.divides() {
             for (i, name) in ["N", "D"].into_iter().enumerate() {
-                let of = |parameters: &[f64]| inputs_at(parameters, target)[i];
+                let of = |parameters: &[f64]| self.inputs_at(parameters, target)[i];
                 let draws = self.draws.iter().map(|(_, draw)| of(draw)).filter(|value| value.is_finite()).collect();
                 best.insert(name, spread(of(&self.main.parameters), draws, level));
             }
@@ -327,7 +368,8 @@ impl Desk<'_> {
                 delta(fitting, matrix.as_ref()?, &|theta| fitting.law.report(theta)[index])
             };
             let spread = spread(fitting.parameters[index], values, self.spec.level);
-            (*name, Estimate { wald: by(&covariance.wald), sandwich: by(&covariance.sandwich), ..spread })
+            let (wald, sandwich) = (by(&covariance.wald), by(&covariance.sandwich));
+            (*name, spread.with(wald, sandwich, covariance.reach(self.spec.level)))
         };
         Some(Second {
             y: then.y.clone(),
@@ -340,7 +382,7 @@ impl Desk<'_> {
     }
 
     /// What a reader should know before believing the law.
-    fn caution(&mut self, most: f64) {
+    fn caution(&mut self) {
         let (spec, certificate) = (self.spec, &self.main.solution.certificate);
         let mut all = Vec::new();
         for (row, fate) in self.points.rows.iter().zip(&self.triage.fates) {
@@ -358,7 +400,7 @@ impl Desk<'_> {
                 "{values} different values of `{x}` for {parameters} parameters: the intervals mean little"
             ));
         }
-        all.extend(self.beyond(most));
+        all.extend(self.leaves());
         for name in &certificate.on_bound {
             all.push(match (spec.form, *name) {
                 (Form::PowerOffset | Form::FreeCeiling, "p") => {
@@ -401,10 +443,10 @@ impl Desk<'_> {
     }
 
     /// Whether a score's law leaves the range of scores, on the points or within a hundred times the largest x.
-    fn beyond(&self, most: f64) -> Option<String> {
+    fn leaves(&self) -> Option<String> {
         let all: Vec<Row> = self.triage.chosen(|fate| matches!(fate, Fate::Fitted | Fate::HeldOut));
         let range = self.spec.range.or_else(|| bounded(&all).then_some([0.0, 1.0]));
-        let ([low, high], false) = (range?, self.spec.form.is_surface()) else { return None };
+        let ([low, high], true) = (range?, self.spec.x.is_some()) else { return None };
         let (x, y) = (x_name(self.spec), &self.spec.y);
         let out = |value: f64| !(low..=high).contains(&value);
         if let Some(row) = all.iter().find(|row| out(self.main.at(&row.inputs))) {
@@ -414,7 +456,7 @@ impl Desk<'_> {
                 row.x
             ));
         }
-        let far = self.main.at(&[100.0 * most]);
+        let far = self.main.at(&self.beyond(100.0));
         out(far)
             .then(|| format!("the law leaves [{low}, {high}]: it says `{y}` = {far:.3} at 100 times the largest `{x}`"))
     }
@@ -428,13 +470,13 @@ impl Desk<'_> {
             // A law of one x says something also where y is missing.
             let place = row
                 .map(|row| row.inputs.clone())
-                .or_else(|| x.filter(|x| *x > 0.0 && !self.spec.form.is_surface()).map(|x| vec![x]));
+                .or_else(|| x.filter(|x| *x > 0.0 && self.spec.x.is_some()).map(|x| vec![x]));
             FittedPoint {
                 label: point.label.clone(),
                 x,
                 y: row.map(|row| row.y).or_else(|| known(&self.spec.y)),
                 inputs: row
-                    .filter(|_| self.spec.form.is_surface())
+                    .filter(|_| self.spec.x.is_none())
                     .map(|row| names.iter().copied().zip(row.inputs.iter().copied()).collect()),
                 fitted: place.map(|inputs| self.main.at(&inputs)),
                 residual: row.map(|row| self.main.residual(row)).filter(|value| value.is_finite()),
@@ -450,28 +492,34 @@ impl Desk<'_> {
     }
 }
 
-/// The inputs of a target for given parameters: compute alone is put to its best use.
-fn inputs_at(parameters: &[f64], target: &Target) -> Vec<f64> {
-    match (target.get("C"), target.get("N"), target.get("D"), target.get("x")) {
-        (Some(c), ..) => {
-            let (n, d) = surface::best(parameters, *c);
-            vec![n, d]
-        }
-        (None, Some(n), Some(d), _) => vec![*n, *d],
-        (.., Some(x)) => vec![*x],
-        _ => Vec::new(),
+impl Estimate {
+    /// With errors by the curvature and the sandwich, `reach` of which make an interval.
+    fn with(self, wald: Option<f64>, sandwich: Option<f64>, reach: f64) -> Self {
+        let interval = |error: f64| (self.value - reach * error, self.value + reach * error);
+        let (wald_interval, sandwich_interval) = (wald.map(interval), sandwich.map(interval));
+        Self { wald, sandwich, wald_interval, sandwich_interval, ..self }
     }
 }
 
 /// The middle share of values, or the value itself where there are none.
-fn bounds(values: Vec<f64>, level: f64, value: f64) -> (f64, f64) {
+pub(super) fn bounds(values: Vec<f64>, level: f64, value: f64) -> (f64, f64) {
     let values: Vec<f64> = values.into_iter().filter(|value| value.is_finite()).collect();
     if values.is_empty() { (value, value) } else { interval(values, level) }
 }
 
 /// A value with the percentiles and the standard deviation of its resamples.
-fn spread(value: f64, draws: Vec<f64>, level: f64) -> Estimate {
+pub(super) fn spread(value: f64, draws: Vec<f64>, level: f64) -> Estimate {
     let stderr = if draws.len() > 1 { moments(&draws).1 } else { 0.0 };
     let (lower, upper) = bounds(draws, level, value);
-    Estimate { value, lower, upper, stderr, wald: None, sandwich: None, profile: None }
+    Estimate {
+        value,
+        lower,
+        upper,
+        stderr,
+        wald: None,
+        sandwich: None,
+        wald_interval: None,
+        sandwich_interval: None,
+        profile: None,
+    }
 }

@@ -3,8 +3,7 @@
 use super::math::{exp_any, ln_any};
 
 /// The N and D that give the least loss for compute `c`.
-pub fn best(parameters: &[f64], c: f64) -> (f64, f64) {
-    let [_, a, b, alpha, beta] = parameters else { return (f64::NAN, f64::NAN) };
+pub fn best([a, b, alpha, beta]: [f64; 4], c: f64) -> (f64, f64) {
     let all = alpha + beta;
     let ln_g = ln_any(alpha * a / (beta * b)) / all;
     let ln_c = ln_any(c / 6.0);
@@ -22,7 +21,7 @@ mod tests {
         let loss = |n: f64, d: f64| {
             parameters[0] + parameters[1] * exp_any(-0.34 * ln_any(n)) + parameters[2] * exp_any(-0.28 * ln_any(d))
         };
-        let (n, d) = best(&parameters, 5.76e23);
+        let (n, d) = best([406.4, 410.7, 0.34, 0.28], 5.76e23);
         assert!((6.0 * n * d / 5.76e23 - 1.0).abs() < 1e-12);
         for shift in [0.9, 0.99, 1.01, 1.1] {
             assert!(loss(n, d) < loss(n * shift, d / shift));

@@ -95,6 +95,16 @@ impl Table {
         Ok(Self { header, rows })
     }
 
+    /// How many rows there are.
+    pub fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Refuses a column that is not there.
+    pub fn has(&self, column: &str) -> Result<(), TableError> {
+        self.column(column).map(|_| ())
+    }
+
     /// The points that these columns make: numbers, and names of groups. An empty cell is a missing value, and the fit says so.
     pub fn points(&self, numbers: &[String], words: &[String]) -> Result<Points, TableError> {
         self.take(numbers, words, &self.rows.iter().collect::<Vec<_>>())

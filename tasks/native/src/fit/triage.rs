@@ -3,10 +3,11 @@
 //! First rows without a number or outside the space's domain are dropped, then rows by rule, then points that another beats, then points are
 //! held out. A point can only be beaten from an equal or smaller x, so holding out the largest changes nothing about the rest.
 
-use isoflop_kinds::fit::{Better, Drop, FitScaling, Holdout, Space, WeightOf};
+use isoflop_kinds::fit::{Better, Drop, FitScaling, Form, Holdout, Keep, Space, WeightOf};
 
 use super::{
     error::FitError,
+    law::name,
     points::{Point, Points},
     space,
 };
@@ -51,8 +52,8 @@ pub struct Triage {
 }
 
 impl Triage {
-    /// Sorts `points` for a fit whose residuals are taken in `space`.
-    pub fn of(points: &Points, spec: &FitScaling, space: Space) -> Result<Self, FitError> {
+    /// Sorts `points` by what can be used and by the rules of `spec`, without asking how many are left.
+    pub fn sorted(points: &Points, spec: &FitScaling, space: Space) -> Self {
         let read: Vec<Result<Row, String>> =
             points.rows.iter().enumerate().map(|(index, point)| read(index, point, spec, space)).collect();
         let mut fates: Vec<Fate> = read
@@ -60,13 +61,23 @@ impl Triage {
             .map(|row| row.as_ref().map_or_else(|reason| Fate::Unusable(reason.clone()), |_| Fate::Fitted))
             .collect();
         let rows: Vec<Option<Row>> = read.into_iter().map(Result::ok).collect();
+        for (point, fate) in points.rows.iter().zip(&mut fates) {
+            if let (Fate::Fitted, Some(reason)) = (&*fate, left_out(point, &spec.keep)) {
+                *fate = Fate::Ruled(reason);
+            }
+        }
         for rule in &spec.drop {
             follow(rule, points, &mut fates);
         }
         if spec.frontier {
             drop_beaten(points, &rows, &mut fates, spec.better, x_name(spec));
         }
-        let mut triage = Self { fates, rows };
+        Self { fates, rows }
+    }
+
+    /// Sorts `points` for a fit whose residuals are taken in `space`.
+    pub fn of(points: &Points, spec: &FitScaling, space: Space) -> Result<Self, FitError> {
+        let mut triage = Self::sorted(points, spec, space);
         let needed = needed(spec);
         let there = distinct(&triage.fitted());
         if there < needed {
@@ -153,17 +164,21 @@ impl Triage {
 /// How many different points a form needs: one more than parameters, of which declared ends are none.
 pub fn needed(spec: &FitScaling) -> usize {
     let declared = spec.ends.map_or(0, |ends| usize::from(ends.lo.is_some()) + usize::from(ends.hi.is_some()));
-    spec.form.parameters().len() - declared + 1
+    spec.parameters().len() - spec.fixed.len() - declared + 1
 }
 
 /// What points are put in order by: x, or compute where the law is a surface.
 pub fn x_name(spec: &FitScaling) -> &str {
+    if let (None, Form::Formula) = (&spec.x, spec.form) {
+        let first = spec.input_names().first().and_then(|first| spec.inputs.get(*first));
+        return first.map_or("compute", String::as_str);
+    }
     spec.x.as_deref().or_else(|| spec.inputs.get("C").map(String::as_str)).unwrap_or("compute")
 }
 
 /// The names of a law's inputs.
 pub fn input_names(spec: &FitScaling) -> Vec<&'static str> {
-    if spec.form.is_surface() { vec!["N", "D"] } else { vec!["x"] }
+    spec.input_names().into_iter().map(name).collect()
 }
 
 /// The points that a rule holds out of `rows`, by index.
@@ -187,32 +202,60 @@ pub fn held_out_by(rule: &Holdout, rows: &[Row], measured: impl Fn(&Row) -> Opti
     rows.iter().filter(|row| measured(row).is_some_and(|v| v >= above)).map(|row| row.index).collect()
 }
 
-fn read(index: usize, point: &Point, spec: &FitScaling, space: Space) -> Result<Row, String> {
-    let find = |column: &str| match point.numbers.get(column) {
+/// A number of a point, or why there is none.
+fn find(point: &Point, column: &str) -> Result<f64, String> {
+    match point.numbers.get(column) {
         Some(value) if value.is_finite() => Ok(*value),
         Some(value) => Err(format!("`{column}` is {value}")),
         None => Err(format!("it has no `{column}`")),
-    };
+    }
+}
+
+/// Why a rule on names leaves a point out, if it does.
+pub fn left_out(point: &Point, keep: &Keep) -> Option<String> {
+    keep.iter().find_map(|(column, names)| match point.word(column) {
+        None => Some(format!("it has no `{column}`")),
+        Some(word) if !names.contains(&word) => Some(format!("`{column}` is {word}")),
+        Some(_) => None,
+    })
+}
+
+fn read(index: usize, point: &Point, spec: &FitScaling, space: Space) -> Result<Row, String> {
+    let find = |column: &str| find(point, column);
     let positive = |column: &str| match find(column)? {
         value if value > 0.0 => Ok(value),
         value => Err(format!("`{column}` is {value}, and its logarithm needs a positive value")),
     };
     let x = spec.x.as_deref();
+    if let (None, Form::Formula) = (x, spec.form) {
+        let value = |name: &str| find(spec.inputs.get(name).map_or("", String::as_str));
+        let inputs = spec.input_names().into_iter().map(value).collect::<Result<Vec<f64>, String>>()?;
+        let x = inputs[0];
+        return rest(index, inputs, x, point, spec, space);
+    }
     if let Some(x) = x.filter(|x| !point.numbers.contains_key(*x) && !point.numbers.contains_key(&spec.y)) {
         return Err(format!("it has neither `{x}` nor `{}`", spec.y));
     }
     let (inputs, x) = if let Some(x) = x {
-        let x = positive(x)?;
+        let x = if spec.form.is_plain() { find(x)? } else { positive(x)? };
         (vec![x], x)
     } else {
         let known = |name: &str| spec.inputs.get(name).map(|column| positive(column)).transpose();
-        match (known("N")?, known("D")?, known("C")?) {
+        let (mut inputs, x) = match (known("N")?, known("D")?, known("C")?) {
             (Some(n), Some(d), _) => (vec![n, d], 6.0 * n * d),
             (Some(n), None, Some(c)) => (vec![n, c / (6.0 * n)], c),
             (None, Some(d), Some(c)) => (vec![c / (6.0 * d), d], c),
             _ => return Err("it needs two of N, D and C".to_owned()),
-        }
+        };
+        inputs.extend(known("U")?);
+        (inputs, x)
     };
+    rest(index, inputs, x, point, spec, space)
+}
+
+/// A row of these inputs, with what else a fit reads.
+fn rest(index: usize, inputs: Vec<f64>, x: f64, point: &Point, spec: &FitScaling, space: Space) -> Result<Row, String> {
+    let find = |column: &str| find(point, column);
     let y = find(&spec.y)?;
     space::admits(space, y).map_err(|why| format!("`{}` is {y}, {why}", spec.y))?;
     let weight = match &spec.weights {

@@ -5,11 +5,12 @@ use isoflop_kinds::fit::Rho;
 
 use super::{
     bfgs::{Effort, Limits, minimise, polish},
+    bootstrap::starts,
     dense::{Matrix, inverse, product, quadratic},
     fitting::Fitting,
     law::ON_BOUND,
     math::dot,
-    problem::Work,
+    problem::{Problem, Work},
     student::{normal, two_sided},
 };
 
@@ -103,11 +104,26 @@ pub fn profile(fitting: &Fitting, index: usize, level: f64) -> Option<(f64, f64)
     let at = problem.free.iter().position(|free| *free == index)?;
     let step = libm::sqrt(wald[at][at].max(1e-24)).min(2.0);
     let held = problem.without(index);
+    // A parameter on its bound may leave it as this one moves: then both ways are tried.
+    let objective = fitting.request.objective;
+    let open = Problem::new(fitting.law.as_ref(), &fitting.block, objective, fitting.solution.delta).without(index);
+    let pinned: Vec<usize> = open.free.iter().copied().filter(|i| !held.free.contains(i)).collect();
+    let off = starts(fitting).swap_remove(0);
     let mut risen = |from: &mut Vec<f64>, place: f64| {
         from[index] = place;
         minimise(&held, from, Limits::default(), &mut work, &mut Effort::default());
         polish(&held, from, 5, &mut work);
-        held.loss(from, &mut work)
+        let found = held.loss(from, &mut work);
+        if pinned.is_empty() {
+            return found;
+        }
+        let mut free = from.clone();
+        for parameter in &pinned {
+            free[*parameter] = off[*parameter];
+        }
+        minimise(&open, &mut free, Limits::default(), &mut work, &mut Effort::default());
+        polish(&open, &mut free, 5, &mut work);
+        found.min(open.loss(&free, &mut work))
     };
     let kind = fitting.law.kinds()[index];
     let mut end = |sign: f64| {

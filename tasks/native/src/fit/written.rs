@@ -9,7 +9,7 @@ use super::{
     triage::Row,
 };
 
-/// A form and its parameters, in the order of [`Form::parameters`].
+/// A built-in form and its parameters, in the order of [`Form::parameters`].
 #[derive(Debug)]
 pub struct Written {
     law: Box<dyn Law>,
@@ -20,9 +20,9 @@ pub struct Written {
 impl Written {
     /// The law of these parameters.
     pub fn of(form: Form, parameters: &[f64]) -> Self {
-        let axis = Axis { log: true, mean: 0.0, scale: 1.0, spread: 1.0 };
-        let axes = vec![axis; if form.is_surface() { 2 } else { 1 }];
-        let law = build(&Shape { form, axes, rises: false, ends: Ends::default() });
+        let axis = Axis { log: true, ..Axis::plain() };
+        let axes = vec![axis; form.inputs().len()];
+        let law = build(&Shape { form, axes, rises: false, ends: Ends::default(), own: None });
         Self { law, parameters: parameters.to_vec() }
     }
 

@@ -4,6 +4,9 @@ use isoflop_kinds::fit::{Ends, Form};
 
 use super::{
     Kind, Law,
+    broken::Broken,
+    formula::{Own, Plain, Renamed},
+    interaction::Interaction,
     line::Line,
     sigmoid::Sigmoid,
     sum::{Sum, Term},
@@ -19,6 +22,8 @@ pub struct Axis {
     pub mean: f64,
     /// What one unit of the coordinate is; 1 for logarithms.
     pub scale: f64,
+    /// The least coordinate.
+    pub least: f64,
     /// From the least to the largest coordinate.
     pub spread: f64,
 }
@@ -31,7 +36,12 @@ impl Axis {
         let scale = if log || deviation <= 0.0 { 1.0 } else { deviation };
         let (least, most) =
             measured.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, m), v| (l.min(*v), m.max(*v)));
-        Self { log, mean, scale, spread: (most - least) / scale }
+        Self { log, mean, scale, least: (least - mean) / scale, spread: (most - least) / scale }
+    }
+
+    /// The values as they are.
+    pub const fn plain() -> Self {
+        Self { log: false, mean: 0.0, scale: 1.0, least: 0.0, spread: 1.0 }
     }
 
     /// What is measured of a value.
@@ -56,6 +66,8 @@ pub struct Shape {
     pub rises: bool,
     /// Declared ends of a sigmoid.
     pub ends: Ends,
+    /// The formula, of a form that is one.
+    pub own: Option<Own>,
 }
 
 /// How flat and how steep a power with an offset may be, its exponent times the data's range in ln x: from a curve that is straight in ln x to
@@ -71,6 +83,23 @@ pub fn build(shape: &Shape) -> Box<dyn Law> {
         Form::FreeCeiling => Box::new(offset(shape, -1.0, -1.0)),
         Form::Sigmoid => Box::new(Sigmoid::new(shape.ends, first)),
         Form::Chinchilla => Box::new(chinchilla(shape)),
+        Form::OverTraining => Box::new(over_training(shape)),
+        Form::Broken => Box::new(Broken::new(first, first.least)),
+        Form::Interaction => Box::new(Interaction::new([first.mean, shape.axes[1].mean])),
+        Form::RepeatedData | Form::Exponential | Form::Formula => formula(shape),
+    }
+}
+
+/// A formula; where it is a built-in law up to names, that law.
+fn formula(shape: &Shape) -> Box<dyn Law> {
+    let own = shape.own.clone().or_else(|| Own::built_in(shape.form, &std::collections::BTreeMap::new()));
+    let own = own.expect("a spec with `form: formula` was checked to have one that can be read");
+    match own.twin {
+        Some(form) => {
+            let twin = build(&Shape { form, own: None, ..shape.clone() });
+            Box::new(Renamed::new(twin, own.names))
+        }
+        None => Box::new(Plain::new(own)),
     }
 }
 
@@ -85,7 +114,7 @@ fn offset(shape: &Shape, sign: f64, shown: f64) -> Sum {
         form: shape.form,
         kinds: vec![Kind::Positive, Kind::Positive, Kind::Geometric(flat, steep)],
         constant: 0,
-        terms: vec![Term { coefficient: 1, sign, shown, exponents: vec![(2, 0, -1.0)] }],
+        terms: vec![Term { coefficient: 1, sign, shown, exponents: vec![(2, 0, -1.0)], factors: Vec::new() }],
         means: vec![axis.mean],
         grid: vec![(2, grid)],
     }
@@ -98,6 +127,7 @@ fn chinchilla(shape: &Shape) -> Sum {
         sign: 1.0,
         shown: 1.0,
         exponents: vec![(parameter, input, -1.0)],
+        factors: Vec::new(),
     };
     Sum {
         form: shape.form,
@@ -106,6 +136,25 @@ fn chinchilla(shape: &Shape) -> Sum {
         terms: vec![term(1, 3, 0), term(2, 4, 1)],
         means: shape.axes.iter().map(|axis| axis.mean).collect(),
         grid: vec![(3, exponents()), (4, exponents())],
+    }
+}
+
+/// `a M^eta C^-eta = a 6^-eta N^(-2 eta)`, and the other term likewise in D: both exponents are one.
+fn over_training(shape: &Shape) -> Sum {
+    let term = |coefficient, input| Term {
+        coefficient,
+        sign: 1.0,
+        shown: 1.0,
+        exponents: vec![(3, input, -2.0)],
+        factors: vec![(3, 6.0, -1.0)],
+    };
+    Sum {
+        form: shape.form,
+        kinds: vec![Kind::Positive, Kind::Positive, Kind::Positive, Kind::Free],
+        constant: 0,
+        terms: vec![term(1, 0), term(2, 1)],
+        means: shape.axes.iter().map(|axis| axis.mean).collect(),
+        grid: vec![(3, [0.02, 0.05, 0.08, 0.11, 0.14, 0.18, 0.23, 0.3, 0.4].to_vec())],
     }
 }
 
@@ -128,7 +177,7 @@ mod tests {
     fn derivatives_and_reports_agree_with_values() {
         let x: Vec<f64> = (0..11).map(|k| 3.0 * libm::pow(2.1, f64::from(k))).collect();
         let d: Vec<f64> = (0..11).map(|k| 1e3 * libm::pow(1.7, f64::from((k * 7) % 11))).collect();
-        let parameters: [(Form, &[f64]); 8] = [
+        let parameters: [(Form, &[f64]); 13] = [
             (Form::Power, &[0.5, 0.1]),
             (Form::PowerOffset, &[0.1, 2.0, 0.4]),
             (Form::LogLinear, &[0.1, 0.02]),
@@ -137,12 +186,21 @@ mod tests {
             (Form::FreeCeiling, &[0.9, 0.8, 0.3]),
             (Form::Sigmoid, &[0.1, 0.8, -3.0, 0.9]),
             (Form::Chinchilla, &[1.7, 4.0, 30.0, 0.3, 0.4]),
+            (Form::OverTraining, &[1.5, 3.0, 20.0, 0.12]),
+            (Form::RepeatedData, &[1.7, 4.0, 30.0, 0.3, 0.4, 5.0, 3.0]),
+            (Form::Broken, &[0.3, 2.0, 0.1, 0.4, 60.0, 0.5]),
+            (Form::Interaction, &[1.0, -0.3, -0.2, 0.01]),
+            (Form::Exponential, &[0.9, 2.0, 0.02]),
         ];
-        for form in Form::all() {
+        for form in Form::all().filter(|form| *form != Form::Formula) {
             let reported = parameters.iter().find(|(other, _)| *other == form).expect("every form is tried").1;
-            let raw = if form.is_surface() { vec![x.clone(), d.clone()] } else { vec![x.clone()] };
-            let axes: Vec<Axis> = raw.iter().map(|x| Axis::of(x, true)).collect();
-            let law = build(&Shape { form, axes: axes.clone(), rises: false, ends: Ends::default() });
+            // Half of the tokens are repeated from 500 unique ones on.
+            let unique: Vec<f64> = d.iter().map(|d| d.min(3e4)).collect();
+            let raw =
+                [&x, &d, &unique][..form.inputs().len()].iter().map(|column| (*column).clone()).collect::<Vec<_>>();
+            let axis = |x: &Vec<f64>| if form.is_plain() { Axis::plain() } else { Axis::of(x, true) };
+            let axes: Vec<Axis> = raw.iter().map(axis).collect();
+            let law = build(&Shape { form, axes: axes.clone(), rises: false, ends: Ends::default(), own: None });
             assert_eq!((law.names().len(), law.kinds().len()), (reported.len(), reported.len()));
             let block = block(&axes, &raw, 0.5);
             let theta = law.working(reported);

@@ -6,18 +6,22 @@
 //!
 //! To add a form: its facts in `isoflop_kinds::fit::Form`, a line in [`build`](build::build); a new sort of law implements [`Law`].
 
+mod broken;
 mod build;
+mod formula;
+mod interaction;
 mod kind;
 mod line;
 mod sigmoid;
 mod sum;
 
-use std::fmt::Debug;
+use std::{collections::BTreeSet, fmt::Debug, sync::Mutex};
 
 use isoflop_kinds::fit::Space;
 
 pub use self::{
     build::{Axis, Shape, build},
+    formula::Own,
     kind::{Kind, ON_BOUND},
 };
 
@@ -132,6 +136,11 @@ pub trait Law: Debug + Send + Sync {
     /// The law in a line, its numbers rounded for people.
     fn formula(&self, reported: &[f64], inputs: &[&str], y: &str) -> String;
 
+    /// The size and the data that make the most of compute `c`, of a law by which some division is best.
+    fn best(&self, _reported: &[f64], _c: f64) -> Option<(f64, f64)> {
+        None
+    }
+
     /// What follows from the parameters.
     fn derived(&self, _reported: &[f64]) -> Vec<Derived> {
         Vec::new()
@@ -144,6 +153,18 @@ pub trait Law: Debug + Send + Sync {
 }
 
 pub use self::sum::Sum;
+
+/// A name that lasts as long as the process: names in specs become keys of records, as the names of built-in parameters are.
+pub fn name(text: &str) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(known) = names.get(text) {
+        return known;
+    }
+    let kept: &'static str = Box::leak(text.to_owned().into_boxed_str());
+    names.insert(kept);
+    kept
+}
 
 /// Four significant digits.
 pub fn short(value: f64) -> String {

@@ -9,6 +9,7 @@ use super::{Block, Derived, Kind, Law, Tape, short, signed};
 use crate::fit::{
     dense::positive_least_squares,
     math::{exp, exp_any, ln_any, sum},
+    surface,
 };
 
 /// One power term.
@@ -22,6 +23,8 @@ pub struct Term {
     pub shown: f64,
     /// Its exponents: parameter, input, and what the parameter is multiplied with.
     pub exponents: Vec<(usize, usize, f64)>,
+    /// Known numbers raised to parameters: parameter, number, and what the parameter is multiplied with.
+    pub factors: Vec<(usize, f64, f64)>,
 }
 
 /// A sum of power terms.
@@ -47,7 +50,9 @@ const SHARES: [f64; 2] = [0.5, 0.9];
 impl Sum {
     /// The logarithm of a term's coefficient at inputs of 1, from that at the means.
     fn shift(&self, term: &Term, exponent: impl Fn(usize) -> f64) -> f64 {
-        term.exponents.iter().map(|(parameter, input, factor)| factor * exponent(*parameter) * self.means[*input]).sum()
+        let powers = term.exponents.iter().map(|(p, input, factor)| factor * exponent(*p) * self.means[*input]);
+        let known = term.factors.iter().map(|(p, number, factor)| factor * exponent(*p) * ln_any(*number));
+        powers.sum::<f64>() + known.sum::<f64>()
     }
 
     /// The columns whose combination the law is at these exponents: the constant's and each term's, signs included.
@@ -211,7 +216,9 @@ impl Law for Sum {
 
     fn at(&self, reported: &[f64], inputs: &[f64]) -> f64 {
         let term = |term: &Term| {
-            let power: f64 = term.exponents.iter().map(|(p, input, f)| f * reported[*p] * ln_any(inputs[*input])).sum();
+            let powers = term.exponents.iter().map(|(p, input, f)| f * reported[*p] * ln_any(inputs[*input]));
+            let known = term.factors.iter().map(|(p, number, f)| f * reported[*p] * ln_any(*number));
+            let power = powers.sum::<f64>() + known.sum::<f64>();
             term.shown * reported[term.coefficient] * exp_any(power)
         };
         reported[self.constant] + self.terms.iter().map(term).sum::<f64>()
@@ -257,6 +264,10 @@ impl Law for Sum {
     }
 
     fn formula(&self, reported: &[f64], inputs: &[&str], y: &str) -> String {
+        if let (Form::OverTraining, [e, a, b, eta]) = (self.form, reported) {
+            let (e, a, eta) = (short(*e), short(*a), short(*eta));
+            return format!("{y} = {e} + ({a} · M^{eta} {} · M^-{eta}) · C^-{eta}", signed(*b));
+        }
         let mut text = format!("{y} = {}", short(reported[self.constant]));
         for term in &self.terms {
             text.extend([" ".to_owned(), signed(term.shown * reported[term.coefficient])]);
@@ -267,7 +278,22 @@ impl Law for Sum {
         text
     }
 
+    fn best(&self, reported: &[f64], c: f64) -> Option<(f64, f64)> {
+        match (self.form, reported) {
+            (Form::Chinchilla, [_, a, b, alpha, beta]) => Some(surface::best([*a, *b, *alpha, *beta], c)),
+            (Form::OverTraining, [_, a, b, eta]) => {
+                // A common factor of both terms moves no optimum.
+                Some(surface::best([*a, *b, 2.0 * eta, 2.0 * eta], c))
+            }
+            _ => None,
+        }
+    }
+
     fn derived(&self, reported: &[f64]) -> Vec<Derived> {
+        if let (Form::OverTraining, [_, a, b, eta]) = (self.form, reported) {
+            let value = exp_any(ln_any(b / a) / (2.0 * eta));
+            return vec![Derived { name: "M", value, about: "M* = D* / N* = (b / a)^(1 / (2 eta))" }];
+        }
         if self.form != Form::Chinchilla {
             return Vec::new();
         }
