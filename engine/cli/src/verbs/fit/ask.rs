@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use isoflop_contract::{Complaint, Kind};
 use isoflop_kinds::fit::{
-    Better, Counting, Drop, Ends, FitScaling, Form, Holdout, Objective, Resample, Target, Then, WeightOf, Weights,
+    Better, Counting, Drop, Ends, FitAllocation, FitScaling, Form, Formula, Holdout, Keep, Method, Noise, Objective,
+    Parameter, Resample, Target, Then, ThenForm, WeightOf, Weights,
 };
-use isoflop_native::fit::FitError;
+use isoflop_native::fit::{FitError, Quantity, Wish};
 
 use crate::{args::FitArgs, stop::Stop};
 
@@ -23,6 +24,9 @@ pub fn spec(args: &FitArgs) -> Result<FitScaling, Stop> {
         FitScaling::of(form, "", &args.y)
     };
     (spec.x, spec.inputs) = inputs(form, &args.x)?;
+    spec.formula = formula(args)?;
+    spec.fixed = args.fix.iter().map(|fix| fixed(fix)).collect::<Result<_, _>>()?;
+    spec.keep = keep(&args.keep)?;
     spec.objective =
         args.objective.as_deref().map(str::parse::<Objective>).transpose().map_err(|e| wrong("objective", e))?;
     let weights = |column: &Option<String>, holds| column.clone().map(|column| Weights { column, holds });
@@ -43,18 +47,99 @@ pub fn spec(args: &FitArgs) -> Result<FitScaling, Stop> {
     spec.compute.clone_from(&args.compute);
     let ends = Ends { lo: args.chance, hi: args.ceiling };
     match &args.then {
-        Some(y) => spec.then = Some(Then { y: y.clone(), ends }),
+        Some(y) => spec.then = Some(Then { form: then_form(&args.then_form)?, ..Then::sigmoid(y, ends) }),
         None if ends != Ends::default() => spec.ends = Some(ends),
         None => {}
     }
     spec.grid = args.start.iter().map(|grid| start(grid)).collect::<Result<_, _>>()?;
     spec.bootstrap = args.bootstrap;
-    let resample = Resample { together: args.together.clone(), within: args.within.clone() };
+    let noise = args.noise.as_deref().map(noise).transpose()?;
+    let resample = Resample { together: args.together.clone(), within: args.within.clone(), noise };
     spec.resample = (resample != Resample::default()).then_some(resample);
     spec.level = args.level;
     spec.allow_unconverged = args.allow_unconverged;
     spec.check().map_err(|Complaint { field, problem }| Stop::Usage(format!("--{} {problem}", flag(&field))))?;
     Ok(spec)
+}
+
+/// How compute is divided, if that is what the flags ask.
+pub fn allocation(args: &FitArgs) -> Result<Option<FitAllocation>, Stop> {
+    let Ok(method) = args.form.parse::<Method>() else { return Ok(None) };
+    let (_, inputs) = inputs(Form::Chinchilla, &args.x)?;
+    let target = |place: &String| match target(place)?.into_iter().collect::<Vec<_>>().as_slice() {
+        [(name, value)] if name == "C" => Ok(*value),
+        _ => Err(wrong("at", format!("`{place}` is no place; write C=VALUE"))),
+    };
+    let noise = match args.noise.as_deref().map(noise).transpose()? {
+        Some(Noise::Replicates) => return Err(wrong("noise", format!("form {method} needs a number"))),
+        Some(Noise::Sigma(sigma)) => Some(sigma),
+        None => None,
+    };
+    let spec = FitAllocation {
+        inputs,
+        counting: counting(args.counting.as_deref())?,
+        budget: args.budgets.clone(),
+        weighted: args.weighted,
+        bins: args.bins,
+        noise,
+        keep: keep(&args.keep)?,
+        drop: args
+            .drop
+            .iter()
+            .map(|rule| rule.parse::<Drop>())
+            .collect::<Result<_, _>>()
+            .map_err(|e| wrong("drop", e))?,
+        targets: args.at.iter().map(target).collect::<Result<_, _>>()?,
+        bootstrap: args.bootstrap,
+        level: args.level,
+        ..FitAllocation::of(method, &[], &args.y)
+    };
+    spec.check().map_err(|Complaint { field, problem }| Stop::Usage(format!("--{} {problem}", flag(&field))))?;
+    Ok(Some(spec))
+}
+
+fn formula(args: &FitArgs) -> Result<Option<Formula>, Stop> {
+    let Some(law) = &args.law else {
+        return if args.param.is_empty() { Ok(None) } else { Err(wrong("param", "belongs to --law")) };
+    };
+    let parameter = |text: &String| {
+        let Some((name, range)) = text.split_once('=') else { return Ok((text.clone(), Parameter::default())) };
+        let Some((low, high)) = range.split_once(':') else {
+            return Err(wrong("param", format!("`{text}` has no range; write NAME=MIN:MAX, or NAME=0:")));
+        };
+        let end = |text: &str| if text.trim().is_empty() { Ok(None) } else { number("param", text).map(Some) };
+        Ok((name.trim().to_owned(), Parameter { min: end(low)?, max: end(high)?, start: Vec::new() }))
+    };
+    Ok(Some(Formula { law: law.clone(), parameters: args.param.iter().map(parameter).collect::<Result<_, _>>()? }))
+}
+
+fn fixed(text: &str) -> Result<(String, f64), Stop> {
+    let Some((name, value)) = text.split_once('=') else {
+        return Err(wrong("fix", format!("`{text}` fixes nothing; write NAME=VALUE")));
+    };
+    Ok((name.trim().to_owned(), number("fix", value)?))
+}
+
+fn keep(rules: &[String]) -> Result<Keep, Stop> {
+    let one = |rule: &String| match rule.split_once('=') {
+        Some((column, names)) => {
+            Ok((column.trim().to_owned(), names.split(',').map(|name| name.trim().to_owned()).collect()))
+        }
+        None => Err(wrong("keep", format!("`{rule}` is no rule; write COL=NAME,NAME,…"))),
+    };
+    rules.iter().map(one).collect()
+}
+
+fn noise(text: &str) -> Result<Noise, Stop> {
+    if text == "replicates" { Ok(Noise::Replicates) } else { Ok(Noise::Sigma(number("noise", text)?)) }
+}
+
+fn then_form(word: &str) -> Result<ThenForm, Stop> {
+    match word {
+        "sigmoid" => Ok(ThenForm::Sigmoid),
+        "exponential" => Ok(ThenForm::Exponential),
+        other => Err(wrong("then-form", format!("`{other}` is neither sigmoid nor exponential"))),
+    }
 }
 
 /// The flag that a field of the spec is given by.
@@ -64,26 +149,33 @@ fn flag(field: &str) -> &str {
         "targets" => "at",
         "grid" => "start",
         "ends" => "chance",
+        "fixed" => "fix",
+        "formula" => "law",
+        "resample" => "noise",
+        "budget" => "budgets",
         other => other,
     }
 }
 
 /// An error as someone reads it who typed flags.
 pub fn in_flags(error: &FitError) -> String {
-    error.to_string().replace("`allow-unconverged`", "--allow-unconverged")
+    error.to_string().replace("`allow_unconverged`", "--allow-unconverged").replace("`resample.noise`", "--noise")
 }
 
 type Inputs = (Option<String>, BTreeMap<String, String>);
 
 fn inputs(form: Form, given: &[String]) -> Result<Inputs, Stop> {
-    if !form.is_surface() {
+    let named = given.iter().any(|input| input.contains('='));
+    let several = form.is_surface() || (form == Form::Formula && named);
+    if !several {
         return match given {
             [x] => Ok((Some(x.clone()), BTreeMap::new())),
             _ => Err(wrong("x", format!("form {form} has one x, and {} are given", given.len()))),
         };
     }
+    let known = |name: &str| form == Form::Formula || ["N", "D", "C", "U"].contains(&name);
     let named = |input: &String| match input.split_once('=') {
-        Some((name, column)) if ["N", "D", "C"].contains(&name) => Ok((name.to_owned(), column.to_owned())),
+        Some((name, column)) if known(name) => Ok((name.to_owned(), column.to_owned())),
         _ => Err(wrong("x", format!("form {form} is a surface: write N=COLUMN, D=COLUMN or C=COLUMN, not `{input}`"))),
     };
     Ok((None, given.iter().map(named).collect::<Result<_, _>>()?))
@@ -117,6 +209,15 @@ fn holdout(rule: &str) -> Result<Holdout, Stop> {
         Some(("above", value)) => Ok(Holdout::above(number("holdout", value)?)),
         _ => Err(wrong("holdout", format!("`{rule}` is no rule; write N, factor:F, above:X or COLUMN>=X"))),
     }
+}
+
+/// What suggested runs should narrow.
+pub fn wish(args: &FitArgs) -> Result<Wish, Stop> {
+    let quantity = |text: &String| {
+        if text.contains('=') { target(text).map(Quantity::At) } else { Ok(Quantity::Named(text.clone())) }
+    };
+    let quantity = args.narrow.as_ref().map(quantity).transpose()?;
+    Ok(Wish { budget: args.budget.unwrap_or(f64::NAN), quantity, runs: args.runs })
 }
 
 fn target(place: &str) -> Result<Target, Stop> {

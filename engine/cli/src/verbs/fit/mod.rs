@@ -1,12 +1,17 @@
 //! `fit`: a law fitted to columns of a CSV file, by hand. The same code as the kind `fit-scaling`.
 
 mod ask;
+mod divide;
+mod next;
 mod tell;
 
 use std::{collections::BTreeMap, fs::File, path::Path, thread};
 
 use isoflop_contract::Seed;
-use isoflop_native::fit::{Fit, FitError, Means, Points, Settings, Table, fit as fit_points};
+use isoflop_kinds::fit::FitAllocation;
+use isoflop_native::fit::{
+    Allocation, Fit, FitError, Means, Points, Settings, Table, allocate, columns_of, fit as fit_points,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -18,11 +23,19 @@ use crate::{
 /// Reads, fits and prints.
 pub fn fit(args: &FitArgs, out: &mut Output) -> Result<(), Stop> {
     let usage = |error: &dyn std::fmt::Display| Stop::Usage(format!("{}: {error}", args.data.display()));
-    let spec = ask::spec(args)?;
+    let division = ask::allocation(args)?;
     let file = File::open(&args.data).map_err(|error| unreadable(&args.data, &error))?;
     let table = Table::read(file).map_err(|error| usage(&chain(&error)))?;
     let threads = args.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
     let means = Means { seed: Seed::from_number(args.seed), settings: Settings { threads, ..Settings::default() } };
+    if let Some(spec) = &division {
+        return divide(args, &table, spec, &means, out);
+    }
+    let spec = ask::spec(args)?;
+    if args.suggest {
+        let points = table.points_of(&spec).map_err(|error| usage(&error))?;
+        return next::suggest(args, &points, &spec, &means, out);
+    }
     let one = |points: &Points| -> Result<Fit, FitError> { Ok(fit_points(points, &spec, &means)?.fit) };
     let Some(group) = &args.group else {
         let points = table.points_of(&spec).map_err(|error| usage(&error))?;
@@ -46,7 +59,35 @@ pub fn fit(args: &FitArgs, out: &mut Output) -> Result<(), Stop> {
     Ok(())
 }
 
-fn value(fit: &Fit) -> Result<Value, Stop> {
+/// How compute is best divided.
+fn divide(args: &FitArgs, table: &Table, spec: &FitAllocation, means: &Means, out: &mut Output) -> Result<(), Stop> {
+    let usage = |error: &dyn std::fmt::Display| Stop::Usage(format!("{}: {error}", args.data.display()));
+    let like = columns_of(spec);
+    let one = |points: &Points| -> Result<Allocation, Stop> {
+        Ok(allocate(points, spec, means).map_err(|error| usage(&error))?.allocation)
+    };
+    let Some(group) = &args.group else {
+        let made = one(&table.points_of(&like).map_err(|error| usage(&error))?)?;
+        return if out.json { out.data(&value(&made)?) } else { divide::tell(&made, out) };
+    };
+    let groups = table.grouped(&like, group).map_err(|error| usage(&error))?;
+    let made =
+        groups.iter().map(|(name, points)| Ok((name, one(points)?))).collect::<Result<BTreeMap<_, _>, Stop>>()?;
+    if out.json {
+        let groups = made
+            .iter()
+            .map(|(name, made)| Ok(((*name).clone(), value(made)?)))
+            .collect::<Result<BTreeMap<_, _>, Stop>>()?;
+        return out.data(&json!({"version": 1, "form": spec.method, "group": group, "groups": groups}));
+    }
+    for (name, made) in &made {
+        out.line(&out.paint(Paint::Bold, &format!("{group} {name}")))?;
+        divide::tell(made, out)?;
+    }
+    Ok(())
+}
+
+fn value(fit: &impl serde::Serialize) -> Result<Value, Stop> {
     serde_json::to_value(fit).map_err(|error| Stop::Internal(error.into()))
 }
 

@@ -26,7 +26,7 @@ pub fn fit(fit: &Fit, out: &mut Output) -> Result<(), Stop> {
 }
 
 /// So many significant digits, without an exponent where that reads well.
-fn short(value: f64, digits: usize) -> String {
+pub(super) fn short(value: f64, digits: usize) -> String {
     if value == 0.0 || !value.is_finite() {
         return format!("{value}");
     }
@@ -85,7 +85,7 @@ fn parameters(fit: &Fit, out: &mut Output) -> Result<(), Stop> {
             ],
         );
     };
-    for name in fit.form.parameters() {
+    for name in &fit.parameters {
         row(name, &fit.params[name]);
     }
     for (name, estimate) in &fit.derived {
@@ -195,14 +195,19 @@ fn forms(fit: &Fit, out: &mut Output) -> Result<(), Stop> {
         Head::left("other form"),
         Head::right("held-out error"),
         Head::right("error"),
+        Head::right("AICc"),
         Head::right("at 10 x"),
         Head::left("law"),
     ]);
     let held = |held_out: &Option<HeldOut>| {
         held_out.as_ref().map_or_else(String::new, |held_out| short(held_out.mean_abs_error, 3))
     };
+    let criterion = |aicc: Option<f64>| aicc.map_or_else(String::new, |aicc| format!("{aicc:.1}"));
     let ten = fit.curve.last().map_or_else(String::new, |band| short(band.y, 4));
-    table.row(Paint::Bold, vec!["(this one)".to_owned(), held(&fit.holdout), String::new(), ten, fit.formula.clone()]);
+    table.row(
+        Paint::Bold,
+        vec!["(this one)".to_owned(), held(&fit.holdout), String::new(), criterion(fit.aicc), ten, fit.formula.clone()],
+    );
     for other in &fit.alternatives {
         let leaves = if other.leaves_range == Some(true) { "  (leaves [0, 1])" } else { "" };
         table.row(
@@ -211,6 +216,7 @@ fn forms(fit: &Fit, out: &mut Output) -> Result<(), Stop> {
                 other.form.name().to_owned(),
                 held(&other.holdout),
                 short(other.mean_abs_error, 3),
+                criterion(other.aicc),
                 short(other.at_ten_times, 4),
                 format!("{}{leaves}", other.formula),
             ],
@@ -224,7 +230,7 @@ fn sensitivity(fit: &Fit, out: &mut Output) -> Result<(), Stop> {
         return Ok(());
     }
     out.line("")?;
-    let mut names: Vec<&'static str> = fit.form.parameters().to_vec();
+    let mut names: Vec<&'static str> = fit.parameters.clone();
     names.extend(fit.derived.keys().filter(|name| **name == "a"));
     let heads: Vec<Head> = [Head::left("objective"), Head::right("rows")]
         .into_iter()
