@@ -192,8 +192,30 @@ fn pictures(
     if let Some(fit) =
         read(manifest.files.get("fit.json")).and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
     {
+        let mut fit = fit;
+        let draws = read(manifest.files.get("draws.csv")).and_then(|bytes| draws(&bytes));
+        if let (Some(members), Some(draws)) = (fit.as_object_mut(), draws) {
+            members.entry("draws").or_insert(draws);
+        }
         facts.fits.insert(task.name.clone(), fit);
     }
+}
+
+/// Resamples of a fit that a page looks at.
+const DRAWS: usize = 2000;
+
+/// The first resamples of a `draws.csv`, as lists by parameter. None if it is not such a file.
+fn draws(bytes: &[u8]) -> Option<Value> {
+    let mut lines = std::str::from_utf8(bytes).ok()?.lines();
+    let names: Vec<&str> = lines.next()?.split(',').collect();
+    let mut columns: Vec<Vec<Value>> = vec![Vec::new(); names.len()];
+    for line in lines.take(DRAWS) {
+        let cells: Vec<f64> = line.split(',').map(|cell| cell.parse().ok()).collect::<Option<_>>()?;
+        for (column, cell) in columns.iter_mut().zip(cells) {
+            column.push(serde_json::Number::from_f64(cell).map_or(Value::Null, Value::Number));
+        }
+    }
+    Some(Value::Object(names.into_iter().map(str::to_owned).zip(columns.into_iter().map(Value::Array)).collect()))
 }
 
 /// The captions in the first lines of a `scenes.jsonl`.

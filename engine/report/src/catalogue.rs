@@ -98,6 +98,10 @@ fn of_fit(all: &mut Vec<Exhibit>, index: &Index<'_>, i: usize, task: &TaskFacts,
         "The fitted surface with the runs it rests on; the red line is the best use of compute.".to_owned(),
     );
     check(
+        figures::profiles_of(fit, &id("profiles", i, name)),
+        "Runs at equal compute, the curve through each budget, and where it is lowest.".to_owned(),
+    );
+    check(
         figures::optimal_of(fit, &id("optimal", i, name)),
         "The best size and the best amount of data by the fitted surface; stars are what it foretells where it was asked.".to_owned(),
     );

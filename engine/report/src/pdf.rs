@@ -12,7 +12,7 @@ use subsetter::GlyphRemapper;
 use crate::{
     color::{Ink, Theme},
     font,
-    scene::{Anchor, Fill, Item, Part, Point, RAISED, Scene, Stroke, Type, Verb, parts_width},
+    scene::{Fill, Item, Part, Point, RAISED, Scene, Stroke, Type, Verb},
 };
 
 /// Points to a pixel of the scene.
@@ -112,12 +112,7 @@ impl Writer {
     }
 
     fn text(&mut self, at: Point, parts: &[Part], look: Type, upwards: bool) {
-        let width = parts_width(parts, look.size, look.bold);
-        let back = match look.anchor {
-            Anchor::Start => 0.0,
-            Anchor::Middle => width / 2.0,
-            Anchor::End => width,
-        };
+        let back = look.back(parts);
         if look.halo {
             let [red, green, blue] = rgb(Ink::Paper);
             self.content.save_state();

@@ -7,7 +7,7 @@ use ttf_parser::OutlineBuilder;
 use crate::{
     color::{Ink, Theme},
     font,
-    scene::{Anchor, Fill, Item, Part, Point, RAISED, Scene, Stroke, Type, Verb, parts_width},
+    scene::{Fill, Item, Part, Point, RAISED, Scene, Stroke, Type, Verb},
 };
 
 /// Pixels of the picture to one of the scene.
@@ -100,12 +100,7 @@ impl Canvas {
     }
 
     fn text(&mut self, at: Point, parts: &[Part], look: Type, upwards: bool) {
-        let width = parts_width(parts, look.size, look.bold);
-        let back = match look.anchor {
-            Anchor::Start => 0.0,
-            Anchor::Middle => width / 2.0,
-            Anchor::End => width,
-        };
+        let back = look.back(parts);
         let turn = if upwards { Transform::from_rotate(-90.0) } else { Transform::identity() };
         let place = turn.post_translate(at.0 as f32, at.1 as f32).post_concat(scaled());
         let mut letters = Letters { builder: PathBuilder::new(), scale: 1.0, x: -back, y: 0.0 };

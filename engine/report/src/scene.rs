@@ -170,6 +170,18 @@ pub fn parts_width(parts: &[Part], size: f64, bold: bool) -> f64 {
         .sum()
 }
 
+impl Type {
+    /// How far to the left of its place text of these parts begins, for writers that place every letter.
+    pub fn back(&self, parts: &[Part]) -> f64 {
+        let width = parts_width(parts, self.size, self.bold);
+        match self.anchor {
+            Anchor::Start => 0.0,
+            Anchor::Middle => width / 2.0,
+            Anchor::End => width,
+        }
+    }
+}
+
 impl Fill {
     /// Opaque.
     pub fn of(ink: Ink) -> Self {

@@ -11,7 +11,8 @@ mod scores;
 pub use checks::{Branch, Foretold, Residual, forest, holdout, normal_quantile, pairs, residuals, sensitivity};
 pub use isoflop::{Optimal, Profile, Surface, optimal, profiles, surface};
 pub use record::{
-    forest_of, holdout_of, optimal_of, pairs_of, remarks, residuals_of, sensitivity_of, surface_of, targets,
+    forest_of, holdout_of, optimal_of, pairs_of, profiles_of, remarks, residuals_of, sensitivity_of, surface_of,
+    targets,
 };
 pub use runs::{Course, Drawn, Moment, envelope, loss_against_compute, score_against_progress};
 pub use scores::{Better, against, pareto, undominated};

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::{
-    Branch, Drawn, Foretold, Optimal, Residual, Surface, column, forest, holdout, interval, optimal, pairs, residuals,
-    sensitivity, spoken, surface, symbol,
+    Branch, Drawn, Foretold, Optimal, Profile, Residual, Surface, column, forest, holdout, interval, optimal, pairs,
+    profiles, residuals, sensitivity, spoken, surface, symbol,
 };
 use crate::{
     axis::{Axis, Scale},
@@ -113,6 +113,35 @@ pub fn surface_of(fit: &Fit, id: &str) -> Option<Figure> {
         .collect();
     let (n, d) = inputs(fit);
     (runs.len() >= FEW).then(|| surface(id, &law, (&n, &d), &axis(&fit.y).label, &runs, &remarks(fit)))
+}
+
+/// The profiles at equal compute, where the record has them.
+pub fn profiles_of(fit: &Fit, id: &str) -> Option<Figure> {
+    let rows = fit.rest.get("profiles")?.as_array()?;
+    let number = |value: &Value, name: &str| value.get(name).and_then(Value::as_f64);
+    let places = |row: &Value, name: &str| -> Vec<Datum> {
+        let all = row.get(name).and_then(Value::as_array).into_iter().flatten();
+        let label = |place: &Value| place.get("label").and_then(Value::as_str).unwrap_or_default().to_owned();
+        all.filter_map(|place| Some(Datum::new(number(place, "N")?, number(place, "y")?, label(place)))).collect()
+    };
+    let profile = |row: &Value| {
+        let best = row.get("N").filter(|best| best.is_object());
+        let vertex = best.zip(number(row, "y")).and_then(|(best, y)| {
+            let across = number(best, "lower").zip(number(best, "upper"));
+            Some(Datum { across, ..Datum::new(number(best, "value")?, y, "lowest point") })
+        });
+        Some(Profile {
+            budget: number(row, "budget")?,
+            points: places(row, "runs"),
+            curve: places(row, "curve"),
+            vertex,
+            refused: row.get("refused").and_then(Value::as_str).map(str::to_owned),
+        })
+    };
+    let all: Vec<Profile> = rows.iter().filter_map(profile).filter(|profile| !profile.points.is_empty()).collect();
+    let loss = fit.rest.get("loss_column").and_then(Value::as_str).unwrap_or("loss");
+    let (n, _) = inputs(fit);
+    (!all.is_empty()).then(|| profiles(id, &n, &axis(loss).label, &all))
 }
 
 /// The best size and data against compute by the surface, with what it foretells where it was asked.
