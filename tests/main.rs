@@ -20,6 +20,7 @@ mod own;
 mod paper;
 mod present;
 mod project;
+mod published;
 mod racing;
 mod ranks;
 mod records;
