@@ -22,6 +22,8 @@ torture: build
 bench: build
 	@$(CARGO) build --release --locked -p isoflop-torch --example step --example flow
 	@$(BIN)/isoflop-bench
+	@$(CARGO) build --release --locked -p isoflop-native --example speed
+	@tasks/native/examples/speed/beside.sh
 
 # Ten minutes for each target; needs cargo-fuzz (`cargo install cargo-fuzz`). A case it finds belongs under engine/plan/tests/fixtures.
 SECONDS ?= 600

@@ -24,7 +24,7 @@ fn published_laws_are_reproduced_or_contradicted_as_the_readme_says() {
     let run = project.run(&["run", "published-laws", "-j", "2", "-p", "bootstrap=200", "--json"]).expect(0).json();
     assert_eq!(run["totals"]["made"], 14, "{run}");
     for claim in run["claims"].as_array().expect("a run judges its claims") {
-        // Two sentences of the paper's are not so: its headline is no Huber fit, and five rows do decide.
+        // Two sentences are not so: the headline is no Huber fit, and five rows do decide.
         let name = claim["name"].as_str().expect("a name");
         let wrong = ["headline-is-huber", "rows-do-not-matter"].contains(&name);
         let few = name == "errors-of-the-bootstrap"; // judged with 200 resamples here
