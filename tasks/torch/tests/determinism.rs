@@ -6,6 +6,7 @@ use std::path::Path;
 
 use isoflop_contract::{Environment, Kind as _, Runtime, environment::Precision, protocol::MACHINE};
 use isoflop_kinds::train::TrainDenoiser;
+use isoflop_torch::draw::drawn;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 use worker::{converse, converse_in, input, work};
@@ -13,16 +14,18 @@ use worker::{converse, converse_in, input, work};
 const SIDE: i64 = 8;
 
 /// Forty scenes of noise whose captions number them.
-fn write_scenes(folder: &Path, seed: i64) {
+fn write_scenes(folder: &Path, seed: u64) {
     write_scenes_of(folder, seed, SIDE, false);
 }
 
 /// The same at another size; where wanted, with synthetic captions that say what the captions say.
-fn write_scenes_of(folder: &Path, seed: i64, side: i64, synthetic: bool) {
+fn write_scenes_of(folder: &Path, seed: u64, side: i64, synthetic: bool) {
     std::fs::create_dir_all(folder).unwrap();
-    tch::manual_seed(seed);
-    let images = Tensor::randint(256, [40, 3, side, side], (Kind::Uint8, Device::Cpu));
-    let captions = Tensor::randint_low(1, 6, [40, 3], (Kind::Int, Device::Cpu));
+    let draw = || {
+        let images = Tensor::randint(256, [40, 3, side, side], (Kind::Uint8, Device::Cpu));
+        (images, Tensor::randint_low(1, 6, [40, 3], (Kind::Int, Device::Cpu)))
+    };
+    let (images, captions) = drawn(seed, draw);
     let written = captions.unsqueeze(1).expand([40, 2, 3], false).contiguous();
     let mut tensors = vec![("images", &images), ("captions", &captions)];
     if synthetic {

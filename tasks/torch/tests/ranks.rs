@@ -17,6 +17,7 @@ use isoflop_contract::{
     protocol::{MACHINE, PROTOCOL},
 };
 use isoflop_kinds::train::TrainDenoiser;
+use isoflop_torch::draw::drawn;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
@@ -44,9 +45,11 @@ impl World {
         let world = Self { folder: tempfile::tempdir().unwrap() };
         let data = world.at("data");
         fs::create_dir_all(&data).unwrap();
-        tch::manual_seed(1);
-        let images = Tensor::randint(256, [40, 3, SIDE, SIDE], (Kind::Uint8, Device::Cpu));
-        let captions = Tensor::randint_low(1, 6, [40, 3], (Kind::Int, Device::Cpu));
+        let draw = || {
+            let images = Tensor::randint(256, [40, 3, SIDE, SIDE], (Kind::Uint8, Device::Cpu));
+            (images, Tensor::randint_low(1, 6, [40, 3], (Kind::Int, Device::Cpu)))
+        };
+        let (images, captions) = drawn(1, draw);
         let tensors = [("images", &images), ("captions", &captions)];
         Tensor::write_safetensors(&tensors, data.join("scenes.safetensors")).unwrap();
         let vocabulary = json!({"words": ["<pad>", "a", "b", "c", "d", "e"], "answers": [], "categories": []});

@@ -5,7 +5,7 @@ mod worker;
 use std::path::Path;
 
 use isoflop_contract::Digest;
-use isoflop_torch::data::read_tensors;
+use isoflop_torch::{data::read_tensors, draw::drawn};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 use worker::{input, work};
@@ -14,14 +14,16 @@ const SIDE: i64 = 8;
 const WORDS: [&str; 6] = ["<pad>", "red", "green", "blue", "yellow", "grey"];
 
 /// Scenes whose left half has the colour that the caption names, over a noisy ground.
-fn write_scenes(folder: &Path, count: i64, seed: i64) {
+fn write_scenes(folder: &Path, count: i64, seed: u64) {
     std::fs::create_dir_all(folder).unwrap();
-    tch::manual_seed(seed);
     let colors =
         Tensor::from_slice(&[250_i64, 20, 20, 20, 250, 20, 20, 20, 250, 250, 250, 20, 128, 128, 128]).view([5, 3]);
-    let word = Tensor::randint_low(1, 6, [count], (Kind::Int64, Device::Cpu));
+    let draw = || {
+        let word = Tensor::randint_low(1, 6, [count], (Kind::Int64, Device::Cpu));
+        (word, Tensor::randint(60, [count, 3, SIDE, SIDE / 2], (Kind::Int64, Device::Cpu)))
+    };
+    let (word, ground) = drawn(seed, draw);
     let color = colors.index_select(0, &(&word - 1)).view([count, 3, 1, 1]).expand([count, 3, SIDE, SIDE / 2], false);
-    let ground = Tensor::randint(60, [count, 3, SIDE, SIDE / 2], (Kind::Int64, Device::Cpu));
     let images = Tensor::cat(&[color, ground], 3).to_kind(Kind::Uint8);
     let captions = word.unsqueeze(1).to_kind(Kind::Int);
     Tensor::write_safetensors(&[("images", &images), ("captions", &captions)], folder.join("scenes.safetensors"))

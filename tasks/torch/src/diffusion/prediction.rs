@@ -39,12 +39,13 @@ mod tests {
     use tch::{Device, Kind};
 
     use super::*;
+    use crate::draw::drawn;
 
     #[test]
     fn a_right_output_gives_back_image_and_noise() {
         let schedule = Schedule::new(&Noise::default());
-        let normal = || Tensor::randn([2, 3, 4, 4], (Kind::Float, Device::Cpu));
-        let (images, noise, level) = (normal(), normal(), Tensor::from_slice(&[3_i64, 700]));
+        let normal = |seed| drawn(seed, || Tensor::randn([2, 3, 4, 4], (Kind::Float, Device::Cpu)));
+        let (images, noise, level) = (normal(1), normal(2), Tensor::from_slice(&[3_i64, 700]));
         let x = schedule.mix(&images, &noise, &level);
         for prediction in [Prediction::Epsilon, Prediction::Velocity, Prediction::Image] {
             let output = target(prediction, &schedule, &images, &noise, &level);

@@ -4,12 +4,17 @@ use isoflop_kinds::model::{Backbone, Companion, Condition, Inception, Network, T
 use tch::{Device, Kind, Tensor};
 
 use super::Inputs;
+use crate::draw::drawn;
 
 /// A batch of `batch` made-up inputs at an input size of `size` and, where it reads text of any length, `tokens` text tokens. Real numbers are normal
 /// and the same every time. The batch may be empty.
 pub fn example(config: &Network, batch: u64, size: u64, tokens: u64) -> Inputs {
     let [batch, size, tokens] = [batch, size, tokens].map(|n| n as i64);
-    tch::manual_seed(0);
+    drawn(0, || given(config, batch, size, tokens))
+}
+
+/// The same from the generator as it stands.
+fn given(config: &Network, batch: i64, size: i64, tokens: i64) -> Inputs {
     let normal = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
     let images = |channels: u64| normal(&[batch, channels as i64, size, size]);
     let ids = |tokens: u64| Tensor::zeros([batch, tokens as i64], (Kind::Int64, Device::Cpu));

@@ -74,9 +74,8 @@ mod tests {
 
     use super::*;
 
-    fn normal(count: i64, seed: i64) -> Tensor {
-        tch::manual_seed(seed);
-        Tensor::randn([count, 12], (Kind::Double, Device::Cpu))
+    fn normal(count: i64, seed: u64) -> Tensor {
+        crate::draw::drawn(seed, || Tensor::randn([count, 12], (Kind::Double, Device::Cpu)))
     }
 
     /// Diagonal Gaussians have a closed form: the sum of squared differences of means and of deviations.

@@ -4,18 +4,12 @@
 //! model over [`Params`] registers every parameter once; [`Params::pack`] then moves them into one flat tensor, each a view of its stretch,
 //! so that an optimizer step is a handful of operations whatever the number of layers.
 
-use std::{
-    cell::RefCell,
-    collections::BTreeMap,
-    fmt::Display,
-    ops::Div,
-    sync::{Mutex, PoisonError},
-};
+use std::{cell::RefCell, collections::BTreeMap, fmt::Display, ops::Div};
 
 use isoflop_contract::Seed;
 use tch::{Device, Kind, Tensor, no_grad};
 
-use crate::{error::TorchError, shim, weights::Misfit};
+use crate::{draw::drawn, error::TorchError, shim, weights::Misfit};
 
 /// How a parameter starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,9 +35,6 @@ impl Init {
         Self::Uniform((6.0 / (from + to) as f64).sqrt())
     }
 }
-
-/// Held while somebody draws an initial value.
-static DRAWING: Mutex<()> = Mutex::new(());
 
 /// What parameters are made of.
 const FLOATS: (Kind, Device) = (Kind::Float, Device::Cpu);
@@ -215,21 +206,15 @@ impl Path<'_> {
     /// The parameter `name` here. Two of one name are a mistake in the program.
     pub fn param(&self, name: &str, shape: &[i64], init: Init) -> Tensor {
         let name = (self / name).name;
-        // One generator serves the process: seeding it and drawing from it are one act.
-        let _drawing = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
-        let seeded = |seed: Seed| tch::manual_seed(seed.stream(&name, 0).get() as i64);
+        let random = |seed: Seed, draw: &dyn Fn(Tensor) -> Tensor| {
+            drawn(seed.stream(&name, 0).get(), || draw(Tensor::empty(shape, FLOATS)))
+        };
         let tensor = match (init, self.params.seed) {
             (_, None) => self.params.hollow_tensor(shape),
             (Init::Zeros, _) => Tensor::zeros(shape, FLOATS),
             (Init::Ones, _) => Tensor::ones(shape, FLOATS),
-            (Init::Uniform(bound), Some(seed)) => {
-                seeded(seed);
-                Tensor::empty(shape, FLOATS).uniform_(-bound, bound)
-            }
-            (Init::Normal(deviation), Some(seed)) => {
-                seeded(seed);
-                Tensor::empty(shape, FLOATS).normal_(0.0, deviation)
-            }
+            (Init::Uniform(bound), Some(seed)) => random(seed, &|mut empty| empty.uniform_(-bound, bound)),
+            (Init::Normal(deviation), Some(seed)) => random(seed, &|mut empty| empty.normal_(0.0, deviation)),
         };
         let before = self.params.tensors.borrow_mut().insert(name.clone(), tensor.shallow_clone());
         assert!(before.is_none(), "two parameters are named {name}");

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     data::{Loader, Order, Portions, Rows, Scenes, unit, write_bytes, write_json, write_tensors},
     diffusion::{Schedule, target},
+    draw::drawn,
     error::TorchError,
     models::Denoiser,
     nn::{Params, tally::count, thriftily},
@@ -132,8 +133,7 @@ impl Objective for Denoising<'_> {
 
 /// Uniform doubles in [0, 1) that depend on `seed` alone.
 fn uniform(seed: Seed, size: &[i64]) -> Tensor {
-    tch::manual_seed(seed.get() as i64);
-    Tensor::rand(size, (Kind::Double, Device::Cpu))
+    drawn(seed.get(), || Tensor::rand(size, (Kind::Double, Device::Cpu)))
 }
 
 /// Whether the data fit the model.

@@ -10,6 +10,7 @@ use tch::{Device, Kind, Tensor};
 use crate::{
     data::Scenes,
     diffusion::{Schedule, estimate},
+    draw::drawn,
     models::Denoiser,
 };
 
@@ -72,6 +73,5 @@ impl Heldout {
 
 /// Standard normal numbers that depend on `seed` alone.
 pub fn normal(seed: Seed, size: &[i64]) -> Tensor {
-    tch::manual_seed(seed.get() as i64);
-    Tensor::randn(size, (Kind::Float, Device::Cpu))
+    drawn(seed.get(), || Tensor::randn(size, (Kind::Float, Device::Cpu)))
 }
