@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     artifact,
     model::{Activation, ClipImage, ClipText, Count, Tower, number},
-    plain::{self, Plain},
+    plain::{self, plain},
     train::Decay,
 };
 
@@ -108,19 +108,6 @@ impl TrainClip {
         let (resolution, patch, projection) = (self.resolution, self.patch, self.projection);
         ClipImage { tower: self.image.clone(), resolution, patch, projection }
     }
-
-    /// Steps and rates.
-    pub fn plain(&self) -> Plain {
-        Plain {
-            steps: self.steps,
-            batch: self.batch,
-            learning_rate: self.learning_rate,
-            warmup: self.warmup,
-            schedule: self.schedule,
-            weight_decay: self.weight_decay,
-            evaluate_every: self.evaluate_every,
-        }
-    }
 }
 
 /// A complaint of a tower, whose transformer is the field `name` here.
@@ -128,6 +115,8 @@ fn here(complaint: Complaint, name: &str) -> Complaint {
     let field = complaint.field.trim_start_matches('.').replacen("tower", name, 1);
     Complaint::new(field, complaint.problem)
 }
+
+plain!(TrainClip);
 
 impl Kind for TrainClip {
     const NAME: &'static str = "train-clip";

@@ -4,7 +4,7 @@ use isoflop_contract::Complaint;
 
 use crate::train::Decay;
 
-/// Steps and rates of a training whose spec has these fields.
+/// Steps and rates of a training whose spec has these fields; [`plain`] gives a spec the method that brings them together.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plain {
     /// Optimizer steps.
@@ -22,6 +22,21 @@ pub struct Plain {
     /// Steps between held-out measures.
     pub evaluate_every: u64,
 }
+
+/// Gives a spec with the fields of [`Plain`] a method that brings them together.
+macro_rules! plain {
+    ($spec:ident) => {
+        impl $spec {
+            /// Steps and rates.
+            pub fn plain(&self) -> $crate::plain::Plain {
+                let Self { steps, batch, learning_rate, warmup, schedule, weight_decay, evaluate_every, .. } = *self;
+                $crate::plain::Plain { steps, batch, learning_rate, warmup, schedule, weight_decay, evaluate_every }
+            }
+        }
+    };
+}
+
+pub(crate) use plain;
 
 impl Plain {
     /// Refuses what cannot be trained.

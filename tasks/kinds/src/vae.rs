@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     artifact,
     model::{AutoencoderKl, Count, number},
-    plain::{self, Plain},
+    plain::{self, plain},
     train::Decay,
 };
 
@@ -100,20 +100,9 @@ impl TrainVae {
             scaling_factor: 1.0,
         }
     }
-
-    /// Steps and rates.
-    pub fn plain(&self) -> Plain {
-        Plain {
-            steps: self.steps,
-            batch: self.batch,
-            learning_rate: self.learning_rate,
-            warmup: self.warmup,
-            schedule: self.schedule,
-            weight_decay: self.weight_decay,
-            evaluate_every: self.evaluate_every,
-        }
-    }
 }
+
+plain!(TrainVae);
 
 impl Kind for TrainVae {
     const NAME: &'static str = "train-vae";

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     artifact,
     model::Vqa,
-    plain::{self, Plain},
+    plain::{self, plain},
     train::Decay,
 };
 
@@ -66,20 +66,7 @@ ports! {
     }
 }
 
-impl TrainVqa {
-    /// Steps and rates.
-    pub fn plain(&self) -> Plain {
-        Plain {
-            steps: self.steps,
-            batch: self.batch,
-            learning_rate: self.learning_rate,
-            warmup: self.warmup,
-            schedule: self.schedule,
-            weight_decay: self.weight_decay,
-            evaluate_every: self.evaluate_every,
-        }
-    }
-}
+plain!(TrainVqa);
 
 impl Kind for TrainVqa {
     const NAME: &'static str = "train-vqa";
