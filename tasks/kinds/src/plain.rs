@@ -4,7 +4,7 @@ use isoflop_contract::Complaint;
 
 use crate::train::Decay;
 
-/// Steps and rates of a training whose spec has these fields; [`plain`] gives a spec the method that brings them together.
+/// Steps and rates of a training whose spec has these fields; the macro `plain!` gives a spec the method that brings them together.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Plain {
     /// Optimizer steps.
