@@ -211,6 +211,8 @@ fn is_plain(words: &str, in_flow: bool) -> bool {
     const OLD: [&str; 10] = ["yes", "no", "on", "off", "y", "n", "true", "false", "null", "~"];
     let Some(first) = words.chars().next() else { return false };
     let reads_as_text = matches!(core(words), Ok(Kind::Text(_)));
+    let ends_document =
+        words.strip_prefix("...").is_some_and(|rest| rest.chars().next().is_none_or(char::is_whitespace));
     let opens = "-?:,[]{}#&*!|>'\"%@`=<".contains(first)
         && !(first == '-' && words.chars().nth(1).is_some_and(char::is_alphabetic));
     let old = OLD.iter().any(|word| words.eq_ignore_ascii_case(word))
@@ -223,7 +225,7 @@ fn is_plain(words: &str, in_flow: bool) -> bool {
         || words.ends_with(':')
         || words.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}'))
         || in_flow && words.contains(['[', ']', '{', '}', ',', ':']);
-    reads_as_text && !opens && !old && !inside && words.trim() == words
+    reads_as_text && !opens && !ends_document && !old && !inside && words.trim() == words
 }
 
 /// Whether a reader of any YAML may take it for a number, a time or a date: `1_000`, `12:30:45`, `2024-02-14`, `.5`, `1e5`, `0b11`.
@@ -297,6 +299,8 @@ mod tests {
             "1_000",
             "=",
             "<<",
+            "...",
+            "... -",
             "\u{feff}a",
         ] {
             let written = text(quoted, false);

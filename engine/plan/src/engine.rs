@@ -16,6 +16,7 @@ use minijinja::{
 };
 
 use crate::{
+    access::{self, Access},
     function,
     inner::{ROOM, Scope, VALUE, count, dynamic, undynamic},
     power::{self, Cut, POWER, Rewritten},
@@ -207,18 +208,38 @@ impl Compiled<'_> {
         }
         let value = match &self.program {
             None => self.name(scope)?,
-            Some(program) => {
-                program.evaluate(scope, self.engine).map_err(|error| program.sentence(&error, &self.text))?
-            }
+            Some(program) => program.evaluate(scope, self.engine).map_err(|error| {
+                let said = program.sentence(&error, &self.text);
+                let hint = if said.code == "undefined-name" { self.member(scope) } else { None };
+                ExpressionError { hint: said.hint.clone().or(hint), ..said }
+            })?,
         };
         if value.is_undefined() {
-            let message = format!("`{}` is not defined", self.text.trim());
-            return Err(ExpressionError::new("undefined-name", message));
+            let said = ExpressionError::new("undefined-name", format!("`{}` is not defined", self.text.trim()));
+            return Err(ExpressionError { hint: self.member(scope), ..said });
         }
         let before = *room;
         let value = undynamic(&value, room);
         self.engine.spend(1 + ((before - *room) / VALUE) as u64);
         value
+    }
+
+    /// What a value has, where the expression asks it for a member that it does not have.
+    fn member(&self, scope: &Scope) -> Option<String> {
+        let value = |text: &str| {
+            self.engine.spend(COMPILED + text.len() as u64);
+            let value = self.engine.environment.compile_expression(text).ok()?.eval(scope.context()).ok();
+            value.filter(|value| !value.is_undefined())
+        };
+        access::chains(&self.text).into_iter().filter(|chain| value(chain).is_none()).find_map(|mut chain| {
+            loop {
+                let access = Access::of(chain)?;
+                match value(access.owner) {
+                    Some(owner) => return access.hint(&owner, value),
+                    None => chain = access.owner,
+                }
+            }
+        })
     }
 
     fn name(&self, scope: &Scope) -> Result<Dynamic, ExpressionError> {

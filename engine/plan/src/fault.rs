@@ -78,6 +78,17 @@ pub(crate) fn all<T>(mut value: Value, read: impl Fn(&Value) -> Result<T, SpecEr
     Err(errors)
 }
 
+/// Whether a complaint is true whatever the fields beside it hold: a name that there is not, or a value of another type.
+pub(crate) fn stands_alone(error: &SpecError) -> bool {
+    match &error.fault {
+        Fault::UnknownField { .. } => true,
+        Fault::MissingField(_) => false,
+        Fault::Invalid(message) => {
+            ["invalid type: ", "unknown variant `"].iter().any(|start| message.starts_with(start))
+        }
+    }
+}
+
 /// Takes the member at `path` out of its map.
 fn remove(value: &mut Value, path: &[Segment]) -> bool {
     let Some((Segment::Field(last), way)) = path.split_last() else { return false };

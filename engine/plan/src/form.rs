@@ -209,6 +209,19 @@ impl Form<'_> {
         }
     }
 
+    /// As much of the value as there is: without what cannot be evaluated, and without the lists that hold such.
+    pub(crate) fn known(&self, scope: &Scope, sources: &Sources) -> Option<Value> {
+        match &self.body {
+            Body::Map(entries) => {
+                let known =
+                    entries.iter().filter_map(|(name, _, form)| Some((name.clone(), form.known(scope, sources)?)));
+                Some(Value::Object(known.collect()))
+            }
+            _ if self.is_sound() => self.evaluate(scope, &mut Trial::new(sources)),
+            _ => None,
+        }
+    }
+
     fn mixed(&self, pieces: &[Piece<'_>], scope: &Scope, trial: &mut Trial<'_>) -> Option<String> {
         let mut text = String::new();
         for piece in pieces {

@@ -29,6 +29,7 @@
 //! | [`expanded`], [`document`] | a plan laid out in full, and written as YAML |
 //! | [`estimate`] | how long it takes |
 
+mod access;
 pub mod account;
 mod axis;
 mod braces;

@@ -119,7 +119,13 @@ impl<'w, 'n> World<'w, 'n> {
         let reading = entry.filter(|_| forms.sound.with).and_then(|entry| {
             memory.readings.get(row, trial, |trial| {
                 let (with, span) = match &forms.with {
-                    Some((form, span)) => (map(form, *span, own, "with", trial)?, *span),
+                    Some((form, span)) => {
+                        let Some(with) = map(form, *span, own, "with", trial) else {
+                            misread(trial, entry, form, *span, own);
+                            return None;
+                        };
+                        (with, *span)
+                    }
                     None => (nothing(), text.span),
                 };
                 let form = forms.with.as_ref().map(|(form, _)| form);
@@ -202,6 +208,14 @@ fn map(form: &Form<'_>, span: Span, scope: &Scope, of: &str, trial: &mut Trial<'
 fn say(trial: &mut Trial<'_>, errors: &[SpecError], form: Option<&Form<'_>>, span: Span, of: &str) {
     let sources = trial.sources;
     trial.findings.extend(errors.iter().map(|error| fault::finding(error, form, of, span, sources)));
+}
+
+/// Says what a kind cannot read of a `with:` that has no value as a whole: whatever its other values may be, these are mistakes too.
+fn misread(trial: &mut Trial<'_>, entry: &Entry, form: &Form<'_>, span: Span, own: &Scope) {
+    let known = form.known(own, trial.sources).unwrap_or_else(nothing);
+    let mut errors = fault::all(known, |with| entry.read(with)).err().unwrap_or_default();
+    errors.retain(fault::stands_alone);
+    say(trial, &errors, Some(form), span, &format!("kind `{}`", entry.name));
 }
 
 fn nothing() -> Value {

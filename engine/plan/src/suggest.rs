@@ -14,7 +14,10 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .into_iter()
         .filter(|candidate| candidate.len() <= LONG)
         .map(|candidate| (strsim::damerau_levenshtein(&word, &folded(candidate)), candidate))
-        .filter(|(distance, candidate)| *distance <= candidate.chars().count().max(word.chars().count()).div_ceil(3))
+        .filter(|(distance, candidate)| {
+            let length = candidate.chars().count().max(word.chars().count());
+            *distance <= length.div_ceil(3) && (*distance < length || length == 0)
+        })
         .min_by_key(|(distance, candidate)| (*distance, candidate.len()))
         .map(|(_, candidate)| candidate)
 }
@@ -55,6 +58,7 @@ mod tests {
         assert_eq!(nearest("matrx", words), Some("matrix"));
         assert_eq!(nearest("Needs", words), Some("needs"));
         assert_eq!(nearest("quantum", words), None);
+        assert_eq!(nearest("m", ["l", "s"]), None);
         assert_eq!(hint("zzzzzz", ["a", "b"]).as_deref(), Some("there are `a`, `b`"));
         assert_eq!(hint("zzzzzz", []), None);
     }

@@ -70,7 +70,7 @@ fn what_selects_nothing_is_said_all_at_once_with_what_may_have_been_meant() {
             "no task is called `trian`; did you mean `train`?",
             "`train[varaint=small]` asks for the axis `varaint`, which `train` does not have; did you mean `variant`?",
             "`train[variant=smal]` is no cell of `train`; of `variant`, did you mean `small`?",
-            "`train[seed=7]` is no cell of `train`; of `seed`, did you mean `0`?",
+            "`train[seed=7]` is no cell of `train`; of `seed`, there are `0`, `1`, `2`",
             "`train[` opens a cell by `[` and does not close it by `]`",
             "no task is called `scnes`; did you mean `scenes`?",
         ]
