@@ -24,6 +24,7 @@ mod published;
 mod racing;
 mod ranks;
 mod records;
+mod remote;
 mod roles;
 mod schema;
 mod sizing;

@@ -89,7 +89,7 @@ impl Project {
         let mut command = Command::new(programs().join("isoflop"));
         command.args(args).current_dir(self.folder.path()).stdin(Stdio::null());
         command.env("ISOFLOP_TORCH", self.path("bin/isoflop-torch"));
-        for name in ["DATABASE_URL", "ISOFLOP_HOME", "NO_COLOR"] {
+        for name in ["DATABASE_URL", "ISOFLOP_HOME", "ISOFLOP_REMOTE", "NO_COLOR"] {
             command.env_remove(name);
         }
         command

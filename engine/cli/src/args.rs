@@ -1,6 +1,7 @@
 //! What a person types, as typed: nothing here looks at files or the environment.
 
 mod bits;
+mod cache;
 mod explain;
 mod fit;
 mod present;
@@ -13,6 +14,7 @@ use isoflop_contract::quantity::Bytes;
 use serde::{Deserialize, Serialize};
 
 pub use self::bits::{DrillArgs, VerifyArgs};
+pub use self::cache::{CacheArgs, Transfer};
 pub use self::explain::{ExpandArgs, NarrowArgs, PlanArgs, WhyArgs};
 pub use fit::FitArgs;
 pub use present::{LogsArgs, StatusArgs};
@@ -42,6 +44,12 @@ pub struct Global {
     /// Postgres ledger shared with others [default: `$DATABASE_URL`, else a private server in the home folder]
     #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
     pub database: Option<String>,
+    /// Store elsewhere, from which bytes come that are not here, and to which a run sends what it makes: `s3://bucket/prefix`, `gs://…`, `az://…`, or a folder [default: `$ISOFLOP_REMOTE`]
+    #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
+    pub remote: Option<String>,
+    /// Send nothing to the remote store [default: `$ISOFLOP_REMOTE_READ_ONLY`]
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub remote_read_only: bool,
     /// When to colour
     #[arg(long, global = true, value_enum, default_value_t, help_heading = "Global options")]
     pub color: Color,
@@ -147,6 +155,8 @@ pub enum Verb {
     Pin(PinArgs),
     /// Take artifacts out of the store that no root holds; their records stay, and they are made again when needed
     Gc(GcArgs),
+    /// Send artifacts to the remote store, fetch them from it, or see which are where
+    Cache(CacheArgs),
     /// Write a study's results as one self-contained HTML page
     Report(ReportArgs),
     /// Judge a study's claims by its results

@@ -9,7 +9,7 @@ use isoflop_ledger::{
     server::{Keeper, PrivateServer, Status},
 };
 use isoflop_plan::Plan;
-use isoflop_store::Store;
+use isoflop_store::{Remote, Store};
 
 use crate::{
     settings::Settings,
@@ -67,7 +67,8 @@ pub async fn ledger_to_look(settings: &Settings) -> Result<Option<Ledger>, Stop>
 /// Opens the store.
 pub fn store(settings: &Settings) -> Result<Store, Stop> {
     folder(&settings.home)?;
-    Store::open(&settings.store()).map_err(infrastructure)
+    let remote = settings.remote.as_ref().map(|remote| Remote::new(&remote.url)).transpose().map_err(Stop::Usage)?;
+    Ok(Store::open(&settings.store()).map_err(infrastructure)?.with_remote(remote))
 }
 
 /// What stands under the keys of a plan; nothing where there is no ledger yet.
@@ -77,9 +78,9 @@ pub async fn past(plan: &Plan, ledger: Option<&Ledger>) -> Result<BTreeMap<Key, 
     ledger.past(&keys).await.map_err(infrastructure)
 }
 
-/// Whether the store has all bytes of a manifest. A store that is not there has none, and is not made for the question.
+/// Whether the store, or its remote, has all bytes of a manifest. A store that is not there has none, and is not made for the question.
 pub fn holds(settings: &Settings) -> Result<impl Fn(&Manifest) -> bool, Stop> {
-    let store = if settings.store().is_dir() { Some(store(settings)?) } else { None };
+    let store = if settings.store().is_dir() || settings.remote.is_some() { Some(store(settings)?) } else { None };
     Ok(move |manifest: &Manifest| store.as_ref().is_some_and(|store| store.holds(manifest)))
 }
 

@@ -4,6 +4,7 @@ mod aligned;
 mod args;
 mod bits;
 mod completion;
+mod courier;
 mod devices;
 mod difference;
 mod disk;
@@ -95,6 +96,7 @@ fn carry_out(verb: &Verb, settings: &Settings, out: &mut Output) -> Result<(), S
         Verb::Drill(args) => wait(verbs::drill::drill(args, &catalog, settings, out)),
         Verb::Pin(args) => wait(verbs::pin::pin(args, settings, out)),
         Verb::Gc(args) => wait(verbs::gc::gc(args, settings, out)),
+        Verb::Cache(args) => wait(verbs::cache::cache(args, &catalog, settings, out)),
         Verb::Report(args) => wait(verbs::report::report(args, &catalog, settings, out)),
         Verb::Claims(args) => wait(verbs::claims::claims(args, &catalog, settings, out)),
         Verb::Fit(args) => verbs::fit::fit(args, out),

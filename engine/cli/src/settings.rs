@@ -10,6 +10,7 @@ use std::{
 
 use isoflop_contract::quantity::Seconds;
 use isoflop_ledger::{Engine, LeaseTerms, server::Search};
+use isoflop_store::Remote;
 
 use crate::args::{Color, Global};
 
@@ -26,6 +27,8 @@ pub struct Settings {
     pub home: PathBuf,
     /// URL of a shared ledger, if there is one.
     pub database: Option<String>,
+    /// The store elsewhere, if there is one.
+    pub remote: Option<Elsewhere>,
     /// How this engine presents itself to the ledger: `ISOFLOP_LEASE`, how long its leases last, and `ISOFLOP_HOST`, the name of its machine
     /// where several share one.
     pub engine: Engine,
@@ -53,6 +56,15 @@ pub struct Settings {
     pub user: Option<String>,
 }
 
+/// A store elsewhere.
+#[derive(Debug, Clone)]
+pub struct Elsewhere {
+    /// Where it is.
+    pub url: String,
+    /// Whether nothing is sent to it.
+    pub read_only: bool,
+}
+
 impl Settings {
     /// Resolves `global` against the environment.
     pub fn resolve(global: &Global) -> Result<Self, String> {
@@ -74,8 +86,14 @@ impl Settings {
             Color::Never => false,
         };
         let terminal = io::stderr().is_terminal();
+        let remote = global.remote.clone().or_else(|| named("ISOFLOP_REMOTE")?.into_string().ok());
+        if let Some(url) = &remote {
+            Remote::new(url)?;
+        }
+        let read_only = global.remote_read_only || named("ISOFLOP_REMOTE_READ_ONLY").is_some_and(|it| it != "0");
         Ok(Self {
             home,
+            remote: remote.map(|url| Elsewhere { url, read_only }),
             database: global.database.clone().or_else(|| env::var("DATABASE_URL").ok().filter(|url| !url.is_empty())),
             engine: Engine {
                 lease: time("ISOFLOP_LEASE")?.map_or_else(LeaseTerms::default, LeaseTerms::new),

@@ -59,8 +59,11 @@ pub(crate) fn all<T>(mut value: Value, read: impl Fn(&Value) -> Result<T, SpecEr
             Ok(_) => break,
             Err(error) => error,
         };
-        // What was taken out is missing now, and what is misspelt is missing under its right name.
-        if !errors.is_empty() && matches!(error.fault, Fault::MissingField(_)) {
+        // What was taken out is missing now, and what is misspelt is missing under its right name; whatever held it may complain of that.
+        let owns = |earlier: &SpecError| earlier.path.starts_with(&error.path);
+        let missing = matches!(error.fault, Fault::MissingField(_));
+        let invalid = matches!(error.fault, Fault::Invalid(_));
+        if !errors.is_empty() && missing || invalid && errors.iter().any(owns) {
             break;
         }
         let mut path = error.path.clone();

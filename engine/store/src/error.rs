@@ -56,6 +56,18 @@ pub enum StoreError {
         /// Where it should be.
         path: PathBuf,
     },
+    /// The remote store does not do what it is asked.
+    #[error(
+        "the remote store {url} could not {doing}: {why}; nothing is lost: run again when it answers, or without a remote store to make again what is missing"
+    )]
+    Remote {
+        /// Where it is, as it was named.
+        url: String,
+        /// What was tried.
+        doing: String,
+        /// What it said.
+        why: String,
+    },
     /// What a body left cannot be an artifact.
     #[error("the output cannot be committed: `{file}` {why}")]
     BadOutput {

@@ -12,6 +12,9 @@
 //! lock                 held shared by a commit, exclusively while garbage is taken out
 //! ```
 //!
+//! A [`Remote`] holds the same blobs and manifests under the same names in a bucket or another folder. Bytes that are not here, or are not
+//! what their name says, are fetched from it when somebody needs them.
+//!
 //! Nothing is ever taken out but by garbage collection ([`gc`]), which leaves alone what was written or counted on lately.
 
 mod bring;
@@ -24,12 +27,16 @@ mod hash;
 mod lock;
 mod materialize;
 mod name;
+mod remote;
 mod store;
+mod transfer;
 mod verify;
 
 pub use check::{Held, Unsound};
 pub use commit::Committed;
 pub use error::{Corruption, StoreError};
 pub use hash::digest;
+pub use remote::Remote;
 pub use store::Store;
+pub use transfer::Moved;
 pub use verify::{Finding, FindingKind};

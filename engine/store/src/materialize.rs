@@ -22,32 +22,40 @@ impl Store {
     /// Puts the artifact's files under `into`, which is made if it is not there and must hold none of them.
     pub fn materialize(&self, artifact: Digest, manifest: &Manifest, into: &Path) -> Result<(), StoreError> {
         disk::folder(into)?;
+        let mut fetched = false;
         for (file, blob) in &manifest.files {
             let path =
                 name::check(file).map_err(|why| StoreError::BadOutput { file: file.clone(), why: why.to_owned() })?;
-            self.check(artifact, file, blob)?;
+            fetched |= self.check(artifact, file, blob)?;
             let to = into.join(path);
             disk::folder(to.parent().unwrap_or(into))?;
             self.link(blob, &to)?;
         }
-        Ok(())
+        // Blobs that no manifest names are garbage.
+        if fetched { self.name(artifact, manifest) } else { Ok(()) }
     }
 
-    /// Reads a blob's bytes and compares their digest; what is corrupt goes to quarantine.
-    fn check(&self, artifact: Digest, file: &str, blob: &manifest::File) -> Result<(), StoreError> {
+    /// Reads a blob's bytes and compares their digest; what is corrupt goes to quarantine, and what is not here or not sound is fetched from
+    /// the remote. Answers whether it was.
+    fn check(&self, artifact: Digest, file: &str, blob: &manifest::File) -> Result<bool, StoreError> {
         let path = self.blob_path(&blob.digest);
-        let reader = File::open(&path).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => {
+        let reader = match File::open(&path) {
+            Ok(reader) => reader,
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(disk::unreadable(&path, "open", e)),
+            Err(_) if self.fetch(blob)? => return Ok(true), // its bytes were checked on the way
+            Err(_) => {
                 let what = format!("artifact {}, file `{file}`: blob {}", artifact.short(), blob.digest.short());
-                StoreError::Missing { what, path: path.clone() }
+                return Err(StoreError::Missing { what, path });
             }
-            _ => disk::unreadable(&path, "open", e),
-        })?;
+        };
         let (found, _) = hash::digest(&reader).map_err(|e| disk::unreadable(&path, "read", e))?;
         if found == blob.digest {
-            return Ok(());
+            return Ok(false);
         }
         let quarantined_to = self.quarantine(&path, &blob.digest)?;
+        if self.fetch(blob)? {
+            return Ok(true);
+        }
         let of = Some((artifact, file.to_owned()));
         Err(StoreError::Corrupt(Box::new(Corruption { of, blob: blob.digest, found, quarantined_to })))
     }

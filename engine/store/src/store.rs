@@ -12,6 +12,7 @@ use isoflop_contract::{Digest, Manifest, manifest::File};
 use crate::{
     disk::{self, refused, unreadable},
     error::{Corruption, StoreError},
+    remote::Remote,
 };
 
 /// Remains of a dead process are kept this long, in case a person wants to look.
@@ -21,6 +22,7 @@ const REMAINS: Duration = Duration::from_hours(24);
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
+    remote: Option<Remote>,
 }
 
 /// Tells apart the temporary files of one process.
@@ -32,7 +34,7 @@ impl Store {
         disk::folder(root)?;
         // Absolute, so that a later change of folder moves nothing, and messages can be followed.
         let root = fs::canonicalize(root).map_err(|e| unreadable(root, "open the store at", e))?;
-        let store = Self { root };
+        let store = Self { root, remote: None };
         for name in ["blobs", "manifests", "tmp", "quarantine"] {
             disk::folder(&store.root.join(name))?;
         }
@@ -43,7 +45,18 @@ impl Store {
     /// The store in `root` for questions alone, if there is one: nothing is made, nothing cleaned up.
     pub fn look(root: &Path) -> Option<Self> {
         let root = fs::canonicalize(root).ok()?;
-        root.join("blobs").is_dir().then_some(Self { root })
+        root.join("blobs").is_dir().then_some(Self { root, remote: None })
+    }
+
+    /// The same store, which fetches from `remote` what it does not hold.
+    #[must_use]
+    pub fn with_remote(self, remote: Option<Remote>) -> Self {
+        Self { remote, ..self }
+    }
+
+    /// Where it fetches from what it does not hold.
+    pub fn remote(&self) -> Option<&Remote> {
+        self.remote.as_ref()
     }
 
     /// The store's folder.
@@ -61,9 +74,9 @@ impl Store {
         self.place("manifests", artifact)
     }
 
-    /// Whether all blobs are there with the right size. Reads no bytes.
+    /// Whether all blobs are there with the right size, here or in the remote. Reads no bytes.
     pub fn holds(&self, manifest: &Manifest) -> bool {
-        manifest.files.values().all(|file| self.has(file))
+        manifest.files.values().all(|file| self.has(file) || self.is_elsewhere(file))
     }
 
     /// The manifest of an artifact, checked against its digest.
@@ -94,6 +107,9 @@ impl Store {
 
     /// The bytes of one file, checked against its digest.
     pub fn read(&self, file: &File) -> Result<Vec<u8>, StoreError> {
+        if !self.has(file) {
+            self.fetch(file)?;
+        }
         let path = self.blob_path(&file.digest);
         let bytes = fs::read(&path).map_err(|e| self.absent(e, &file.digest, "read"))?;
         let found = Digest::of(&bytes);

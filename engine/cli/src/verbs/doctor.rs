@@ -5,14 +5,14 @@ use std::process::Command;
 use isoflop_contract::quantity::{Bytes, Seconds};
 use isoflop_exec::Device;
 use isoflop_ledger::server::Status;
-use isoflop_store::FindingKind;
+use isoflop_store::{FindingKind, Remote};
 use serde_json::json;
 
 use crate::{
     args::DoctorArgs,
     devices, home, machine,
     output::{Output, Paint},
-    settings::Settings,
+    settings::{Elsewhere, Settings},
     stop::{Stop, infrastructure},
     workers,
 };
@@ -44,6 +44,7 @@ pub async fn doctor(args: &DoctorArgs, settings: &Settings, out: &mut Output) ->
         ("ledger", ledger(settings).await),
         ("rights", rights(settings).await),
         ("store", store(settings)),
+        ("remote store", remote(settings)),
         ("checkpoints", checkpoints(settings)),
     ];
     if out.json {
@@ -251,6 +252,17 @@ fn store(settings: &Settings) -> Verdict {
 }
 
 /// What interrupted tasks would go on from. One that is bad is passed over by itself, and costs no more than time.
+fn remote(settings: &Settings) -> Verdict {
+    let Some(Elsewhere { url, .. }) = &settings.remote else {
+        return Verdict::Well("none; `--remote URL` or ISOFLOP_REMOTE names one".to_owned());
+    };
+    match Remote::new(url).map(|remote| remote.probe()) {
+        Ok(Ok(())) => Verdict::Well(format!("{url} answers")),
+        Ok(Err(error)) => Verdict::Missing(error.to_string()),
+        Err(error) => Verdict::Missing(error),
+    }
+}
+
 fn checkpoints(settings: &Settings) -> Verdict {
     let shelves = match isoflop_exec::checkpoints::inventory(&settings.home) {
         Ok(shelves) => shelves,

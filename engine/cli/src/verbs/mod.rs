@@ -1,6 +1,7 @@
 //! One file a verb: what a person asked for, carried out.
 
 pub mod audit;
+pub mod cache;
 pub mod check;
 pub mod claims;
 pub mod completions;

@@ -4,7 +4,7 @@ use std::{env, sync::Arc};
 
 use isoflop_contract::{Catalog, quantity::prefixed};
 use isoflop_exec::{
-    ExecError, Force, Interrupt, Job, LaunchError, Options, Outcome, Program, Runtimes, Summary, Survey,
+    ExecError, Force, Interrupt, Job, LaunchError, Moment, Options, Outcome, Program, Runtimes, Summary, Survey,
 };
 use isoflop_ledger::{Ledger, LedgerError};
 use isoflop_plan::Plan;
@@ -17,6 +17,7 @@ use tokio::{
 
 use crate::{
     args::{Cache, RunArgs},
+    courier::Courier,
     devices, facts, home, kept, machine,
     outlook::{Outlook, to_run},
     output::{Output, Paint},
@@ -135,10 +136,13 @@ async fn execute(
     if runs > 0 {
         soft["workers"] = json!({"isoflop": soft::program(&engine), "isoflop-torch": torch.as_ref().ok().and_then(|t| soft::program(&t.path))});
     }
+    let store = Arc::new(home::store(settings)?);
+    let sends = settings.remote.as_ref().is_some_and(|remote| !remote.read_only);
+    let courier = sends.then(|| Courier::new(plan, &store, ledger));
     let job = Job {
         plan: plan.clone(),
         survey,
-        store: Arc::new(home::store(settings)?),
+        store,
         ledger: ledger.clone(),
         runtimes: Runtimes::new(&engine, torch),
         options: Options {
@@ -158,11 +162,19 @@ async fn execute(
     let watching = tokio::spawn(async move {
         while let Some(moment) = moments.recv().await {
             progress.show(&moment);
+            if let (Some(courier), Moment::TaskEnded { task, outcome: Outcome::Made, .. }) = (&courier, &moment) {
+                courier.take(task);
+            }
         }
         progress.close();
+        courier
     });
     let result = isoflop_exec::run(job, observer).await;
-    let _ = watching.await;
+    if let (Ok(Some(courier)), Some(remote)) = (watching.await, &settings.remote)
+        && let Some((said, is_warning)) = courier.finish(&remote.url).await
+    {
+        eprintln!("{}{said}", if is_warning { "warning: " } else { "  " });
+    }
     signals.abort();
     result.map_err(|error| match error {
         ExecError::Ledger(LedgerError::LeaseLost { .. }) => Stop::Conflict(error.to_string()),
