@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The functions that the `check` of a claim may call besides the built-in ones.
-pub const CLAIM_FUNCTIONS: [&str; 13] = [
+pub const CLAIM_FUNCTIONS: [&str; 14] = [
     "mean",
     "std",
     "min",
@@ -27,6 +27,7 @@ pub const CLAIM_FUNCTIONS: [&str; 13] = [
     "value",
     "values",
     "spearman",
+    "correlation",
     "difference",
     "above",
     "within",

@@ -8,6 +8,7 @@ use crate::{
     figures::{self, Course, Drawn, Moment, column, spoken},
     fit::{Fit, FitError},
     html::id,
+    ranks::ranks,
     variant::variants,
 };
 
@@ -33,6 +34,8 @@ pub enum Of {
     Courses(String),
     /// The same, by the others.
     MoreCourses(String),
+    /// How metrics agree across cells.
+    Metrics,
 }
 
 /// A fit by the name of its task, or what is wrong with its file.
@@ -57,6 +60,9 @@ pub fn exhibits(facts: &Facts, index: &Index<'_>, fits: &[NamedFit<'_>]) -> Vec<
     for (g, group) in groups {
         of_group(&mut all, facts, index, g, group);
     }
+    let caption = "Rank correlation of every two metrics over the cells that have both: 1 where they put cells in one order, −1 where in the opposite one.";
+    let figure = ranks(facts, index).figure();
+    all.extend(figure.map(|figure| Exhibit { figure, caption: caption.to_owned(), of: Of::Metrics }));
     all
 }
 

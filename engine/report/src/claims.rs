@@ -9,9 +9,11 @@
 //! | `value(group, scalar, axis=…)` | of the one cell there |
 //! | `count(group, scalar, axis=…)` | how many of them made one: a diverged cell does not count |
 //! | `spearman(group, x, y, axis=…)` | the rank correlation of two scalars |
+//! | `spearman(group, x, other, y, axis=…)` | the same of scalars of two groups, joined where cells have the same axes |
+//! | `correlation(…)` | what `spearman` gives, with its interval |
 //! | `difference(group, scalar, a, b, axis=…)` | how much more it is at the axes `a` than at the axes `b`, cell by cell where the others agree: an interval |
 //!
-//! An interval has `estimate`, `lower`, `upper` and `n`; it is Student's, at nine in ten unless `level=0.95` says otherwise. What can be told of it:
+//! An interval has `estimate`, `lower`, `upper` and `n`; it is Student's, of a correlation Fisher's, at nine in ten unless `level=0.95` says otherwise. What can be told of it:
 //!
 //! | function | value |
 //! |---|---|
@@ -329,41 +331,43 @@ fn written(axes: &BTreeMap<String, Value>) -> String {
     parts.join(", ")
 }
 
-/// Makes a call's value of the numbers found: pairs of them, the first equal to the second where there is one scalar.
-type Reduce = fn(&[(f64, f64)]) -> Result<Value, String>;
+/// Makes a call's value of the numbers found.
+type Reduce = fn(&[f64]) -> Result<Value, String>;
 
-/// Name, number of scalars, and what is made of them.
-const FUNCTIONS: [(&str, usize, Reduce); 8] = [
-    ("mean", 1, |pairs| defined(stats::mean(&ys(pairs)), "a mean needs a value")),
-    ("std", 1, |pairs| defined(stats::std(&ys(pairs)), "a standard deviation needs two values")),
-    ("min", 1, |pairs| defined(stats::span(&ys(pairs)).map(|(low, _)| low), "a minimum needs a value")),
-    ("max", 1, |pairs| defined(stats::span(&ys(pairs)).map(|(_, high)| high), "a maximum needs a value")),
-    ("count", 1, |pairs| Ok(pairs.len().into())),
-    ("value", 1, |pairs| match pairs {
-        [(_, value)] => Ok((*value).into()),
-        pairs => Err(format!("`value` is of one cell and {} are there; name more axes, or use `mean`", pairs.len())),
+/// Name, and what is made of the numbers.
+const FUNCTIONS: [(&str, Reduce); 7] = [
+    ("mean", |values| defined(stats::mean(values), "a mean needs a value")),
+    ("std", |values| defined(stats::std(values), "a standard deviation needs two values")),
+    ("min", |values| defined(stats::span(values).map(|(low, _)| low), "a minimum needs a value")),
+    ("max", |values| defined(stats::span(values).map(|(_, high)| high), "a maximum needs a value")),
+    ("count", |values| Ok(values.len().into())),
+    ("value", |values| match values {
+        [value] => Ok((*value).into()),
+        values => Err(format!("`value` is of one cell and {} are there; name more axes, or use `mean`", values.len())),
     }),
-    ("values", 1, |pairs| Ok(ys(pairs).into())),
-    ("spearman", 2, |pairs| {
-        defined(stats::spearman(pairs), "a rank correlation needs two cells, and neither side may be constant")
-    }),
+    ("values", |values| Ok(values.into())),
 ];
-
-fn ys(pairs: &[(f64, f64)]) -> Vec<f64> {
-    pairs.iter().map(|(_, y)| *y).collect()
-}
 
 fn defined(value: Option<f64>, otherwise: &str) -> Result<Value, String> {
     value.filter(|value| value.is_finite()).map(Value::from).ok_or_else(|| otherwise.to_owned())
 }
 
 fn functions(table: &Arc<Table>, record: &Arc<Mutex<Record>>) -> Functions {
-    let asking = FUNCTIONS.into_iter().map(|(name, scalars, reduce)| {
+    let asking = FUNCTIONS.into_iter().map(|(name, reduce)| {
         recorded(name, table, record, move |table: &Table, given: &[Value], named: &Named| {
-            call(table, name, scalars, reduce, given, named)
+            call(table, name, reduce, given, named)
         })
     });
-    asking.chain([recorded("difference", table, record, difference)]).chain(answers::functions()).collect()
+    let joined = ["spearman", "correlation"].map(|name| {
+        recorded(name, table, record, move |table: &Table, given: &[Value], named: &Named| {
+            correlation(table, name, given, named)
+        })
+    });
+    asking
+        .chain(joined)
+        .chain([recorded("difference", table, record, difference)])
+        .chain(answers::functions())
+        .collect()
 }
 
 type Named = BTreeMap<String, Value>;
@@ -395,37 +399,79 @@ fn recorded(
     (name.to_owned(), function)
 }
 
-fn call(
-    table: &Table,
-    name: &str,
-    scalars: usize,
-    reduce: Reduce,
-    arguments: &[Value],
-    axes: &BTreeMap<String, Value>,
-) -> Result<Call, String> {
-    let texts: Vec<&str> = arguments.iter().filter_map(Value::as_str).collect();
-    let usage = || match scalars {
-        1 => format!("write {name}('group', 'scalar', axis=value)"),
-        _ => format!("write {name}('group', 'x', 'y', axis=value)"),
+fn call(table: &Table, name: &str, reduce: Reduce, given: &[Value], axes: &Named) -> Result<Call, String> {
+    let [Value::String(group), Value::String(scalar)] = given else {
+        let usage = format!("write {name}('group', 'scalar', axis=value)");
+        return Err(format!("`{name}` was not given what it takes: {usage}"));
     };
-    let (group, wanted) = match texts.split_first() {
-        Some((group, wanted)) if wanted.len() == scalars && texts.len() == arguments.len() => (*group, wanted),
-        _ => return Err(format!("`{name}` was not given what it takes: {}", usage())),
-    };
-    let mut pairs = Vec::new();
+    let mut values = Vec::new();
     let mut tasks = Vec::new();
     for row in table.rows(group, axes)? {
         if name == "count" && row.task.state == State::Diverged {
             continue;
         }
-        let (x, y) = (table.scalar(row, wanted[0])?, table.scalar(row, wanted[wanted.len() - 1])?);
-        pairs.push((x, y));
-        tasks.push(Cited { task: row.task.name.clone(), digest: row.task.digest, value: y });
+        let value = table.scalar(row, scalar)?;
+        values.push(value);
+        tasks.push(Cited { task: row.task.name.clone(), digest: row.task.digest, value });
     }
-    let value = reduce(&pairs)?;
-    let what: Vec<String> = wanted.iter().map(|scalar| format!("{group}.{scalar}")).collect();
+    let value = reduce(&values)?;
     let at = if axes.is_empty() { String::new() } else { format!(", {}", written(axes)) };
-    Ok(Call { call: format!("{name}({}{at})", what.join(", ")), value, n: pairs.len(), tasks })
+    Ok(Call { call: format!("{name}({group}.{scalar}{at})"), value, n: values.len(), tasks })
+}
+
+/// Takes the level of an interval out of what was named.
+fn level(axes: &mut Named) -> Result<f64, String> {
+    match axes.remove("level").as_ref().map(Value::as_f64) {
+        None => Ok(0.9),
+        Some(Some(level)) if level > 0.0 && level < 1.0 => Ok(level),
+        Some(_) => Err("the `level` of an interval lies between 0 and 1".to_owned()),
+    }
+}
+
+/// `spearman(group, x, y, axis=…)` and `spearman(group, x, other, y, axis=…)`, and the same as `correlation` with an interval.
+fn correlation(table: &Table, name: &str, given: &[Value], named: &Named) -> Result<Call, String> {
+    let texts: Option<Vec<&str>> = given.iter().map(Value::as_str).collect();
+    let (group, x, other, y) = match texts.as_deref() {
+        Some(&[group, x, y]) => (group, x, group, y),
+        Some(&[group, x, other, y]) => (group, x, other, y),
+        _ => {
+            let usage = format!(
+                "write {name}('group', 'x', 'y', axis=value) or {name}('group', 'x', 'other', 'y', axis=value)"
+            );
+            return Err(format!("`{name}` was not given what it takes: {usage}"));
+        }
+    };
+    let mut axes = named.clone();
+    let level = if name == "correlation" { level(&mut axes)? } else { 0.9 };
+    let others = table.rows(other, &BTreeMap::new())?;
+    let mut pairs = Vec::new();
+    let mut tasks = Vec::new();
+    for row in table.rows(group, &axes)? {
+        let partner = if group == other { row } else { partner(row, &others, other)? };
+        let (x, y) = (table.scalar(row, x)?, table.scalar(partner, y)?);
+        pairs.push((x, y));
+        if group != other {
+            tasks.push(Cited { task: row.task.name.clone(), digest: row.task.digest, value: x });
+        }
+        tasks.push(Cited { task: partner.task.name.clone(), digest: partner.task.digest, value: y });
+    }
+    let interval = Interval::correlation(&pairs, level)
+        .ok_or("a rank correlation needs two cells, and neither side may be constant")?;
+    let value = if name == "correlation" { interval.to_value() } else { interval.estimate.into() };
+    let at = if axes.is_empty() { String::new() } else { format!(", {}", written(&axes)) };
+    Ok(Call { call: format!("{name}({group}.{x}, {other}.{y}{at})"), value, n: pairs.len(), tasks })
+}
+
+/// The one of `others`, rows of the group `name`, that is at `row`'s values of all axes that both have.
+fn partner<'a>(row: &Row, others: &[&'a Row], name: &str) -> Result<&'a Row, String> {
+    let alike = |other: &&&Row| {
+        other.task.cell.iter().all(|(axis, value)| row.task.cell.get(axis).is_none_or(|own| plain(own) == plain(value)))
+    };
+    let mut partners = others.iter().filter(alike);
+    match (partners.next(), partners.next()) {
+        (Some(partner), None) => Ok(partner),
+        _ => Err(format!("`{}` has no one partner among the tasks of `{name}`", row.task.name)),
+    }
 }
 
 /// `difference(group, scalar, a, b, axis=…, level=0.9)`.
@@ -435,11 +481,7 @@ fn difference(table: &Table, given: &[Value], named: &Named) -> Result<Call, Str
         return Err(format!("`difference` was not given what it takes: {usage}"));
     };
     let mut axes = named.clone();
-    let level = match axes.remove("level").as_ref().map(Value::as_f64) {
-        None => 0.9,
-        Some(Some(level)) if level > 0.0 && level < 1.0 => level,
-        Some(_) => return Err("the `level` of an interval lies between 0 and 1".to_owned()),
-    };
+    let level = level(&mut axes)?;
     let side = |own: &serde_json::Map<String, Value>| {
         let mut axes = axes.clone();
         axes.extend(own.clone());

@@ -28,6 +28,26 @@ impl Interval {
         Some(Self { estimate, ends, n: values.len() })
     }
 
+    /// Spearman's rank correlation of `pairs` with Fisher's interval at `level`, of the variance (1 + r²/2)/(n − 3) that ranks have (Bonett & Wright 2000). Where
+    /// ranks agree wholly, the other end is that of the next lesser agreement, two neighbours swapped. Three pairs have no interval; `None` where there is no
+    /// correlation.
+    pub fn correlation(pairs: &[(f64, f64)], level: f64) -> Option<Self> {
+        let (estimate, n) = (stats::spearman(pairs)?, pairs.len());
+        let end = |r: f64, sign: f64| {
+            let deviation = ((1.0 + r * r / 2.0) / (n as f64 - 3.0)).sqrt();
+            libm::tanh(libm::atanh(r) + sign * normal(level) * deviation)
+        };
+        let nearly = 1.0 - 12.0 / (n as f64 * (n as f64 * n as f64 - 1.0));
+        let ends = if estimate > nearly {
+            (end(nearly, -1.0), 1.0)
+        } else if estimate < -nearly {
+            (-1.0, end(-nearly, 1.0))
+        } else {
+            (end(estimate, -1.0), end(estimate, 1.0))
+        };
+        Some(Self { estimate, ends: (n > 3).then_some(ends), n })
+    }
+
     /// As templates see it: `estimate`, `lower`, `upper` (`null` without a spread), `n`.
     pub fn to_value(self) -> Value {
         json!({
@@ -69,6 +89,16 @@ impl Interval {
             None
         }
     }
+}
+
+/// The value that a standard normal number exceeds in size with probability `1 - level`.
+fn normal(level: f64) -> f64 {
+    let (mut low, mut high) = (0.0, 40.0);
+    for _ in 0..100 {
+        let middle = 0.5 * (low + high);
+        if libm::erf(middle / std::f64::consts::SQRT_2) < level { low = middle } else { high = middle }
+    }
+    0.5 * (low + high)
 }
 
 /// The value that Student's t with `freedom` degrees exceeds in size with probability `1 - level`.
@@ -136,5 +166,31 @@ mod tests {
         assert_eq!(Interval::read(&three.to_value()), Some(three));
         assert_eq!(Interval::read(&one.to_value()), Some(one));
         assert_eq!(Interval::read(&json!(0.3)), None);
+    }
+
+    /// By `scipy.stats.norm.ppf(0.5 + level / 2)` and `NumPy`'s `tanh` and `arctanh`.
+    #[test]
+    fn correlations_have_fishers_interval() {
+        let xs = [1.0, 2.0, 3.0, 4.0, 5.0];
+        let at = |ys: &[f64]| {
+            let pairs: Vec<(f64, f64)> = xs.iter().copied().zip(ys.iter().copied()).collect();
+            Interval::correlation(&pairs, 0.9)
+        };
+        let some = at(&[5.0, 6.0, 7.0, 8.0, 7.0]).unwrap();
+        let (lower, upper) = some.ends.unwrap();
+        assert!((some.estimate - 0.820_782_681_668_123_3).abs() < 1e-12, "{some:?}");
+        assert!(
+            (lower + 0.183_470_791_843_492_4).abs() < 1e-9 && (upper - 0.986_720_106_598_722_6).abs() < 1e-9,
+            "{some:?}"
+        );
+        let pairs: Vec<(f64, f64)> = (0..6).map(|k| (f64::from(k), f64::from(k * k))).collect();
+        let whole = Interval::correlation(&pairs, 0.9).unwrap();
+        assert!(
+            (whole.ends.unwrap().0 - 0.552_391_900_474_786_8).abs() < 1e-9 && whole.ends.unwrap().1 > 0.999,
+            "{whole:?}"
+        );
+        let (down, against) = (at(&[5.0, 4.0, 3.0, 2.0, 1.0]).unwrap(), at(&[1.0, 2.0, 3.0, 4.0, 5.0]).unwrap());
+        assert!((down.ends.unwrap().1 + against.ends.unwrap().0).abs() < 1e-12);
+        assert_eq!((at(&[1.0, 1.0, 1.0, 1.0, 1.0]), at(&[1.0, 2.0, 4.0]).unwrap().ends), (None, None));
     }
 }

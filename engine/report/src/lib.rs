@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`facts`] | everything a report is made of |
 //! | [`claims`] | sentences of a paper judged against numbers |
+//! | [`ranks`] | how metrics agree across cells |
 //! | [`fit`] | a fitted law as `fit.json` has it |
 //! | [`variant`] | tasks that differ only in a repetition |
 //! | [`figure`], [`axis`], [`color`] | a chart as data |
@@ -39,6 +40,7 @@ pub mod number;
 pub mod page;
 pub mod pdf;
 pub mod png;
+pub mod ranks;
 pub mod raster;
 pub mod scene;
 pub mod sheet;

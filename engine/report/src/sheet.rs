@@ -41,7 +41,8 @@ impl Slot {
         value.filter(|value| value.is_finite()).map_or(Self::Nothing, Self::Number)
     }
 
-    fn rounded(&self) -> String {
+    /// As prose has it.
+    pub(crate) fn rounded(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
             Self::Number(value) => number::cell(*value).replace('-', "−"),

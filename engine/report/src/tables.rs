@@ -7,6 +7,7 @@ use crate::{
     figures::{capital, spoken},
     fit::Fit,
     html::id,
+    ranks::ranks,
     sheet::{Sheet, Slot},
 };
 
@@ -37,6 +38,7 @@ pub fn tables(facts: &Facts, claims: &[Judged], fits: &[NamedFit<'_>]) -> Vec<Sh
             of_fit(&mut all, i, name, fit);
         }
     }
+    all.extend(ranks(facts, &facts.index()).sheet());
     for (g, group) in facts.groups().into_iter().enumerate() {
         all.push(cells(facts, g, group));
     }

@@ -10,6 +10,8 @@ use crate::{
     figures::spoken,
     html::{escape, put, putln},
     number::{plural, sig},
+    ranks::ranks,
+    sheet::{Sheet, Slot},
     stats,
     variant::{Variant, variants},
 };
@@ -35,6 +37,34 @@ pub fn curves_section(page: &Page<'_>) -> String {
         }
     }
     out
+}
+
+/// How metrics agree across cells: the matrix, and the table with intervals.
+pub fn metrics_section(page: &Page<'_>) -> String {
+    let mut out = String::new();
+    for exhibit in page.exhibits.iter().filter(|exhibit| exhibit.of == Of::Metrics) {
+        out.push_str(&figure(exhibit));
+    }
+    if let Some(sheet) = ranks(page.facts, &page.index).sheet() {
+        out.push_str(&sheet_table(&sheet));
+    }
+    out
+}
+
+/// A sheet as a table of the page.
+fn sheet_table(sheet: &Sheet) -> String {
+    let number = |column: usize| sheet.rows.iter().any(|row| matches!(row.get(column), Some(Slot::Number(_))));
+    let head: String = sheet.columns.iter().enumerate().map(|(i, name)| head_cell(name, number(i))).collect();
+    let mut body = String::new();
+    for row in &sheet.rows {
+        body.push_str("<tr>");
+        for slot in row {
+            let class = if matches!(slot, Slot::Number(_)) { " class=\"n\"" } else { "" };
+            put!(body, "<td{class}>{}</td>", escape(&slot.rounded()));
+        }
+        body.push_str("</tr>\n");
+    }
+    wide(&sheet.title, "", &head, &body)
 }
 
 /// Endings that say how sure a number is, not what it is of.

@@ -64,6 +64,7 @@ pub fn page<'a>(facts: &'a Facts, claims: &'a [Judged], recipes: BTreeMap<&'a st
         ("claims", "Claims", claims::section(&page)),
         ("fits", "Fitted laws", fits::section(&page)),
         ("curves", "Learning curves", groups::curves_section(&page)),
+        ("metrics", "Metrics", groups::metrics_section(&page)),
         ("categories", "By category", groups::categories_section(&page)),
         ("samples", "Images", groups::images_section(&page)),
         ("cells", "Cells", cells::section(&page)),

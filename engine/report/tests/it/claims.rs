@@ -55,6 +55,9 @@ fn functions_answer_as_they_say() {
         "std('train', 'heldout_loss', size='xxl') < 0.01",
         "spearman('eval.scores', 'compute', 'alignment', seed=0) > 0.99",
         "spearman('eval.scores', 'params', 'alignment', seed=0) > 0.99",
+        "spearman('train', 'heldout_loss', 'eval.scores', 'alignment', seed=0) < -0.99",
+        "above(correlation('train', 'heldout_loss', 'eval.scores', 'alignment', seed=0), -0.1) == false",
+        "correlation('eval.scores', 'params', 'alignment', seed=0, level=0.95).lower > 0.2",
         "value('eval.scores', 'params', size='xs', seed=0) == 68000",
         "value('eval.scores', 'alignment', size='xs', seed='0') > 0",
         "mean('eval.scores', 'alignment', size=['xs', 's']) < 0.5",
@@ -156,7 +159,7 @@ fn names_that_are_not_there_are_told_with_the_nearest() {
         ),
         (
             "spearman('eval.scores', 'alignment') > 0",
-            "`spearman` was not given what it takes: write spearman('group', 'x', 'y', axis=value)",
+            "`spearman` was not given what it takes: write spearman('group', 'x', 'y', axis=value) or spearman('group', 'x', 'other', 'y', axis=value)",
         ),
         ("std('vqa', 'accuracy') < 1", "a standard deviation needs two values"),
         ("mean('vqa', 'accuracy')", "the check gives 0.941, which is neither true nor false nor none"),
