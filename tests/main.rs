@@ -16,6 +16,7 @@ mod kept;
 mod machine;
 mod machines;
 mod messages;
+mod metrics;
 mod own;
 mod paper;
 mod present;

@@ -4,7 +4,10 @@ use isoflop_contract::{Complaint, Kind, Runtime, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::artifact;
+use crate::{
+    artifact,
+    score::{bootstrap, level, resampling},
+};
 
 /// How to score: TIFA (arXiv 2303.11897), the mean over captions of the share of their questions that a network answers rightly from the image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,13 +23,7 @@ pub struct ScoreAlignment {
     pub level: f64,
 }
 
-fn bootstrap() -> u64 {
-    1000
-}
-
-fn level() -> f64 {
-    0.9
-}
+resampling!(ScoreAlignment);
 
 ports! {
     /// What scoring needs.
@@ -37,12 +34,15 @@ ports! {
         prompts: One<artifact::Scenes>,
         /// The network that answers.
         vqa: One<artifact::Vqa>,
+        /// Questions about the captions instead of those that the scenes come with, from a file in TIFA's format.
+        questions: Maybe<artifact::Questions>,
     }
 }
 
 impl Kind for ScoreAlignment {
     const NAME: &'static str = "score-alignment";
-    const REVISION: u32 = 2; // 1: first version. 2: an interval over prompts, no `batch`
+    // 1: first version. 2: an interval over prompts, no `batch`. 3: blocks that are always full, what shuffled pictures score, one record for all scores.
+    const REVISION: u32 = 3;
     const RUNTIME: Runtime = Runtime::Torch;
     const SEEDED: bool = false;
     const ABOUT: &'static str = "Scores images by the questions about their captions that a network answers rightly.";
@@ -51,8 +51,6 @@ impl Kind for ScoreAlignment {
     type Makes = artifact::Alignment;
 
     fn check(&self) -> Result<(), Complaint> {
-        let draws = (100..=100_000).contains(&self.bootstrap);
-        Complaint::unless(draws, "bootstrap", "must be between 100 and 100,000: fewer resamples make no interval")?;
-        Complaint::unless((0.5..=0.999).contains(&self.level), "level", "must be between 0.5 and 0.999")
+        self.resampling().check()
     }
 }

@@ -56,8 +56,30 @@ artifacts! {
     ///   empty caption, one row.
     /// - `config.json`, version 1: `output`, `text` and `data` (digests), `shards` (`file`, `rows`, `digest`).
     Texts = "texts";
-    /// The answers given about a set of images: `answers.csv` (question, category, right, given); `metric.json`, version 1: what was scored, by which
-    /// definition, judge and preprocessing, each by its digest.
+    /// Inception-v3's weights up to its last pooling: `config.json` (a config of the family `inception`), `model.safetensors` (pytorch-fid's names).
+    Inception = "inception";
+    /// A score, or several of one sort.
+    ///
+    /// - `metric.json`, version 2: `metric`, `definition`, `preprocessing`, `inputs` (by port, the digest of each artifact that the score rests on), `bootstrap`,
+    ///   `level`, `scores` (each `name`, `value`, `lower`, `upper`, `stderr`, `n`) and `beside` (numbers to hold them against, by name).
+    /// - `values.csv`: the score of every prompt or image, where it is a mean of such.
+    Score = "score";
+    /// A head that tells how good images look.
+    ///
+    /// - `config.json`, version 1: `head` (`hidden`, `between`), `width` (of the features), `features` (`pooled`, `projected`), `direction` (whether features are
+    ///   brought to unit length before), `mean` and `deviation` (what is said is `mean + deviation f`), `clip` (the digest of the towers, or `null` for any).
+    /// - `model.safetensors`: `layers.0.weight` and so on; of one trained here also `history.csv`.
+    Aesthetic = "aesthetic";
+    /// A head that tells which of two images is preferred for a text.
+    ///
+    /// - `config.json`, version 1: `head`, `width`, `mean` and `deviation` of the reference set (the reward is `(f - mean) / deviation`), `clip` (a digest), `reference`
+    ///   (`data`, and `worse` where fed, by digest, and `n`).
+    /// - `model.safetensors`, `history.csv`.
+    Reward = "reward";
+    /// Questions about texts, as read from a file in TIFA's format: `questions.json`, version 1, a list `questions` of `id`, `caption`, `question`, `choices`, `answer`,
+    /// `element_type`.
+    Questions = "questions";
+    /// The answers given about a set of images: `answers.csv` (question, category, right, given); `metric.json` as that of a score.
     Alignment = "alignment";
     /// What a network holds and takes: `blocks.csv` (path, params, MACs, attention products), a line a part in the order of the forward pass.
     Anatomy = "anatomy";

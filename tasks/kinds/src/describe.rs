@@ -20,12 +20,14 @@ fn yes() -> bool {
 }
 
 ports! {
-    /// What is described: one or the other.
+    /// What is described: drawn scenes or images from elsewhere.
     pub struct Needs {
         /// Drawn scenes.
         data: Maybe<artifact::Scenes>,
         /// Images from elsewhere.
         pictures: Maybe<artifact::Pictures>,
+        /// How good the images look, as `score-aesthetic` tells of the same set: its mean is then the column `quality`.
+        aesthetic: Maybe<artifact::Score>,
     }
 }
 

@@ -7,7 +7,13 @@ mod fit_allocation;
 mod fit_scaling;
 mod import_images;
 mod make_scenes;
+mod read_questions;
 mod read_table;
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use isoflop_worker::Body;
 
@@ -18,11 +24,24 @@ pub fn bodies() -> Vec<Body> {
         Body::of(import_images::run),
         Body::of(describe_data::run),
         Body::of(read_table::run),
+        Body::of(read_questions::run),
         Body::of(fit_scaling::run),
         Body::of(fit_allocation::run),
         Body::of(command::run),
         Body::of(count_model::run),
     ]
+}
+
+/// The one file somewhere under `folder`.
+fn only_file(folder: &Path) -> io::Result<PathBuf> {
+    let mut folder = folder.to_owned();
+    loop {
+        let entry = fs::read_dir(&folder)?.next().ok_or_else(|| io::Error::other("there is no file"))??;
+        if !entry.file_type()?.is_dir() {
+            return Ok(entry.path());
+        }
+        folder = entry.path();
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! - [`describe`]: what a set of images is, in the columns of a table.
 //! - [`fit`]: laws fitted to points, for `fit-scaling` and for `isoflop fit`.
 //! - [`import`]: images from folders, tars and tables, filtered and brought to one size.
+//! - [`questions`]: questions about texts, from a file.
 //! - [`command`]: programs of a study's own.
 //!
 //! All but the last is portable: whole numbers, or doubles with `exp` and `ln` from `libm` and sums in a fixed order, so that the same task
@@ -15,6 +16,7 @@ pub mod describe;
 mod file_error;
 pub mod fit;
 pub mod import;
+pub mod questions;
 mod random;
 pub mod scenes;
 pub mod tensors;

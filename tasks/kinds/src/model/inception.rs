@@ -18,7 +18,7 @@ pub struct Inception {
     pub resize: Resize,
 }
 
-/// How images come to 299×299 pixels. Both are bilinear and neither smooths when it shrinks; they differ by where a pixel's centre is.
+/// How images come to 299×299 pixels. The first two are bilinear, smooth nothing when they shrink, and differ by where a pixel's centre is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Resize {
@@ -27,6 +27,19 @@ pub enum Resize {
     Tensorflow,
     /// Pixels are squares: pytorch-fid's.
     PytorchFid,
+    /// Pillow's bicubic, which smooths when it shrinks, on numbers that are not rounded: clean-fid's (Parmar et al. 2022, arXiv 2104.11222).
+    CleanFid,
+}
+
+impl Resize {
+    /// In words.
+    pub fn about(self) -> &'static str {
+        match self {
+            Self::Tensorflow => "bilinear, pixels as points (TensorFlow's)",
+            Self::PytorchFid => "bilinear, pixels as squares (pytorch-fid's)",
+            Self::CleanFid => "Pillow's bicubic, antialiased and unrounded (clean-fid's)",
+        }
+    }
 }
 
 /// One convolution, normalized and rectified.

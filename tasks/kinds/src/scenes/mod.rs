@@ -105,6 +105,10 @@ pub struct MakeScenes {
     /// What pictures and captions suffer.
     #[serde(default)]
     pub degrade: Degrade,
+    /// All scenes follow from this number, instead of from the study's seed and the task's name and cell: so sets that differ in one thing can show the
+    /// same scenes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
 }
 
 fn resolution() -> u32 {
@@ -165,6 +169,7 @@ impl MakeScenes {
             relations: relations(),
             combinations: Combinations::default(),
             degrade: Degrade::default(),
+            seed: None,
         }
     }
 
@@ -262,6 +267,10 @@ degrade: { share: 0, ways: [blur, noise, compression, watermark, wrong-caption],
         Complaint::unless(there >= max as usize, "combinations", "leave fewer pairs than there are groups in a scene")?;
         Complaint::unless((1..=MAX_COPIES).contains(&self.copies), "copies", "must be between 1 and 3")?;
         Complaint::unless((0.0..=1.0).contains(&self.relations), "relations", "must be a share between 0 and 1")
+    }
+
+    fn seeded(&self) -> bool {
+        self.seed.is_none()
     }
 }
 

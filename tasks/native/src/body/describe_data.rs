@@ -3,7 +3,7 @@
 use isoflop_kinds::describe::{DescribeData, Needs};
 use isoflop_worker::{Context, Halt, Interrupted, Made};
 
-use crate::describe::{DescribeError, Set, describe, write};
+use crate::describe::{DescribeError, Set, describe, quality_of, write};
 
 #[expect(clippy::needless_pass_by_value, reason = "every body has this signature")]
 pub fn run(spec: DescribeData, needs: Needs, context: &mut Context) -> Result<Made, Halt> {
@@ -16,10 +16,18 @@ pub fn run(spec: DescribeData, needs: Needs, context: &mut Context) -> Result<Ma
         context.progress(done, total);
         !context.should_stop()
     });
-    let description = match described {
+    let mut description = match described {
         Err(DescribeError::Stopped) => return Err(Interrupted.into()),
         other => other?,
     };
+    if let Some(score) = &needs.aesthetic {
+        let (port, digest) = match (&needs.data, &needs.pictures) {
+            (Some(scenes), _) => ("data", scenes.digest()),
+            (None, Some(pictures)) => ("pictures", pictures.digest()),
+            (None, None) => return Err("there is no set to describe".into()),
+        };
+        description.quality = Some(quality_of(&score.file("metric.json"), port, digest)?);
+    }
     write(&description, &context.out(""))?;
     let mut made = Made::new();
     for (name, value) in description.columns() {

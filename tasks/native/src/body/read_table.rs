@@ -6,6 +6,7 @@ use isoflop_contract::port::NoNeeds;
 use isoflop_kinds::table::{FILE, ReadTable};
 use isoflop_worker::{Context, Halt, Made};
 
+use super::only_file;
 use crate::fit::Table;
 
 #[expect(clippy::needless_pass_by_value, reason = "every body has this signature")]
@@ -19,16 +20,4 @@ pub fn run(spec: ReadTable, _: NoNeeds, context: &mut Context) -> Result<Made, H
     }
     fs::write(context.out("table.csv"), &text)?;
     Ok(Made::new().scalar("rows", table.rows() as f64)?)
-}
-
-/// The one file somewhere under `folder`.
-fn only_file(folder: &std::path::Path) -> std::io::Result<std::path::PathBuf> {
-    let mut folder = folder.to_owned();
-    loop {
-        let entry = fs::read_dir(&folder)?.next().ok_or_else(|| std::io::Error::other("there is no file"))??;
-        if !entry.file_type()?.is_dir() {
-            return Ok(entry.path());
-        }
-        folder = entry.path();
-    }
 }

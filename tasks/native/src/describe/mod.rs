@@ -6,11 +6,13 @@ mod nouns;
 mod tally;
 
 use std::{
+    collections::BTreeMap,
     fs::{self, File},
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
 };
 
+use isoflop_contract::Digest;
 use safetensors::Dtype;
 use serde::Deserialize;
 
@@ -170,6 +172,35 @@ fn pictures(
     Ok(tally.finish())
 }
 
+/// What `metric.json` of a score says.
+#[derive(Deserialize)]
+struct Metric {
+    #[serde(rename = "metric")]
+    sort: String,
+    inputs: BTreeMap<String, Digest>,
+    scores: Vec<Scored>,
+}
+
+#[derive(Deserialize)]
+struct Scored {
+    value: f64,
+}
+
+/// The mean that a score's `metric.json` at `path` tells, which must be an aesthetic one of the set that `port` was fed with.
+pub fn quality_of(path: &Path, port: &str, set: Digest) -> Result<f64, FileError> {
+    let text = fs::read(path).map_err(FileError::file("read", path))?;
+    let metric: Metric = serde_json::from_slice(&text).map_err(|error| FileError::format(path, error.to_string()))?;
+    if metric.sort != "aesthetic" {
+        let problem = format!("is a score of the sort `{}`, and the column `quality` wants `aesthetic`", metric.sort);
+        return Err(FileError::format(path, problem));
+    }
+    if metric.inputs.get(port) != Some(&set) {
+        return Err(FileError::format(path, format!("is not of the set that `{port}` is: score the same set")));
+    }
+    let scored = metric.scores.first().ok_or_else(|| FileError::format(path, "has no score"))?;
+    Ok(scored.value)
+}
+
 /// Writes `table.csv` and `description.json` into `out`.
 pub fn write(description: &Description, out: &Path) -> Result<(), DescribeError> {
     let columns = description.columns();
@@ -224,5 +255,25 @@ mod tests {
         assert!(synthetic.words > whole.original.words && synthetic.nouns < whole.original.nouns, "{whole:?}");
         assert!(alone.synthetic.is_none() && alone.nouns_per_image + 1.0 < whole.nouns_per_image);
         assert!(matches!(describe(&set, true, &mut |_, _| false), Err(DescribeError::Stopped)));
+    }
+
+    #[test]
+    fn a_quality_is_that_of_the_set() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("metric.json");
+        let (set, other) = (Digest::of(b"set"), Digest::of(b"other"));
+        let write = |metric: &str, scores: &str| {
+            let text =
+                format!("{{\"metric\": \"{metric}\", \"inputs\": {{\"data\": \"{set}\"}}, \"scores\": {scores}}}");
+            fs::write(&path, text).unwrap();
+        };
+        write("aesthetic", "[{\"name\": \"aesthetic\", \"value\": 6.5}]");
+        assert!((quality_of(&path, "data", set).unwrap() - 6.5).abs() < 1e-12);
+        let said = |set: Digest| quality_of(&path, "data", set).unwrap_err().to_string();
+        assert!(said(other).ends_with("is not of the set that `data` is: score the same set"));
+        write("aesthetic", "[]");
+        assert!(said(set).ends_with("has no score"));
+        write("reward", "[]");
+        assert!(said(set).ends_with("is a score of the sort `reward`, and the column `quality` wants `aesthetic`"));
     }
 }

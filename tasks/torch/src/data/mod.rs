@@ -1,9 +1,11 @@
 //! Data: artifacts as tensors, the order in which training sees them, and reading them ahead.
 
 mod files;
+mod gallery;
 mod loader;
 mod order;
 mod picture;
+mod resize;
 mod rows;
 mod scenes;
 mod yaml;
@@ -11,9 +13,11 @@ mod yaml;
 pub use files::{
     Metadata, read_json, read_tensors, read_tensors_with, write_bytes, write_json, write_tensors, write_tensors_with,
 };
+pub use gallery::Gallery;
 pub use loader::{Loader, Sequence, Source};
 pub use order::{Order, Portions, permute};
 pub use picture::write_preview;
+pub use resize::bicubic;
 pub use rows::{Column, Rows};
 pub use scenes::{Questions, Scenes, pixels, unit};
 pub use yaml::read_yaml;

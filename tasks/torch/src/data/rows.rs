@@ -39,6 +39,13 @@ struct Shard {
     starts: Vec<usize>,
 }
 
+impl Column {
+    /// The numbers' type.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
 impl Rows {
     /// Opens files that each have the tensors `columns`, all of the same shape but for the number of rows. Every row's place is checked here.
     pub fn open(paths: &[PathBuf], columns: &[&'static str]) -> Result<Self, TorchError> {

@@ -34,6 +34,8 @@ pub struct Questions {
     pub answer: Vec<i64>,
     /// Number of the category `[Q]`.
     pub category: Vec<i64>,
+    /// Answers that are none of a question's choices, bool `[Q, answers]`; none, if any answer may be given.
+    pub barred: Option<Tensor>,
     /// The words.
     pub vocabulary: Vec<String>,
     /// The answers.
@@ -166,6 +168,13 @@ impl Scenes {
         unit(&self.images.index_select(0, rows))
     }
 
+    /// The caption of scene `row`, whose words have these names.
+    pub fn text(&self, row: i64, names: &[String]) -> String {
+        let words = Vec::<i64>::try_from(self.captions.get(row)).expect("one dimension of i64");
+        let words: Vec<&str> = words.iter().filter(|&&w| w != 0).map(|&w| names[w as usize].as_str()).collect();
+        words.join(" ")
+    }
+
     /// The captions of these rows, padded to `length` words.
     pub fn captions(&self, rows: &Tensor, length: i64) -> Tensor {
         let captions = self.captions.index_select(0, rows);
@@ -210,7 +219,8 @@ impl Questions {
         let list = |t: Tensor| Vec::<i64>::try_from(t).expect("one dimension of i64");
         let scene = list(scene);
         tensors.ensure(scene.is_sorted(), "questions are not in the order of their scenes")?;
-        Ok(Self { scene, words, answer: list(answer), category: list(category), vocabulary, answers, categories })
+        let (answer, category, barred) = (list(answer), list(category), None);
+        Ok(Self { scene, words, answer, category, barred, vocabulary, answers, categories })
     }
 
     /// Words a question has at most.

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::bootstrap::{Interval, bootstrap};
-
 /// One question and whether it was answered rightly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Answered {
@@ -20,6 +18,8 @@ pub struct Answered {
 pub struct Alignment {
     /// The mean over scenes of each scene's share of right answers.
     pub mean: f64,
+    /// Those shares, by scene.
+    pub by_scene: BTreeMap<i64, f64>,
     /// The share of right answers by category, over all questions of it.
     pub by_category: BTreeMap<i64, f64>,
 }
@@ -36,27 +36,12 @@ pub fn alignment(answered: &[Answered]) -> Option<Alignment> {
         }
         counts.into_iter().map(move |(name, counts)| (name, share(counts)))
     };
-    let scenes: Vec<f64> = pooled(|one| one.scene).map(|(_, share)| share).collect();
-    (!scenes.is_empty()).then(|| Alignment {
-        mean: scenes.iter().sum::<f64>() / scenes.len() as f64,
+    let by_scene: BTreeMap<i64, f64> = pooled(|one| one.scene).collect();
+    (!by_scene.is_empty()).then(|| Alignment {
+        mean: by_scene.values().sum::<f64>() / by_scene.len() as f64,
+        by_scene,
         by_category: pooled(|one| one.category).collect(),
     })
-}
-
-/// Where the mean may lie on other prompts: scenes are drawn anew, each with all its questions. `None` without questions.
-pub fn interval(answered: &[Answered], draws: u64, level: f64) -> Option<Interval> {
-    let mut counts: BTreeMap<i64, (u64, u64)> = BTreeMap::new();
-    for one in answered {
-        let (right, all) = counts.entry(one.scene).or_default();
-        *right += u64::from(one.right);
-        *all += 1;
-    }
-    let shares: Vec<f64> = counts.into_values().map(|(right, all)| right as f64 / all as f64).collect();
-    if shares.is_empty() {
-        return None;
-    }
-    let mean = |drawn: &[usize]| Some(drawn.iter().map(|&scene| shares[scene]).sum::<f64>() / drawn.len() as f64);
-    bootstrap(shares.len(), draws, level, mean)
 }
 
 #[cfg(test)]

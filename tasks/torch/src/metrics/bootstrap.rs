@@ -13,28 +13,46 @@ pub struct Interval {
     pub stderr: f64,
 }
 
+/// `draws` resamples of `count` prompts: the numbers of the prompts drawn, as many as there are. The same counts give the same numbers.
+pub fn resamples(count: usize, draws: u64) -> impl Iterator<Item = Vec<usize>> {
+    (0..draws).map(move |draw| {
+        let mut state = Seed::from_number(0).stream("bootstrap", draw).get();
+        (0..count).map(|_| ((u128::from(next(&mut state)) * count as u128) >> 64) as usize).collect()
+    })
+}
+
 /// The interval that holds the middle `level` of `score` over `draws` resamples of `count` prompts. `score` is given the drawn prompts' numbers, as many as there
 /// are prompts, and answers `None` where it has no value on them. The same numbers give the same bits.
 pub fn bootstrap(count: usize, draws: u64, level: f64, score: impl Fn(&[usize]) -> Option<f64>) -> Option<Interval> {
-    let mut drawn = vec![0; count];
-    let mut scores: Vec<f64> = (0..draws)
-        .filter_map(|draw| {
-            let mut state = Seed::from_number(0).stream("bootstrap", draw).get();
-            for place in &mut drawn {
-                *place = ((u128::from(next(&mut state)) * count as u128) >> 64) as usize;
-            }
-            score(&drawn)
-        })
-        .collect();
-    if scores.is_empty() {
-        return None;
+    Interval::of(resamples(count, draws).filter_map(|drawn| score(&drawn)).collect(), level)
+}
+
+impl Interval {
+    /// The interval that holds the middle `level` of resampled scores. `None` if there are none.
+    pub fn of(mut scores: Vec<f64>, level: f64) -> Option<Self> {
+        if scores.is_empty() {
+            return None;
+        }
+        scores.sort_by(f64::total_cmp);
+        let (_, stderr) = moments(&scores);
+        let tail = (1.0 - level) / 2.0;
+        Some(Self { lower: quantile(&scores, tail), upper: quantile(&scores, 1.0 - tail), stderr })
     }
-    scores.sort_by(f64::total_cmp);
+
+    /// The same for a score that resampling biases, moved so that resamples have the mean `value`: prompts drawn twice narrow a distribution, which a distance of
+    /// distributions takes for distance.
+    pub fn around(value: f64, scores: Vec<f64>, level: f64) -> Option<Self> {
+        let (mean, _) = moments(&scores);
+        Self::of(scores.into_iter().map(|score| score - mean + value).collect(), level)
+    }
+}
+
+/// Mean and standard deviation.
+fn moments(scores: &[f64]) -> (f64, f64) {
     let n = scores.len() as f64;
     let mean = scores.iter().sum::<f64>() / n;
-    let variance = scores.iter().map(|score| (score - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
-    let tail = (1.0 - level) / 2.0;
-    Some(Interval { lower: quantile(&scores, tail), upper: quantile(&scores, 1.0 - tail), stderr: variance.sqrt() })
+    let squares = scores.iter().map(|score| (score - mean).powi(2)).sum::<f64>();
+    (mean, (squares / (n - 1.0).max(1.0)).sqrt())
 }
 
 /// The quantile of sorted values, linear between them.
@@ -71,5 +89,7 @@ mod tests {
         );
         assert_eq!(bootstrap(values.len(), 4000, 0.9, mean), Some(interval));
         assert_eq!(bootstrap(3, 10, 0.9, |_| None), None);
+        let moved = Interval::around(5.0, vec![0.0, 1.0, 2.0], 0.999).unwrap();
+        assert!((moved.lower - 4.001).abs() < 1e-9 && (moved.upper - 5.999).abs() < 1e-9, "{moved:?}");
     }
 }

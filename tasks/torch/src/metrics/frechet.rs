@@ -21,14 +21,43 @@ impl Gaussian {
         let covariance = centred.tr().matmul(&centred) / (features.size()[0] - 1) as f64;
         Self { mean, covariance }
     }
+
+    /// The symmetric root of the covariance.
+    fn root(&self) -> Tensor {
+        let (values, vectors) = self.covariance.linalg_eigh("L");
+        (&vectors * values.clamp_min(0.0).sqrt()).matmul(&vectors.tr())
+    }
+}
+
+/// A Gaussian that many sets are compared with.
+#[derive(Debug)]
+pub struct Reference {
+    gaussian: Gaussian,
+    root: Tensor,
+}
+
+impl Reference {
+    /// The Gaussian of features `[N, D]`.
+    pub fn of(features: &Tensor) -> Self {
+        let gaussian = Gaussian::of(features);
+        Self { root: gaussian.root(), gaussian }
+    }
+
+    /// The Fréchet distance of features `[N, D]`.
+    pub fn frechet(&self, features: &Tensor) -> f64 {
+        frechet_from(&self.gaussian, &self.root, &Gaussian::of(features))
+    }
 }
 
 /// `‖μ₁ − μ₂‖² + Tr(S₁ + S₂ − 2 (S₁ S₂)^½)`. The root's trace is had exactly, also where covariances are singular: `S₁ S₂` has the eigenvalues of the
 /// symmetric `S₁^½ S₂ S₁^½`, and those have real roots.
 pub fn frechet(a: &Gaussian, b: &Gaussian) -> f64 {
-    let (values, vectors) = a.covariance.linalg_eigh("L");
-    let root = (&vectors * values.clamp_min(0.0).sqrt()).matmul(&vectors.tr());
-    let inner = root.matmul(&b.covariance).matmul(&root);
+    frechet_from(a, &a.root(), b)
+}
+
+/// The same from `a`, whose covariance has the root `root`: for many distances from one set.
+fn frechet_from(a: &Gaussian, root: &Tensor, b: &Gaussian) -> f64 {
+    let inner = root.matmul(&b.covariance).matmul(root);
     // Symmetric but for rounding.
     let inner = (&inner + inner.tr()) / 2.0;
     let overlap = inner.linalg_eigvalsh("L").clamp_min(0.0).sqrt().sum(Kind::Double);
@@ -38,8 +67,8 @@ pub fn frechet(a: &Gaussian, b: &Gaussian) -> f64 {
 }
 
 /// The Fréchet distance that endless samples would have: the value at `1/N = 0` of the line through the distances of growing parts of `features` `[N, D]`, which
-/// must be in random order, from `reference`. The bias of a finite sample is proportional to `1/N`.
-pub fn extrapolated(features: &Tensor, reference: &Gaussian) -> f64 {
+/// must be in random order, from `reference`. There must be ten rows at least. The bias of a finite sample is proportional to `1/N`.
+pub fn extrapolated(features: &Tensor, reference: &Reference) -> f64 {
     const PARTS: i64 = 15;
     let count = features.size()[0];
     let points: Vec<(f64, f64)> = (0..PARTS)
@@ -47,7 +76,7 @@ pub fn extrapolated(features: &Tensor, reference: &Gaussian) -> f64 {
             let size = count / 5 + (count - count / 5) * part / (PARTS - 1);
             // Parts begin at different places, so that they do not all hold the same images.
             let first = (count - size) * (part % 3) / 2;
-            (1.0 / size as f64, frechet(&Gaussian::of(&features.narrow(0, first, size)), reference))
+            (1.0 / size as f64, reference.frechet(&features.narrow(0, first, size)))
         })
         .collect();
     let n = points.len() as f64;
@@ -57,15 +86,45 @@ pub fn extrapolated(features: &Tensor, reference: &Gaussian) -> f64 {
     y - slope * x
 }
 
+/// Rows of a kernel matrix that are in memory at a time.
+const ROWS: i64 = 1024;
+
 /// The unbiased squared distance of means under the kernel `(x · y / D + 1)³`, of features `[M, D]` and `[N, D]`.
 pub fn kernel_distance(a: &Tensor, b: &Tensor) -> f64 {
+    kernel_distances(a, b, &Tensor::ones([1, a.size()[0]], (Kind::Double, a.device())))[0]
+}
+
+/// The same of resamples of `a`: `times` f64 `[R, M]` says how often each row is in each of them. What is drawn twice is no pair with itself, which keeps the
+/// distance unbiased.
+pub fn kernel_distances(a: &Tensor, b: &Tensor, times: &Tensor) -> Vec<f64> {
     let (a, b) = (a.to_kind(Kind::Double), b.to_kind(Kind::Double));
     let kernel = |x: &Tensor, y: &Tensor| (x.matmul(&y.tr()) / x.size()[1] as f64 + 1.0).pow_tensor_scalar(3);
-    let within = |x: &Tensor| {
-        let (k, n) = (kernel(x, x), x.size()[0] as f64);
-        (k.sum(Kind::Double) - k.trace()) / (n * (n - 1.0))
+    let diagonal = |x: &Tensor| {
+        (x.square().sum_dim_intlist(1_i64, false, Kind::Double) / x.size()[1] as f64 + 1.0).pow_tensor_scalar(3)
     };
-    (within(&a) + within(&b) - kernel(&a, &b).mean(Kind::Double) * 2.0).double_value(&[])
+    let sum = |x: Tensor| x.sum_dim_intlist(1_i64, false, Kind::Double);
+    // The mean over pairs of two different rows, each pair as often as it was drawn.
+    let within = |x: &Tensor, times: &Tensor| {
+        let squares = times.square();
+        let mut total = -squares.matmul(&diagonal(x));
+        for (first, rows) in blocks(x.size()[0]) {
+            let part = times.matmul(&kernel(&x.narrow(0, first, rows), x).tr());
+            total += sum(part * times.narrow(1, first, rows));
+        }
+        total / (sum(times.shallow_clone()).square() - sum(squares))
+    };
+    let parts =
+        blocks(a.size()[0]).map(|(first, rows)| kernel(&a.narrow(0, first, rows), &b).mean_dim(1, false, Kind::Double));
+    let across = Tensor::cat(&parts.collect::<Vec<_>>(), 0);
+    let across = times.matmul(&across) / sum(times.shallow_clone());
+    let all = Tensor::ones([1, b.size()[0]], (Kind::Double, b.device()));
+    let distances = within(&a, times) + within(&b, &all) - across * 2.0;
+    Vec::try_from(distances).expect("one dimension of f64")
+}
+
+/// `count` rows as stretches, by their first and their length.
+fn blocks(count: i64) -> impl Iterator<Item = (i64, i64)> {
+    (0..count).step_by(ROWS as usize).map(move |first| (first, ROWS.min(count - first)))
 }
 
 #[cfg(test)]
@@ -95,14 +154,35 @@ mod tests {
     #[test]
     fn extrapolation_takes_the_bias_away() {
         let reference = normal(20_000, 1);
-        let gaussian = Gaussian::of(&reference);
+        let gaussian = Reference::of(&reference);
         let (mut plain, mut endless, mut kernel) = (0.0, 0.0, 0.0);
         for seed in 2..10 {
             let sample = normal(400, seed);
-            plain += frechet(&Gaussian::of(&sample), &gaussian) / 8.0;
+            plain += gaussian.frechet(&sample) / 8.0;
             endless += extrapolated(&sample, &gaussian) / 8.0;
             kernel += kernel_distance(&sample, &reference.narrow(0, 0, 2000)) / 8.0;
         }
         assert!(plain > 0.1 && endless.abs() < plain / 4.0 && kernel.abs() < 0.02, "{plain} {endless} {kernel}");
+    }
+
+    /// Counts stand for rows that are there several times, but for pairs of a row with itself.
+    #[test]
+    fn counts_stand_for_rows() {
+        let (a, b) = (normal(5, 1), normal(7, 2));
+        let times = Tensor::from_slice(&[1.0, 1.0, 1.0, 1.0, 1.0, 2.0, 0.0, 1.0, 1.0, 1.0]).view([2, 5]);
+        let distances = kernel_distances(&a, &b, &times);
+        assert!((distances[0] - kernel_distance(&a, &b)).abs() < 1e-12);
+        let rows = |t: &Tensor| -> Vec<Vec<f64>> { Vec::try_from(t).unwrap() };
+        let k = |x: &[f64], y: &[f64]| (x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>() / 12.0 + 1.0).powi(3);
+        let (a, b) = (rows(&a), rows(&b));
+        let drawn = [0, 0, 2, 3, 4];
+        let mean = |pairs: Vec<f64>| pairs.iter().sum::<f64>() / pairs.len() as f64;
+        let pairs = |x: &[Vec<f64>], drawn: &[usize]| -> Vec<f64> {
+            let all = drawn.iter().flat_map(|&i| drawn.iter().map(move |&j| (i, j)));
+            all.filter(|(i, j)| i != j).map(|(i, j)| k(&x[i], &x[j])).collect()
+        };
+        let across = drawn.iter().flat_map(|&i| b.iter().map(|y| k(&a[i], y)).collect::<Vec<_>>()).collect();
+        let wanted = mean(pairs(&a, &drawn)) + mean(pairs(&b, &[0, 1, 2, 3, 4, 5, 6])) - 2.0 * mean(across);
+        assert!((distances[1] - wanted).abs() < 1e-12, "{} {wanted}", distances[1]);
     }
 }

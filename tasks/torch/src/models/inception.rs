@@ -3,7 +3,10 @@
 use isoflop_kinds::model::inception::{Conv, Form, Inception as Config, Part, Pool, Resize};
 use tch::{Kind, Tensor};
 
-use crate::nn::{Filter, FilterShape, Init, Path};
+use crate::{
+    data::bicubic,
+    nn::{Filter, FilterShape, Init, Path},
+};
 
 /// The network up to its last pooling.
 #[derive(Debug)]
@@ -34,6 +37,7 @@ impl Inception {
                 let unit = pictures / 255.0;
                 unit.upsample_bilinear2d([size, size], false, None::<f64>, None::<f64>) * 2.0 - 1.0
             }
+            Resize::CleanFid => (bicubic(&pictures, size) - 128.0) / 128.0,
         };
         self.forward(&images.to_kind(self.kind()))
     }

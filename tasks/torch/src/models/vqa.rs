@@ -101,6 +101,11 @@ impl Vqa {
 }
 
 impl Sight {
+    /// What is seen of each picture as a whole: the mean over its cells, `[B, width]`.
+    pub fn whole(&self) -> Tensor {
+        self.features.mean_dim(1, false, Kind::Float)
+    }
+
     /// The entries of these rows, one a question.
     #[must_use]
     pub fn of(&self, rows: &Tensor) -> Self {

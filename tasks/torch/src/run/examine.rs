@@ -7,7 +7,7 @@ use tch::{Tensor, no_grad};
 use crate::{
     data::{Questions, read_json, unit},
     error::TorchError,
-    metrics::Answered,
+    metrics::{Answered, BLOCK},
     models::{Vqa, World},
     nn::Params,
     weights::{self, Weights},
@@ -65,6 +65,36 @@ pub fn ask(network: &Vqa, pictures: &Tensor, questions: &Questions, batch: u64) 
             given.extend(Vec::<i64>::try_from(scores.argmax(-1, false)).expect("one dimension of i64"));
         }
     });
+    given
+}
+
+/// The same about the first `count` scenes, whose pictures `look` gives by number, u8 `[B, 3, R, R]`: in full blocks of pictures and of questions, so that an answer
+/// does not depend on how many others are given. Where questions have choices, one of these is given.
+pub fn ask_in_blocks(network: &Vqa, count: u64, look: impl Fn(&[i64]) -> Tensor, questions: &Questions) -> Vec<i64> {
+    let (ranges, mut given) = (questions.by_scene(count), Vec::new());
+    let _alone = tch::no_grad_guard();
+    for (block, scenes) in ranges.chunks(BLOCK as usize).enumerate() {
+        let first = block as u64 * BLOCK;
+        let numbers: Vec<i64> = (first..first + BLOCK).map(|scene| scene.min(count - 1) as i64).collect();
+        let asked: Vec<(i64, i64)> =
+            scenes.iter().zip(0..).flat_map(|(range, i)| range.clone().map(move |q| (i, q as i64))).collect();
+        if asked.is_empty() {
+            continue;
+        }
+        let sight = network.look(&unit(&look(&numbers)));
+        for part in asked.chunks(BLOCK as usize) {
+            let filled = part.iter().cycle().take(BLOCK as usize);
+            let (owners, asked): (Vec<i64>, Vec<i64>) = filled.copied().unzip();
+            let asked = Tensor::from_slice(&asked);
+            let mut scores =
+                network.answer(&sight.of(&Tensor::from_slice(&owners)), &questions.words.index_select(0, &asked));
+            if let Some(barred) = &questions.barred {
+                scores = scores.masked_fill(&barred.index_select(0, &asked), f64::NEG_INFINITY);
+            }
+            let best = Vec::<i64>::try_from(scores.argmax(-1, false)).expect("one dimension of i64");
+            given.extend(&best[..part.len()]);
+        }
+    }
     given
 }
 

@@ -49,3 +49,10 @@ pub fn leave(
         .scalar("compute", cost.flops)?
         .scalar("images_seen", (plain.batch * plain.steps) as f64)?)
 }
+
+/// The same of a head on features that others made: what that took is theirs.
+pub fn leave_head(context: &Context, params: &Params, outcome: &Outcome, measure: &str) -> Result<Made, Halt> {
+    write_tensors(&context.out("model.safetensors"), &params.state())?;
+    write_bytes(&context.out("history.csv"), outcome.csv(measure).as_bytes())?;
+    Ok(Made::new().scalar("train_loss", outcome.loss)?.scalar("params", params.count() as f64)?)
+}
