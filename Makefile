@@ -4,10 +4,20 @@ CARGO ?= cargo
 export PROPTEST_RNG_SEED ?= 17
 BIN := target/release
 
-.PHONY: quickstart test torture bench fuzz lint build setup snapshots
+.PHONY: quickstart desk results test torture bench fuzz lint build setup snapshots
 
 quickstart: build
 	@$(BIN)/isoflop run studies/quickstart --report report.html
+
+# The paper's studies at desk scale, one after the other into one home: hours of one core, less whatever is kept. Then the table of what they tell.
+PAPER := $(patsubst %/study.yaml,%,$(shell grep -l ../parts/recipe.yaml studies/*/study.yaml))
+desk: build
+	@for study in $(PAPER); do $(BIN)/isoflop run $$study --keep-going || exit; done
+	@$(MAKE) --no-print-directory results
+
+# studies/README.md down to its mark is written by hand; what is below comes from the ledger.
+results: build
+	@python3 studies/results.py $(BIN)/isoflop studies/README.md $(PAPER)
 
 test: build
 	@setup/chromium.sh
