@@ -30,5 +30,6 @@ mod roles;
 mod schema;
 mod sizing;
 mod state;
+mod studies;
 mod torture;
 mod vega;
