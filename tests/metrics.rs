@@ -26,9 +26,7 @@ fn every_score_is_made_and_shown() {
     for claim in ran["claims"].as_array().expect("a run judges its claims") {
         assert_eq!(claim["verdict"], "reproduced", "{claim}");
     }
-    let show = |task: &str| -> Value {
-        run(&["show", task, "--study", "metrics", "--json"]).expect(0).json()["metrics"].clone()
-    };
+    let show = |task: &str| -> Value { run(&["show", task, "--json"]).expect(0).json()["scalars"].clone() };
     let asked = show("asked_from_file[steps=30]");
     for name in ["alignment", "alignment_lower", "alignment_color", "alignment_object", "ceiling", "chance"] {
         let value = asked[name].as_f64().unwrap_or_else(|| panic!("no {name} in {asked}"));

@@ -51,7 +51,10 @@ fn metrics(facts: &Facts, index: &Index<'_>) -> Vec<Metric> {
     let mut found: Vec<(&str, &str, BTreeMap<String, f64>)> = Vec::new();
     let mut beside: Vec<Metric> =
         BESIDE.iter().map(|name| Metric { name: (*name).to_owned(), by_cell: BTreeMap::new() }).collect();
-    for task in facts.tasks.iter().filter(|task| task.state.has_artifact() && !task.cell.is_empty()) {
+    // Parameters of fits have intervals, too, and are no scores.
+    let counts =
+        |task: &&TaskFacts| task.state.has_artifact() && !task.cell.is_empty() && !task.kind.starts_with("fit-");
+    for task in facts.tasks.iter().filter(counts) {
         let cell = task.cell.label();
         let mut scored = false;
         for (name, value) in scores(task) {
@@ -195,6 +198,10 @@ mod tests {
                 [("alignment", a), ("alignment_lower", 0.0), ("alignment_upper", 1.0), ("ceiling", 0.9), ("loss", b)];
             facts.tasks.push(task("asked", seed, &a));
             facts.tasks.push(task("apart", seed, &[("frechet", b), ("frechet_lower", 0.0), ("frechet_upper", 9.0)]));
+        }
+        for seed in 0..5 {
+            let law = [("b", seed as f64), ("b_lower", 0.0), ("b_upper", 9.0)];
+            facts.tasks.push(TaskFacts { kind: "fit-scaling".to_owned(), ..task("law", seed, &law) });
         }
         facts.tasks.push(task("other", 9, &[("reward", 1.0), ("reward_lower", 0.0), ("reward_upper", 1.0)]));
         let found = ranks(&facts, &facts.index());
