@@ -17,7 +17,7 @@ use crate::{
     id::{AttemptId, RunId},
     lease::{Lease, Purpose},
     ledger::Ledger,
-    past::Past,
+    past::{Past, PastOutcome},
     recall,
     result::{self, NewArtifact, NewResult},
     saved::Saved,
@@ -61,6 +61,20 @@ impl FinishAsk {
             AttemptOutcome::Made { trace, .. } | AttemptOutcome::Diverged { trace, .. } => Some(*trace),
             AttemptOutcome::Failed(_) => None,
         }
+    }
+
+    /// What stands under the key, if this is it.
+    fn past(&self, at: At) -> Option<Past> {
+        let outcome = match &self.ending.outcome {
+            AttemptOutcome::Made { digest, manifest, .. } => {
+                PastOutcome::Made { digest: *digest, manifest: manifest.clone() }
+            }
+            AttemptOutcome::Diverged { .. } => {
+                PastOutcome::Diverged { reason: self.reason.clone().unwrap_or_default() }
+            }
+            AttemptOutcome::Failed(_) => return None,
+        };
+        Some(Past { outcome, run: self.run, attempt: Some(self.attempt), at: at.0 })
     }
 
     fn word(&self) -> &'static str {
@@ -145,7 +159,10 @@ pub(crate) async fn record(
             let pen = batch.pen(conn, end.ask.run).await?;
             end.ask.checkpointed(&end.task).into_iter().for_each(|event| pen.write(event));
             pen.write(end.ask.event(end.task.clone(), replaces, stands));
-            asked.insert(end.place, key);
+            match end.ask.past(end.at).filter(|_| stands) {
+                Some(past) => drop(answers.insert(end.place, Ok(Answer::Finished(Some(past))))),
+                None => drop(asked.insert(end.place, key)),
+            }
         }
         batch.wrote = true;
     }
