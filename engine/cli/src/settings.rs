@@ -9,6 +9,7 @@ use std::{
 };
 
 use isoflop_contract::quantity::Seconds;
+use isoflop_exec::Confine;
 use isoflop_ledger::{Engine, LeaseTerms, server::Search};
 use isoflop_store::Remote;
 
@@ -50,6 +51,8 @@ pub struct Settings {
     pub devices: Option<String>,
     /// `CUDA_VISIBLE_DEVICES`.
     pub visible: Option<String>,
+    /// How tasks are held to their memory: `ISOFLOP_CGROUP`, a folder for control groups, or `none`; otherwise it is found out.
+    pub confine: Confine,
     /// A folder in which all engines of this user on this machine meet.
     pub runtime: PathBuf,
     /// The name of whoever types, if the environment has it.
@@ -109,6 +112,11 @@ impl Settings {
             terminal,
             devices: named("ISOFLOP_DEVICES").and_then(|text| text.into_string().ok()),
             visible: env::var("CUDA_VISIBLE_DEVICES").ok(), // empty means none
+            confine: match named("ISOFLOP_CGROUP") {
+                None => Confine::Search,
+                Some(none) if none == "none" => Confine::Never,
+                Some(folder) => Confine::In(folder.into()),
+            },
             runtime: named("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|folder| folder.is_dir()).map_or_else(
                 || env::temp_dir().join(format!("isoflop-{}", rustix::process::getuid().as_raw())),
                 |folder| folder.join("isoflop"),

@@ -67,6 +67,7 @@ pub async fn carry_out(
         options: Options {
             memory: machine::memory().map_or(u64::MAX, |memory| memory.0),
             devices: devices::found(settings).devices,
+            confine: settings.confine.clone(),
             runtime: settings.runtime.clone(),
             soft: about,
             variables: env::vars_os().collect(),

@@ -72,6 +72,8 @@ pub(crate) struct Performance {
     pub(crate) notice: Notice,
     pub(crate) account: Account,
     pub(crate) seconds: f64,
+    /// The most memory that it was seen to use at one time, if it was limited.
+    pub(crate) peak: Option<u64>,
 }
 
 /// Why the engine ends a worker.
@@ -107,15 +109,15 @@ pub(crate) struct Stage<'a> {
 /// Hears `process` out.
 pub(crate) async fn perform(process: Process, stage: Stage<'_>, mut show: impl FnMut(Sign<'_>)) -> Performance {
     let began = stage.began;
-    let (notice, account) = match Log::create(stage.log) {
+    let (notice, account, peak) = match Log::create(stage.log) {
         Ok(log) => Attempt::new(process, stage, log).carry_on(began, &mut show).await,
         Err(error) => {
             process.group.kill();
             let message = format!("the log {} cannot be written: {error}", stage.log.display());
-            (failed(FailureClass::Resource, message), Account::default())
+            (failed(FailureClass::Resource, message), Account::default(), None)
         }
     };
-    Performance { notice, account, seconds: began.elapsed().as_secs_f64() }
+    Performance { notice, account, seconds: began.elapsed().as_secs_f64(), peak }
 }
 
 struct Attempt<'a> {
@@ -132,6 +134,8 @@ struct Attempt<'a> {
     kill_at: Option<Instant>,
     shown: [Option<Instant>; 2],
     vigil: Vigil,
+    /// The most memory that it was seen to use, in bytes; a page that several processes share counts for each.
+    peak: Option<u64>,
 }
 
 /// The parts of a process that are waited for.
@@ -161,10 +165,11 @@ impl<'a> Attempt<'a> {
             kill_at: None,
             shown: [None; 2],
             vigil,
+            peak: None,
         }
     }
 
-    async fn carry_on(mut self, began: Instant, show: &mut impl FnMut(Sign<'_>)) -> (Notice, Account) {
+    async fn carry_on(mut self, began: Instant, show: &mut impl FnMut(Sign<'_>)) -> (Notice, Account, Option<u64>) {
         let mut chunk = vec![0; 16 << 10];
         let mut last_word: Option<Instant> = None;
         let pace = self.vigil.pace();
@@ -201,7 +206,9 @@ impl<'a> Attempt<'a> {
         self.stdin = None;
         self.hold = None;
         let _ = timeout(Duration::from_secs(2), self.drain(&mut chunk, show)).await;
-        self.conclude(status)
+        let peak = self.peak;
+        let (notice, account) = self.conclude(status);
+        (notice, account, peak)
     }
 
     /// Looks at what the worker uses. That means reading files, so it is done aside.
@@ -211,6 +218,9 @@ impl<'a> Attempt<'a> {
     }
 
     fn see(&mut self, usage: Option<&Usage>) {
+        if let (Some(usage), Some(_)) = (usage, self.stage.memory) {
+            self.peak = self.peak.max(Some(usage.resident));
+        }
         if !self.talk.is_greeted() {
             self.vigil.hear(); // until then it may be silent as long as it may take to say hello
         }

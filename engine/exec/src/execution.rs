@@ -16,9 +16,10 @@ use isoflop_contract::{
     Digest, Failure, FailureClass, Manifest, Value,
     handle::Input,
     port::Given,
-    protocol::{Assignment, Notice, PROTOCOL, Saving},
+    protocol::{Assignment, MACHINE, Notice, PROTOCOL, Saving},
+    quantity::Bytes,
 };
-use isoflop_ledger::{AttemptId, AttemptOutcome, Ending, Lease, Ledger, LedgerError, Purpose, RunId};
+use isoflop_ledger::{AttemptId, AttemptOutcome, Ending, Lease, Ledger, LedgerError, Metric, Purpose, RunId};
 use isoflop_plan::{Plan, Task};
 use isoflop_store::{Committed, Store, StoreError};
 use serde_json::json;
@@ -31,6 +32,7 @@ use uuid::Uuid;
 use crate::{
     attempt::{Order, Performance, Sign, Stage, fits, perform},
     census::Census,
+    cgroup::{Cgroup, Cgroups, Used},
     checkpoints::{self, Carried, Found},
     conversation::{Account, Wanted, failed},
     device::Device,
@@ -62,6 +64,8 @@ pub(crate) struct Shared {
     pub(crate) told: Mutex<BTreeSet<Digest>>,
     pub(crate) tools: Tools,
     pub(crate) census: Arc<Census>,
+    /// Where groups of limited memory can be made, if they can.
+    pub(crate) cgroups: Option<Cgroups>,
     /// The engine's folder for attempts.
     pub(crate) scratch: Arc<Scratch>,
     pub(crate) rooms: Rooms,
@@ -142,6 +146,7 @@ struct Prepared {
     given: honesty::Given,
     saving: Saving,
     carried: Option<Carried>,
+    cgroup: Option<Cgroup>,
 }
 
 /// An attempt whose worker was started.
@@ -149,6 +154,7 @@ struct Begun<'a> {
     began: Instant,
     log: &'a Path,
     carried: Option<Carried>,
+    cgroup: Option<Cgroup>,
 }
 
 impl Execution {
@@ -157,7 +163,7 @@ impl Execution {
         let execution = Arc::new(self);
         let (me, place) = (Arc::clone(&execution), Arc::clone(shared));
         let prepared = spawn_blocking(move || me.prepare(&place)).await.expect("preparing a task does not panic");
-        let Prepared { room, needs, files, soft, given, saving, carried } = match prepared {
+        let Prepared { room, needs, files, soft, given, saving, carried, cgroup } = match prepared {
             Ok(prepared) => prepared,
             Err(unready) => {
                 shared.ledger.release(&execution.lease).await?;
@@ -187,13 +193,13 @@ impl Execution {
         let log = options.folder.join("logs").join(format!("{attempt}.log"));
         let began = Instant::now();
         let launched = match refused {
-            None => execution.launch(shared, &room, &assignment).await,
+            None => execution.launch(shared, &room, &assignment, cgroup.as_ref()).await,
             Some(refused) => Err(refused),
         };
         let (performance, recorded) = match launched {
             Ok(process) => {
                 let group = process.group;
-                let begun = Begun { began, log: &log, carried };
+                let begun = Begun { began, log: &log, carried, cgroup };
                 let refuse = async {
                     let recorded = record.await.expect("recording does not panic");
                     match &recorded {
@@ -218,7 +224,7 @@ impl Execution {
                 ended
             }
             Err(notice) => {
-                let performance = Performance { notice, account: Account::default(), seconds: 0.0 };
+                let performance = Performance { notice, account: Account::default(), seconds: 0.0, peak: None };
                 (performance, record.await.expect("recording does not panic"))
             }
         };
@@ -233,7 +239,7 @@ impl Execution {
     fn prepare(&self, shared: &Shared) -> Result<Prepared, Unready> {
         let name = Uuid::now_v7().to_string();
         let room = Room::create(&shared.scratch, &name).map_err(|error| {
-            let folder = shared.scratch.path().join(name);
+            let folder = shared.scratch.path().join(&name);
             Unready::Unfit(resource(format!("cannot make the folder {}: {error}", folder.display())))
         })?;
         let mut lost = Vec::new();
@@ -282,11 +288,24 @@ impl Execution {
             let devices: Vec<Value> = self.devices.iter().map(|d| json!({"id": d.id, "name": d.name})).collect();
             soft["devices"] = devices.into();
         }
+        let cgroup = match (&shared.cgroups, task.demand.memory) {
+            (Some(groups), Some(memory)) => Some(groups.make(&name, memory.0).map_err(|error| {
+                let place = groups.path().display();
+                Unready::Unfit(resource(format!(
+                    "cannot make a control group in {place}: {error}; ISOFLOP_CGROUP=none does without"
+                )))
+            })?),
+            _ => None,
+        };
+        if let Some(memory) = task.demand.memory {
+            let how = if cgroup.is_some() { "control group" } else { "looking" };
+            soft["memory"] = json!({"limit": memory.0, "by": how});
+        }
         let given = self
             .note(&room, task, files.is_ok())
             .map_err(|error| Unready::Unfit(resource(format!("cannot look at what a task reads: {error}"))))?;
         let (saving, carried) = self.saving(shared, &room);
-        Ok(Prepared { room, needs, files, soft, given, saving, carried })
+        Ok(Prepared { room, needs, files, soft, given, saving, carried, cgroup })
     }
 
     /// Notes what the worker may read.
@@ -358,7 +377,13 @@ impl Execution {
     }
 
     /// Starts the worker, or says why the task fails without one.
-    async fn launch(&self, shared: &Shared, room: &Room, assignment: &Assignment) -> Result<Process, Notice> {
+    async fn launch(
+        &self,
+        shared: &Shared,
+        room: &Room,
+        assignment: &Assignment,
+        cgroup: Option<&Cgroup>,
+    ) -> Result<Process, Notice> {
         let task = &shared.plan.tasks()[self.task];
         if !fits(assignment) {
             let message = "its spec and inputs are too long to be handed to a worker; gather fewer cells";
@@ -379,7 +404,17 @@ impl Execution {
                 .then(|| self.devices.iter().map(|device| device.id.as_str()).collect::<Vec<_>>().join(",")),
         };
         let process = shared.launcher.launch(launch).await;
-        process.map_err(|error| failed(FailureClass::Resource, cannot_start(&path, &error)))
+        let process = process.map_err(|error| failed(FailureClass::Resource, cannot_start(&path, &error)))?;
+        // It has no assignment yet, and so has started nothing that would be left outside.
+        if let (Some(cgroup), Some(number)) = (cgroup, process.group.number())
+            && let Err(error) = cgroup.take_in(number)
+        {
+            process.group.kill();
+            let message =
+                format!("the worker cannot be put into its control group: {error}; ISOFLOP_CGROUP=none does without");
+            return Err(failed(FailureClass::Resource, message));
+        }
+        Ok(process)
     }
 
     async fn perform(
@@ -389,7 +424,7 @@ impl Execution {
         assignment: &Assignment,
         begun: Begun<'_>,
     ) -> Performance {
-        let Begun { began, log, carried } = begun;
+        let Begun { began, log, carried, cgroup } = begun;
         let task = &shared.plan.tasks()[self.task];
         let wanted = Wanted {
             kind: assignment.kind.clone(),
@@ -402,14 +437,14 @@ impl Execution {
             wanted,
             assignment,
             limit,
-            memory: task.demand.memory.map(|memory| memory.0),
+            memory: task.demand.memory.map(|memory| memory.0).filter(|_| cgroup.is_none()),
             patience: shared.options.patience,
             census: Arc::clone(&shared.census),
             log,
             orders: self.orders.clone(),
             carried,
         };
-        perform(process, stage, |sign| {
+        let mut performance = perform(process, stage, |sign| {
             let task = task.name.clone();
             let _ = shared.moments.send(match sign {
                 Sign::Resumed { step } => Moment::Resumed { task, step },
@@ -419,32 +454,45 @@ impl Execution {
                 }
             });
         })
-        .await
+        .await;
+        if let Some(cgroup) = cgroup {
+            confine(&mut performance, cgroup.used(), cgroup.limit);
+            shared.rooms.aside(move || cgroup.remove());
+        }
+        if let Some(peak) = performance.peak {
+            let series = format!("{MACHINE}memory");
+            performance.account.metrics.push(Metric { series, step: 0, value: peak as f64 });
+        }
+        performance
     }
 
     /// Store first, then ledger.
     async fn conclude(
         &self,
         shared: &Arc<Shared>,
-        (mut room, given): (Room, honesty::Given),
+        (room, given): (Room, honesty::Given),
         attempt: AttemptId,
         log: PathBuf,
         performance: Performance,
     ) -> Result<Done, LedgerError> {
-        let Performance { notice, account: Account { metrics, saved }, seconds } = performance;
+        let Performance { notice, account: Account { metrics, saved }, seconds, .. } = performance;
         let (trace, mut halt) = (self.trace, None);
+        let took = Duration::from_secs_f64(seconds);
+        let mut has_checkpoints = true;
         let outcome = match notice {
             Notice::Made { scalars } => {
-                let (store, shape) = (Arc::clone(&shared.store), shared.plan.tasks()[self.task].makes.clone());
+                let (place, shape) = (Arc::clone(shared), shared.plan.tasks()[self.task].makes.clone());
+                let shelf = checkpoints::place(&shared.options.folder, &self.lease.key);
                 let commit = spawn_blocking(move || {
                     let committed = match given.lie(&room, !scalars.is_empty()) {
                         Some(lie) => Err(lie),
-                        None => Ok(store.commit(&shape, scalars, &room.out())),
+                        None => Ok(place.store.commit(&shape, scalars, &room.out())),
                     };
-                    (committed, room)
+                    place.rooms.leave(room, took);
+                    (committed, shelf.exists())
                 });
                 let committed;
-                (committed, room) = commit.await.expect("a commit does not panic");
+                (committed, has_checkpoints) = commit.await.expect("a commit does not panic");
                 let refused = |message| AttemptOutcome::Failed(Failure { class: FailureClass::Refused, message });
                 match committed {
                     Ok(Ok(Committed { digest, manifest })) => AttemptOutcome::Made { digest, manifest, trace },
@@ -456,11 +504,16 @@ impl Execution {
                     Err(lie) => refused(format!("the worker lied: {lie}")),
                 }
             }
-            Notice::Diverged { reason } => AttemptOutcome::Diverged { reason, trace },
-            Notice::Failed(failure) => AttemptOutcome::Failed(failure),
+            Notice::Diverged { reason } => {
+                shared.rooms.aside(move || drop(room));
+                AttemptOutcome::Diverged { reason, trace }
+            }
+            Notice::Failed(failure) => {
+                shared.rooms.aside(move || drop(room));
+                AttemptOutcome::Failed(failure)
+            }
             other => unreachable!("an attempt does not end with {other:?}"),
         };
-        shared.rooms.leave(room, Duration::from_secs_f64(seconds));
         if shared.lost.load(Ordering::Relaxed) {
             // It would wait half a minute to fail. The bytes are in the store; the next run finds out what it has.
             let failure =
@@ -474,7 +527,7 @@ impl Execution {
             Err(error) => return Err(error),
         };
         let settled = !matches!(ending.outcome, AttemptOutcome::Failed(_));
-        if settled && self.lease.purpose != Purpose::Witness {
+        if settled && has_checkpoints && self.lease.purpose != Purpose::Witness {
             let (folder, key) = (shared.options.folder.clone(), self.lease.key);
             shared.rooms.aside(move || checkpoints::forget(&folder, &key));
         }
@@ -494,6 +547,22 @@ impl Execution {
             AttemptOutcome::Failed(failure) => Recorded::Failed(failure),
         };
         Ok(Done::Recorded { outcome, attempt, log, seconds, halt })
+    }
+}
+
+/// Takes in what the kernel counted of an attempt in a control group: whom it ended for want of memory failed for that, whatever it looked like.
+fn confine(performance: &mut Performance, used: Used, limit: u64) {
+    performance.peak = used.peak;
+    if let Notice::Failed(failure) = &performance.notice
+        && used.killed > 0
+        && failure.class == FailureClass::Crashed
+    {
+        let limit = Bytes(limit);
+        let message = format!(
+            "it wanted more memory, with all that it started, than the {limit} of `on: memory`; {}",
+            failure.message
+        );
+        performance.notice = Notice::Failed(resource(message));
     }
 }
 

@@ -14,7 +14,7 @@ use isoflop_plan::Plan;
 use isoflop_store::Store;
 use tokio::sync::watch;
 
-use crate::{device::Device, runtimes::Runtimes, survey::Survey};
+use crate::{cgroup::Confine, device::Device, runtimes::Runtimes, survey::Survey};
 
 /// One run to be carried out.
 #[derive(Debug)]
@@ -55,6 +55,8 @@ pub struct Options {
     pub memory: u64,
     /// Devices that tasks may be given.
     pub devices: Vec<Device>,
+    /// How the memory of tasks that say how much they use (`on: memory`) is limited.
+    pub confine: Confine,
     /// A folder in which all engines of this user on this machine meet, to lease devices.
     pub runtime: PathBuf,
     /// How long a worker may be without a sign of life before it is ended.
@@ -84,6 +86,7 @@ impl Options {
             retries: 0,
             memory: u64::MAX,
             devices: Vec::new(),
+            confine: Confine::default(),
             runtime: std::env::temp_dir().join(format!("isoflop-{}", rustix::process::getuid().as_raw())),
             patience: PATIENCE,
             adopt: true,

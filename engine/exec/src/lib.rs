@@ -6,9 +6,11 @@
 
 mod attempt;
 mod census;
+mod cgroup;
 pub mod checkpoints;
 mod conversation;
 mod device;
+mod devices;
 pub mod dispatcher;
 mod error;
 mod execution;
@@ -34,6 +36,7 @@ mod survey;
 mod tool;
 mod vigil;
 
+pub use cgroup::{Cgroups, Confine};
 pub use device::{Device, private_folder};
 pub use error::ExecError;
 pub use job::{Deaths, Interrupt, Job, Options};

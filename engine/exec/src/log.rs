@@ -94,6 +94,9 @@ impl Log {
 
     /// The last lines, each indented, for a message.
     pub(crate) fn last_words(&mut self) -> String {
+        if self.size == 0 {
+            return String::new();
+        }
         let tail = self.tail(4 << 10).unwrap_or_default();
         let text = String::from_utf8_lossy(&tail);
         let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();

@@ -97,4 +97,24 @@ impl Outline {
         });
         Self { nodes: nodes.collect() }
     }
+
+    /// Each task's place in line: by the length of the longest path from its beginning to the end of the run, then in the plan's order.
+    pub fn ranks(&self) -> Vec<usize> {
+        let mut paths: Vec<f64> = self.nodes.iter().map(|node| node.length.max(0.0)).collect();
+        let mut longest_after = vec![0.0_f64; paths.len()];
+        for index in (0..paths.len()).rev() {
+            paths[index] += longest_after[index];
+            let runs = matches!(self.nodes[index].begin, Begin::Run { .. });
+            for producer in self.nodes[index].needs.iter().flat_map(Need::tasks).filter(|_| runs) {
+                longest_after[*producer] = longest_after[*producer].max(paths[index]);
+            }
+        }
+        let mut order: Vec<usize> = (0..paths.len()).collect();
+        order.sort_by(|a, b| paths[*b].total_cmp(&paths[*a]).then(a.cmp(b)));
+        let mut ranks = vec![0; order.len()];
+        for (rank, task) in order.into_iter().enumerate() {
+            ranks[task] = rank;
+        }
+        ranks
+    }
 }

@@ -96,11 +96,11 @@ impl Group {
 pub(crate) struct Launcher(mpsc::Sender<(Launch, oneshot::Sender<io::Result<Process>>)>);
 
 impl Launcher {
-    /// Starts the thread. It ends when the last clone is gone.
-    pub(crate) fn start() -> Result<Self, ExecError> {
+    /// Starts the thread, and a guard that keeps its list in `folder`. It ends when the last clone is gone.
+    pub(crate) fn start(folder: &Path) -> Result<Self, ExecError> {
         let (sender, launches) = mpsc::channel::<(Launch, oneshot::Sender<io::Result<Process>>)>();
         let runtime = Handle::current();
-        let guard = Arc::new(Guard::post().map_err(ExecError::Guard)?);
+        let guard = Arc::new(Guard::post(folder).map_err(ExecError::Guard)?);
         let run = move || {
             let _entered = runtime.enter();
             for (launch, answer) in launches {

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use isoflop_contract::{Digest, FailureClass, Key, demand::Gpus};
+use isoflop_contract::{Digest, FailureClass, Key};
 use isoflop_ledger::{Claim, Lease, LedgerError, Past, PastOutcome, PlanTask, Purpose, RunHead, RunState};
 use isoflop_plan::{Plan, TaskNeed};
 use tokio::{
@@ -24,11 +24,13 @@ use tokio::{
 
 use crate::{
     attempt::Order,
-    device::{Device, DeviceLease, private_folder},
+    cgroup::{Cgroups, Confine},
+    device::DeviceLease,
+    devices::Devices,
     dispatcher::{Because, Claimed, Command, Dispatcher, Ending, Input, Stands},
     error::ExecError,
     execution::{Done, Execution, Inputs, Producer, Recorded, Shared},
-    job::{Interrupt, Job, Options},
+    job::{Interrupt, Job},
     moment::Moment,
     outline::Outline,
     pace::Pace,
@@ -72,11 +74,19 @@ pub async fn run(job: Job, moments: UnboundedSender<Moment>) -> Result<Summary, 
         adopt: options.adopt && !options.witness,
         witness: options.witness,
     };
-    let launcher = Launcher::start()?;
     let scratch = Scratch::create(&options.folder, &run.id.to_string(), ledger.holder()).map_err(|source| {
         let path = options.folder.join("scratch");
         ExecError::Folder { path, doing: "make a folder in", source }
     })?;
+    let launcher = Launcher::start(scratch.path())?;
+    let limited = survey.to_run().any(|index| plan.tasks()[index].demand.memory.is_some());
+    let cgroups = match Cgroups::open(if limited { &options.confine } else { &Confine::Never }) {
+        Ok(groups) => Some(groups),
+        Err(why) => {
+            tracing::debug!(why, "memory is limited by looking at what is resident");
+            None
+        }
+    };
     let presence = ledger.presence(run.id);
     let (vacated, vacancies) = unbounded_channel();
     let pace = Pace::new(options.jobs);
@@ -94,6 +104,7 @@ pub async fn run(job: Job, moments: UnboundedSender<Moment>) -> Result<Summary, 
         told: Mutex::default(),
         tools: Tools::default(),
         census: Arc::default(),
+        cgroups,
         rooms: Rooms::default(),
         plan: Arc::clone(&plan),
     };
@@ -606,44 +617,6 @@ impl Reactor {
             seconds,
             reason: entry.reason.clone(),
         });
-    }
-}
-
-/// The devices of a run and who has them.
-#[derive(Debug, Default)]
-struct Devices {
-    all: Vec<Device>,
-    /// The devices last given to each task.
-    given: BTreeMap<usize, Vec<usize>>,
-    leases: BTreeMap<usize, DeviceLease>,
-    /// Tasks of which it was told that they wait for devices.
-    awaited: BTreeSet<usize>,
-}
-
-impl Devices {
-    /// Refuses a run that has a task which could never start.
-    fn of(plan: &Plan, survey: &Survey, options: &Options) -> Result<Self, ExecError> {
-        let found = options.devices.len();
-        let wants = |index: &usize| plan.tasks()[*index].demand.gpus;
-        if let Some(index) = survey.to_run().find(|index| wants(index).devices() > found) {
-            let (task, wanted) = (plan.tasks()[index].name.clone(), wants(&index));
-            return Err(ExecError::Devices { task, wanted, found });
-        }
-        if survey.to_run().any(|index| wants(&index) != Gpus::NONE) {
-            let doing = "use the folder for leases of devices,";
-            private_folder(&options.runtime).map_err(|source| ExecError::Folder {
-                path: options.runtime.clone(),
-                doing,
-                source,
-            })?;
-        }
-        Ok(Self { all: options.devices.clone(), ..Self::default() })
-    }
-
-    fn of_task(&self, task: usize) -> Vec<Device> {
-        let leased = self.leases.contains_key(&task);
-        let given = self.given.get(&task).filter(|_| leased);
-        given.into_iter().flatten().map(|device| self.all[*device].clone()).collect()
     }
 }
 

@@ -31,6 +31,8 @@ const MOST: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Room {
     path: PathBuf,
+    /// What is known to be in it, and whether it is a folder: each after the folder it is in.
+    inside: Vec<(PathBuf, bool)>,
     /// Kept locked while this is there.
     _scratch: Arc<Scratch>,
 }
@@ -40,7 +42,7 @@ impl Room {
     pub(crate) fn create(scratch: &Arc<Scratch>, name: &str) -> io::Result<Self> {
         let path = scratch.path().join(name);
         fs::create_dir(&path)?;
-        let room = Self { path, _scratch: Arc::clone(scratch) };
+        let room = Self { path, inside: Vec::new(), _scratch: Arc::clone(scratch) };
         fs::create_dir(room.out())?;
         fs::create_dir(room.tmp())?;
         Ok(room)
@@ -69,60 +71,65 @@ impl Room {
         &self.path
     }
 
-    /// Whether next to nothing is in it.
-    fn is_light(&self) -> bool {
-        let (mut bytes, mut entries) = (0, 0);
+    /// Notes what is in it, so that it can be removed without being read again; false if that is more than next to nothing.
+    fn is_light(&mut self) -> bool {
+        let mut bytes = 0;
+        let mut inside = Vec::new();
         let mut open = vec![self.path.clone()];
         while let Some(folder) = open.pop() {
-            let Ok(inside) = fs::read_dir(&folder) else { return false };
-            for entry in inside {
-                let Ok((entry, meta)) = entry.and_then(|entry| entry.metadata().map(|meta| (entry, meta))) else {
+            let Ok(entries) = fs::read_dir(folder) else { return false };
+            for entry in entries {
+                let Ok((entry, kind)) = entry.and_then(|entry| entry.file_type().map(|kind| (entry, kind))) else {
                     return false;
                 };
-                entries += 1;
-                if meta.is_dir() {
+                if kind.is_dir() {
                     open.push(entry.path());
                 } else {
+                    let Ok(meta) = entry.metadata() else { return false };
                     bytes += meta.len();
                 }
-                if entries > MANY || bytes > LARGE {
+                inside.push((entry.path(), kind.is_dir()));
+                if inside.len() > MANY || bytes > LARGE {
                     return false;
                 }
             }
         }
+        self.inside = inside;
         true
     }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
-        remove_all(&self.path);
+        // From the innermost; what does not go that way goes the long way.
+        for (path, is_folder) in self.inside.iter().rev() {
+            let _ = if *is_folder { fs::remove_dir(path) } else { fs::remove_file(path) };
+        }
+        if self.inside.is_empty() || fs::remove_dir(&self.path).is_err() {
+            remove_all(&self.path);
+        }
     }
 }
 
 /// The rooms of attempts that have ended, and what else is cleared away beside the run.
 #[derive(Debug, Default)]
 pub(crate) struct Rooms {
-    later: Arc<Mutex<Vec<Room>>>,
+    later: Mutex<Vec<Room>>,
     work: Mutex<JoinSet<()>>,
 }
 
 impl Rooms {
-    /// Removes a room, now or later. No task waits for it, the run's end does.
-    pub(crate) fn leave(&self, room: Room, took: Duration) {
-        let later = Arc::clone(&self.later);
-        self.aside(move || {
-            if took >= LONG || !room.is_light() {
-                return drop(room);
-            }
-            let mut later = later.lock().unwrap_or_else(PoisonError::into_inner);
-            later.push(room);
-            if later.len() >= MOST {
-                let all = std::mem::take(&mut *later);
-                drop(later);
-                drop(all);
-            }
-        });
+    /// Removes a room, now or later. No task waits for it, the run's end does. Reads files: not for a thread that must not wait.
+    pub(crate) fn leave(&self, mut room: Room, took: Duration) {
+        if took >= LONG || !room.is_light() {
+            return self.aside(move || drop(room));
+        }
+        let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
+        later.push(room);
+        if later.len() >= MOST {
+            let all = std::mem::take(&mut *later);
+            self.aside(move || drop(all));
+        }
     }
 
     /// Does `work` beside the run.
