@@ -60,9 +60,41 @@ fn a_change_runs_what_follows_from_it_and_says_why() {
     project.run(&["run", "--dry-run"]).expect(0);
     assert!(project.run(&["why", "train[size=s,seed=0]"]).expect(0).out.contains("is kept"));
 
+    // A cache that is read only: what is kept is used, and what is made is made for once.
+    let once = project.run(&["run", "--cache", "read", "--json"]).expect(0).json();
+    assert_eq!((once["totals"]["kept"].as_u64(), once["totals"]["made"].as_u64()), (Some(9), Some(13)));
+    assert_eq!(once["claims"][0]["verdict"], "reproduced");
+    project.run(&["run", "--frozen"]).expect(5);
+    assert!(project.files("scratch").is_empty());
+
     let run = project.run(&["run", "--json"]).expect(0).json();
     assert_eq!((run["totals"]["kept"].as_u64(), run["totals"]["made"].as_u64()), (Some(9), Some(13)));
+    assert_eq!(Project::digests(&run), Project::digests(&once));
     project.run(&["run", "--frozen"]).expect(0);
+    let anew = project.run(&["plan", "--cache", "off", "--json"]).expect(0).json();
+    assert_eq!(anew["totals"]["run"], TASKS);
+}
+
+#[test]
+fn with_the_cache_off_a_study_is_made_and_judged_and_nothing_is_left_but_what_failed_has_its_log() {
+    let project = Project::new();
+    let report = project.path("report.html");
+    let off = ["run", "--cache", "off", "--json", "-j", "2", "--report", report.to_str().unwrap()];
+    let made = project.run(&off).expect(0).json();
+    assert_eq!(
+        (made["totals"]["made"].as_u64(), made["claims"][0]["verdict"].as_str()),
+        (Some(22), Some("reproduced"))
+    );
+    assert!(report.exists());
+    for folder in ["store", "postgres", "scratch", "logs"] {
+        assert!(project.files(folder).is_empty(), "something is left in {folder}");
+    }
+    project.behave(r#"{"train[size=s,seed=0]": {"do": "crash"}}"#);
+    let failed = project.run(&["run", "--cache", "off", "--json"]).expect(4).json();
+    let crashed = failed["tasks"].as_array().unwrap().iter().find(|task| task["name"] == "train[size=s,seed=0]");
+    let log = std::path::Path::new(crashed.unwrap()["log"].as_str().unwrap());
+    assert!(project.path(".").join(log).is_file() && project.files("logs").len() == 1, "{}", log.display());
+    project.run(&["run", "--frozen"]).expect(5);
 }
 
 #[test]

@@ -82,11 +82,27 @@ pub enum Progress {
 /// Which way the cache is used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Cache {
+    /// Make everything anew, and keep nothing of it
+    Off,
+    /// Use what is kept, and keep nothing of what is made
+    Read,
     /// Make everything again, and keep it
     Write,
     /// Use what is kept, keep what is made
     #[default]
     ReadWrite,
+}
+
+impl Cache {
+    /// Whether what is kept is used.
+    pub const fn reads(self) -> bool {
+        matches!(self, Self::Read | Self::ReadWrite)
+    }
+
+    /// Whether what is made is kept.
+    pub const fn writes(self) -> bool {
+        matches!(self, Self::Write | Self::ReadWrite)
+    }
 }
 
 /// The study a verb works on, and how it is set.
@@ -285,6 +301,9 @@ pub struct DoctorArgs {
     /// Stop the private ledger server; it starts again when it is needed
     #[arg(long)]
     pub stop_server: bool,
+    /// Say what would be stopped, and stop nothing
+    #[arg(short = 'n', long, requires = "stop_server")]
+    pub dry_run: bool,
 }
 
 /// Arguments of `init`.

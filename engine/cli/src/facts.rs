@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader, Cursor},
 };
 
-use isoflop_contract::{Manifest, Value, manifest::File};
+use isoflop_contract::{Key, Manifest, Value, manifest::File};
 use isoflop_ledger::{
     Ledger, Past, PastOutcome, TaskOutcome,
     view::{AttemptView, RunView, TaskView},
@@ -32,8 +32,26 @@ pub enum Depth {
 /// Captions shown beside a preview.
 const CAPTIONS: usize = 64;
 
+/// Where facts come from.
+pub struct Sources<'a> {
+    /// The ledger, if there is one.
+    pub ledger: Option<&'a Ledger>,
+    /// The store, if it is not the home's.
+    pub store: Option<&'a Store>,
+    /// Another ledger, and what counts of it where the first knows nothing.
+    pub before: Option<(&'a Ledger, BTreeMap<Key, Past>)>,
+}
+
+impl<'a> Sources<'a> {
+    /// The home's.
+    pub fn of(ledger: Option<&'a Ledger>) -> Self {
+        Self { ledger, store: None, before: None }
+    }
+}
+
 /// Gathers what is known of every task of `plan`.
-pub async fn gather(plan: &Plan, settings: &Settings, ledger: Option<&Ledger>, depth: Depth) -> Result<Facts, Stop> {
+pub async fn gather(plan: &Plan, settings: &Settings, sources: Sources<'_>, depth: Depth) -> Result<Facts, Stop> {
+    let Sources { ledger, store, before } = sources;
     let mut facts = Facts { study: study(plan), ..Facts::default() };
     facts.tasks = plan.tasks().iter().map(|task| bare(plan, task)).collect();
     let Some(ledger) = ledger else { return Ok(facts) };
@@ -49,10 +67,22 @@ pub async fn gather(plan: &Plan, settings: &Settings, ledger: Option<&Ledger>, d
     };
     facts.run = run.as_ref().map(run_facts);
     let keys: Vec<_> = plan.tasks().iter().map(|task| task.key).collect();
-    let past = ledger.past(&keys).await.map_err(infrastructure)?;
-    let store = if depth == Depth::Everything && !past.is_empty() { Some(home::store(settings)?) } else { None };
-
+    let mut past = ledger.past(&keys).await.map_err(infrastructure)?;
     let mut bits = ledger.bits(&keys).await.map_err(infrastructure)?;
+    let mut earlier: BTreeMap<Key, &Ledger> = BTreeMap::new();
+    if let Some((ledger, before)) = before {
+        let before: BTreeMap<Key, Past> = before.into_iter().filter(|(key, _)| !past.contains_key(key)).collect();
+        let keys: Vec<Key> = before.keys().copied().collect();
+        bits.extend(ledger.bits(&keys).await.map_err(infrastructure)?);
+        earlier.extend(keys.into_iter().map(|key| (key, ledger)));
+        past.extend(before);
+    }
+    let homes = match store {
+        None if depth == Depth::Everything && !past.is_empty() => Some(home::store(settings)?),
+        _ => None,
+    };
+    let store = store.or(homes.as_ref()).filter(|_| depth == Depth::Everything);
+
     for (task, facts_of) in plan.tasks().iter().zip(&mut facts.tasks) {
         if past.contains_key(&task.key) {
             facts_of.bits = Some(bits.remove(&task.key).unwrap_or_default().to_string());
@@ -65,6 +95,7 @@ pub async fn gather(plan: &Plan, settings: &Settings, ledger: Option<&Ledger>, d
         if depth == Depth::Everything
             && let Some(id) = past.get(&task.key).and_then(|past| past.attempt)
         {
+            let ledger = earlier.get(&task.key).copied().unwrap_or(ledger);
             facts_of.series = ledger.metrics(id).await.map_err(infrastructure)?;
             let attempts = ledger.attempts(&task.key).await.map_err(infrastructure)?;
             if let Some(attempt) = attempts.iter().find(|attempt| attempt.id == id) {
@@ -76,7 +107,7 @@ pub async fn gather(plan: &Plan, settings: &Settings, ledger: Option<&Ledger>, d
     if let Some(store) = store {
         for task in plan.tasks() {
             let Some(manifest) = past.get(&task.key).and_then(Past::manifest) else { continue };
-            pictures(plan, task, manifest, &past, &store, &mut facts);
+            pictures(plan, task, manifest, &past, store, &mut facts);
         }
     }
     Ok(facts)
@@ -176,7 +207,7 @@ fn pictures(
     plan: &Plan,
     task: &Task,
     manifest: &Manifest,
-    past: &BTreeMap<isoflop_contract::Key, Past>,
+    past: &BTreeMap<Key, Past>,
     store: &Store,
     facts: &mut Facts,
 ) {

@@ -67,8 +67,12 @@ pub async fn ledger_to_look(settings: &Settings) -> Result<Option<Ledger>, Stop>
 /// Opens the store.
 pub fn store(settings: &Settings) -> Result<Store, Stop> {
     folder(&settings.home)?;
-    let remote = settings.remote.as_ref().map(|remote| Remote::new(&remote.url)).transpose().map_err(Stop::Usage)?;
-    Ok(Store::open(&settings.store()).map_err(infrastructure)?.with_remote(remote))
+    Ok(Store::open(&settings.store()).map_err(infrastructure)?.with_remote(remote(settings)?))
+}
+
+/// Where a store fetches from what it does not hold, if a remote one is named.
+pub fn remote(settings: &Settings) -> Result<Option<Remote>, Stop> {
+    settings.remote.as_ref().map(|remote| Remote::new(&remote.url)).transpose().map_err(Stop::Usage)
 }
 
 /// What stands under the keys of a plan; nothing where there is no ledger yet.

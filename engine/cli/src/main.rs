@@ -9,6 +9,7 @@ mod devices;
 mod difference;
 mod disk;
 mod facts;
+mod ground;
 mod history;
 mod home;
 mod init;
@@ -36,11 +37,12 @@ mod verbs;
 mod work;
 mod workers;
 
-use std::{env, future::Future, process::ExitCode};
+use std::{env, future::Future, io, process::ExitCode};
 
 use clap::Parser;
 use isoflop_kinds::catalog::catalog;
 use isoflop_plan::Drawing;
+use tokio::runtime::Runtime;
 
 use crate::{
     args::{Arguments, Verb},
@@ -66,7 +68,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let mut out = Output { stdout: std::io::stdout(), json: arguments.global.json, color: settings.color_out };
+    let mut out = Output { stdout: io::stdout(), json: arguments.global.json, color: settings.color_out };
     match carry_out(&arguments.verb, &settings, &mut out) {
         Ok(()) => ExitCode::SUCCESS,
         Err(stop) => {
@@ -82,7 +84,9 @@ fn carry_out(verb: &Verb, settings: &Settings, out: &mut Output) -> Result<(), S
         Verb::Check(args) => verbs::check::check(args, &catalog, out),
         Verb::Expand(args) => wait(verbs::expand::expand(args, &catalog, settings, out)),
         Verb::Plan(args) => wait(verbs::plan::plan(args, &catalog, settings, out)),
-        Verb::Run(args) => wait(verbs::run::run(args, &catalog, settings, out)),
+        // A remote store is asked on whatever thread wants to know.
+        Verb::Run(args) if settings.remote.is_some() => wait(verbs::run::run(args, &catalog, settings, out)),
+        Verb::Run(args) => wait_alone(verbs::run::run(args, &catalog, settings, out)),
         Verb::Status(args) => wait(verbs::status::status(args, settings, out)),
         Verb::Watch(args) => wait(verbs::watch::watch(args, settings, out)),
         Verb::Logs(args) => wait(verbs::logs::logs(args, settings, out)),
@@ -113,15 +117,26 @@ fn carry_out(verb: &Verb, settings: &Settings, out: &mut Output) -> Result<(), S
 
 /// Runs what waits: for Postgres, for workers.
 fn wait<T>(work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| Stop::Internal(anyhow::Error::new(error).context("cannot start the runtime")))?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(without_runtime)?;
+    finish(runtime, work)
+}
+
+/// The same on this thread alone. A run is a conversation with many processes in short sentences: handed from one thread to another, each costs
+/// more than it takes. What takes longer, reading and hashing files, is done aside anyway.
+fn wait_alone<T>(work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
+    finish(tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(without_runtime)?, work)
+}
+
+fn finish<T>(runtime: Runtime, work: impl Future<Output = Result<T, Stop>>) -> Result<T, Stop> {
     let result = runtime.block_on(work);
     // A thread that still hashes a file must not keep a stopped run waiting.
     runtime.shutdown_background();
     result
+}
+
+fn without_runtime(error: io::Error) -> Stop {
+    Stop::Internal(anyhow::Error::new(error).context("cannot start the runtime"))
 }
 
 fn say(stop: &Stop, settings: &Settings, out: &mut Output) {
@@ -144,6 +159,6 @@ fn say(stop: &Stop, settings: &Settings, out: &mut Output) {
 
 /// Columns to draw findings in.
 fn width() -> usize {
-    let columns = rustix::termios::tcgetwinsize(std::io::stderr()).map_or(100, |size| usize::from(size.ws_col));
+    let columns = rustix::termios::tcgetwinsize(io::stderr()).map_or(100, |size| usize::from(size.ws_col));
     columns.clamp(60, 140)
 }

@@ -8,6 +8,7 @@ use isoflop_ledger::{Before, Ledger, Past};
 use isoflop_plan::{Plan, SelectError, Selection};
 
 use crate::{
+    args::Cache,
     home,
     settings::Settings,
     stop::{Stop, infrastructure},
@@ -24,6 +25,25 @@ pub async fn survey(
     let failed = if selection.failed { failed(plan, &named(plan, selection)?, ledger).await? } else { BTreeSet::new() };
     let past = home::past(plan, ledger).await?;
     survey_in(plan, selection, force, (&past, &failed), &home::holds(settings)?)
+}
+
+/// The same for a run that uses the cache this way.
+pub async fn survey_with(
+    plan: &Plan,
+    selection: &Selection,
+    cache: Cache,
+    settings: &Settings,
+    ledger: Option<&Ledger>,
+) -> Result<Survey, Stop> {
+    match cache {
+        Cache::ReadWrite | Cache::Read => survey(plan, selection, Force::Nothing, settings, ledger).await,
+        Cache::Write => survey(plan, selection, Force::Everything, settings, ledger).await,
+        Cache::Off => {
+            let failed =
+                if selection.failed { failed(plan, &named(plan, selection)?, ledger).await? } else { BTreeSet::new() };
+            survey_in(plan, selection, Force::Nothing, (&BTreeMap::new(), &failed), &|_| false)
+        }
+    }
 }
 
 /// The same with a past that is known already, and which tasks failed last where the selection asks for that.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use isoflop_plan::Selection;
 
-use super::{SetArgs, StudyArgs};
+use super::{Cache, SetArgs, StudyArgs};
 
 /// What narrows a selection.
 #[derive(Debug, Clone, Default, Args)]
@@ -56,6 +56,9 @@ pub struct PlanArgs {
     /// Save the plan there, for `run --plan`
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Which way the cache would be used
+    #[arg(long, value_enum, default_value_t, conflicts_with = "output")]
+    pub cache: Cache,
     /// How many processor slots to reckon with [default: all processors]
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<u32>,

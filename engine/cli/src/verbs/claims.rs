@@ -16,7 +16,7 @@ use crate::{
 pub async fn claims(args: &StudyArgs, catalog: &Catalog, settings: &Settings, out: &mut Output) -> Result<(), Stop> {
     let plan = project::plan(args, catalog)?;
     let ledger = home::ledger_if_any(settings).await?;
-    let facts = facts::gather(&plan, settings, ledger.as_ref(), facts::Depth::Scalars).await?;
+    let facts = facts::gather(&plan, settings, facts::Sources::of(ledger.as_ref()), facts::Depth::Scalars).await?;
     let judged = judge(&plan, &facts);
     if out.json {
         let mut data = isoflop_report::claims_to_json(&judged);

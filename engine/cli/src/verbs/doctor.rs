@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use isoflop_contract::quantity::{Bytes, Seconds};
-use isoflop_exec::Device;
+use isoflop_exec::{Cgroups, Device};
 use isoflop_ledger::server::Status;
 use isoflop_store::{FindingKind, Remote};
 use serde_json::json;
@@ -26,6 +26,22 @@ enum Verdict {
 
 /// Carries out every check, prints each, and stops with 8 for what is missing or 6 for what is unsound.
 pub async fn doctor(args: &DoctorArgs, settings: &Settings, out: &mut Output) -> Result<(), Stop> {
+    if args.stop_server && args.dry_run {
+        let running = match home::server(settings).status().map_err(infrastructure)? {
+            Status::Running { pid, .. } => Some(pid),
+            _ => None,
+        };
+        let process = running.flatten();
+        if out.json {
+            return out
+                .data(&json!({"version": 1, "stopped": false, "running": running.is_some(), "process": process}));
+        }
+        return out.line(&match (running, process) {
+            (None, _) => "no private ledger server runs".to_owned(),
+            (Some(_), Some(pid)) => format!("the private ledger server, process {pid}, would be stopped"),
+            (Some(_), None) => "the private ledger server would be stopped".to_owned(),
+        });
+    }
     if args.stop_server {
         home::server(settings).stop().map_err(infrastructure)?;
         return if out.json {
@@ -36,7 +52,7 @@ pub async fn doctor(args: &DoctorArgs, settings: &Settings, out: &mut Output) ->
     }
     let checks = [
         ("processor", processor()),
-        ("memory", memory()),
+        ("memory", memory(settings)),
         ("devices", devices(settings)),
         ("torch worker", torch_worker(settings)),
         ("disk", disk(settings)),
@@ -89,11 +105,19 @@ fn processor() -> Verdict {
     Verdict::Well(name)
 }
 
-fn memory() -> Verdict {
+fn memory(settings: &Settings) -> Verdict {
     let memory = machine::memory();
-    Verdict::Well(memory.map_or("not known; `run --memory` sets it".to_owned(), |memory| {
+    let there = memory.map_or("not known; `run --memory` sets it".to_owned(), |memory| {
         format!("{memory} for tasks with `on: memory`; `run --memory` changes it")
-    }))
+    });
+    let held = match Cgroups::open(&settings.confine) {
+        Ok(groups) => {
+            let place = groups.path().parent().unwrap_or(groups.path());
+            format!("the kernel holds them to it, by control groups in {}", place.display())
+        }
+        Err(why) => format!("what they use is looked at five times a second, since {why}"),
+    };
+    Verdict::Well(format!("{there}\n{held}"))
 }
 
 fn devices(settings: &Settings) -> Verdict {

@@ -3,23 +3,22 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs, io,
     path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
 use isoflop_contract::{Catalog, Digest, Key, Manifest, Seed, protocol::Death};
-use isoflop_exec::{Deaths, Force, Interrupt, Moment, Options, Outcome, Scope, Scratch, State, Summary, Survey};
-use isoflop_ledger::{Holder, Ledger, Past, Place, server::PrivateServer};
+use isoflop_exec::{Deaths, Force, Interrupt, Moment, Options, Outcome, Scope, State, Summary, Survey};
+use isoflop_ledger::Past;
 use isoflop_plan::{Plan, Selection};
-use isoflop_store::Store;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::{
     args::{DrillArgs, SetArgs},
     bits::{self, First},
+    ground::Ground,
     home,
     output::{Output, Paint},
     project, selection,
@@ -29,14 +28,6 @@ use crate::{
     verbs::why,
     work::{Work, carry_out},
 };
-
-/// A scratch home, with what a task needs in it. Gone when the drill is over.
-struct Ground {
-    server: PrivateServer,
-    ledger: Ledger,
-    store: Arc<Store>,
-    scratch: Scratch,
-}
 
 /// How one way to the end went.
 struct Way {
@@ -73,9 +64,7 @@ pub async fn drill(args: &DrillArgs, catalog: &Catalog, settings: &Settings, out
     let drill = Drill::new(args, catalog, settings).await?;
     let ground = drill.ground().await?;
     let result = drill.twice(&ground, out).await;
-    ground.ledger.close().await;
-    let _ = ground.server.stop(); // its folder goes next, and it with that
-    drop(ground.scratch);
+    ground.leave().await;
     result
 }
 
@@ -109,25 +98,30 @@ impl<'a> Drill<'a> {
 
     /// A home of its own, with the inputs that stand in the real one.
     async fn ground(&self) -> Result<Ground, Stop> {
-        let name = format!("drill-{}", std::process::id());
-        let failed = |error: io::Error| infrastructure(anyhow::Error::new(error).context("cannot make a scratch home"));
-        fs::create_dir_all(&self.settings.home).map_err(failed)?;
-        let scratch = Scratch::create(&self.settings.home, &name, &Holder::here()).map_err(failed)?;
-        let store = Store::open(&scratch.path().join("store")).map_err(infrastructure)?;
-        if self.settings.store().is_dir() {
-            let real = home::store(self.settings)?;
-            let survey = self.survey(&self.past, &|manifest| real.holds(manifest));
-            for task in survey.to_run().flat_map(|task| self.plan.producers(task)).collect::<BTreeSet<_>>() {
-                if let State::Kept(past) = survey.state(task)
-                    && let Some(manifest) = past.manifest()
-                {
-                    lend(&real, &store, manifest).map_err(failed)?;
-                }
+        let ground = Ground::make(&format!("drill-{}", std::process::id()), self.settings).await?;
+        match self.furnish(&ground) {
+            Ok(()) => Ok(ground),
+            Err(stop) => {
+                ground.leave().await;
+                Err(stop)
             }
         }
-        let server = PrivateServer::new(scratch.path().join("postgres")).with_search(self.settings.search.clone());
-        let ledger = Ledger::open(Place::Private(server.clone())).await.map_err(infrastructure)?;
-        Ok(Ground { server, ledger, store: Arc::new(store), scratch })
+    }
+
+    fn furnish(&self, ground: &Ground) -> Result<(), Stop> {
+        if !self.settings.store().is_dir() {
+            return Ok(());
+        }
+        let real = home::store(self.settings)?;
+        let survey = self.survey(&self.past, &|manifest| real.holds(manifest));
+        for task in survey.to_run().flat_map(|task| self.plan.producers(task)).collect::<BTreeSet<_>>() {
+            if let State::Kept(past) = survey.state(task)
+                && let Some(manifest) = past.manifest()
+            {
+                ground.lend(&real, manifest)?;
+            }
+        }
+        Ok(())
     }
 
     async fn twice(&self, ground: &Ground, out: &mut Output) -> Result<(), Stop> {
@@ -155,7 +149,7 @@ impl<'a> Drill<'a> {
 
     /// Without interruption.
     async fn whole(&self, ground: &Ground, seen: &mut Seen) -> Result<Way, Stop> {
-        let summary = self.run(ground, Options::new(ground.scratch.path()), None, seen).await?;
+        let summary = self.run(ground, Options::new(ground.folder()), None, seen).await?;
         self.way(&summary, ground).await
     }
 
@@ -171,7 +165,7 @@ impl<'a> Drill<'a> {
         let options = Options {
             deaths: Deaths::of(self.key(), deaths.iter().copied()),
             marks: BTreeMap::from([(self.key(), marks)]),
-            ..Options::new(ground.scratch.path())
+            ..Options::new(ground.folder())
         };
         for round in 0.. {
             // A body that tells no steps is killed by the clock.
@@ -346,21 +340,6 @@ fn planned(seed: u64, kills: u32, total: u64) -> (Vec<Death>, BTreeSet<u64>) {
     let flips = steps.iter().enumerate().map(|(n, step)| Death { step: *step, saving: n % 2 == 1 });
     let every = (total / (4 * u64::from(kills) + 1)).max(1);
     (flips.collect(), (1..=total / every).map(|n| n * every).collect())
-}
-
-/// Puts the files of an artifact into another store, by link where that goes.
-fn lend(from: &Store, to: &Store, manifest: &Manifest) -> io::Result<()> {
-    for file in manifest.files.values() {
-        let (blob, place) = (from.blob_path(&file.digest), to.blob_path(&file.digest));
-        if place.exists() {
-            continue;
-        }
-        place.parent().map_or(Ok(()), fs::create_dir_all)?;
-        if fs::hard_link(&blob, &place).is_err() {
-            fs::copy(&blob, &place)?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use std::thread;
 
 use isoflop_contract::Catalog;
-use isoflop_exec::Force;
 
 use crate::{
     args::PlanArgs, home, outlook::Outlook, output::Output, project, saved, selection, settings::Settings, stop::Stop,
@@ -15,7 +14,7 @@ pub async fn plan(args: &PlanArgs, catalog: &Catalog, settings: &Settings, out: 
     let plan = project::plan(&study, catalog)?;
     let wanted = args.narrow.selection(&tasks);
     let ledger = home::ledger_if_any(settings).await?;
-    let survey = selection::survey(&plan, &wanted, Force::Nothing, settings, ledger.as_ref()).await?;
+    let survey = selection::survey_with(&plan, &wanted, args.cache, settings, ledger.as_ref()).await?;
     let jobs = args.jobs.unwrap_or_else(processors).max(1);
     let outlook = Outlook::read(&plan, &survey, ledger.as_ref(), catalog, jobs, args.rate).await?;
     if let Some(file) = &args.output {

@@ -20,7 +20,7 @@ use crate::{
 pub async fn report(args: &ReportArgs, catalog: &Catalog, settings: &Settings, out: &mut Output) -> Result<(), Stop> {
     let plan = project::plan(&args.study, catalog)?;
     let ledger = home::ledger_if_any(settings).await?;
-    let facts = facts::gather(&plan, settings, ledger.as_ref(), facts::Depth::Everything).await?;
+    let facts = facts::gather(&plan, settings, facts::Sources::of(ledger.as_ref()), facts::Depth::Everything).await?;
     let judged = judge(&plan, &facts);
     write(&plan, &facts, &judged, &args.output)?;
     let (mut figures, mut tables) = (0, 0);

@@ -1,14 +1,15 @@
 //! `run`: make what is missing, record it, judge the claims, write the report.
 
-use std::{env, sync::Arc};
+use std::{env, fs, path::PathBuf, sync::Arc};
 
 use isoflop_contract::{Catalog, quantity::prefixed};
 use isoflop_exec::{
     ExecError, Force, Interrupt, Job, LaunchError, Moment, Options, Outcome, Program, Runtimes, Summary, Survey,
 };
-use isoflop_ledger::{Ledger, LedgerError};
+use isoflop_ledger::{Ledger, LedgerError, Past};
 use isoflop_plan::Plan;
 use isoflop_report::judge;
+use isoflop_store::Store;
 use serde_json::json;
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -16,9 +17,12 @@ use tokio::{
 };
 
 use crate::{
-    args::{Cache, RunArgs},
+    args::RunArgs,
     courier::Courier,
-    devices, facts, home, kept, machine,
+    devices,
+    facts::{self, Sources},
+    ground::Ground,
+    home, kept, machine,
     outlook::{Outlook, to_run},
     output::{Output, Paint},
     progress::Progress,
@@ -47,11 +51,8 @@ pub async fn run(args: &RunArgs, catalog: &Catalog, settings: &Settings, out: &m
         Some((saved, _)) => saved.selection().clone(),
         None => args.narrow.selection(&args.tasks),
     };
-    let force = match args.cache {
-        Cache::ReadWrite => Force::Nothing,
-        Cache::Write => Force::Everything,
-    };
     if args.frozen {
+        let force = if args.cache.reads() { Force::Nothing } else { Force::Everything };
         let look = Look::at(&plan, settings).await?;
         let survey = match &saved {
             Some((saved, file)) => {
@@ -63,7 +64,8 @@ pub async fn run(args: &RunArgs, catalog: &Catalog, settings: &Settings, out: &m
         };
         return rehearse(args, &plan, &survey, look.ledger.as_ref(), catalog, out).await;
     }
-    let ledger = if args.dry_run { home::ledger_if_any(settings).await? } else { Some(home::ledger(settings).await?) };
+    let looks = args.dry_run || !args.cache.writes();
+    let ledger = if looks { home::ledger_if_any(settings).await? } else { Some(home::ledger(settings).await?) };
     let survey = match &saved {
         Some((saved, file)) => {
             let targets = saved.targets(&plan, file)?;
@@ -71,18 +73,72 @@ pub async fn run(args: &RunArgs, catalog: &Catalog, settings: &Settings, out: &m
             saved.check(&plan, &survey, file)?;
             survey
         }
-        None => selection::survey(&plan, &wanted, force, settings, ledger.as_ref()).await?,
+        None => selection::survey_with(&plan, &wanted, args.cache, settings, ledger.as_ref()).await?,
     };
     if (0..plan.tasks().len()).all(|index| !survey.is_target(index)) {
         eprintln!("{}", selection::nothing(&wanted));
     }
     match ledger {
-        Some(ledger) if !args.dry_run => {
-            let summary = execute(args, &plan, survey, &ledger, settings).await?;
-            finish(args, &plan, &ledger, &summary, settings, out).await
+        ledger if args.dry_run => rehearse(args, &plan, &survey, ledger.as_ref(), catalog, out).await,
+        Some(ledger) if args.cache.writes() => {
+            let place =
+                Place { ledger: &ledger, store: Arc::new(home::store(settings)?), folder: settings.home.clone() };
+            let summary = execute(args, &plan, survey, place, settings).await?;
+            if let Err(error) = kept::note(settings, &summary) {
+                let home = settings.home.display();
+                eprintln!(
+                    "warning: cannot note in {home} what is kept ({error}); `run --frozen` will have to ask the ledger"
+                );
+            }
+            finish(args, &plan, Sources::of(Some(&ledger)), &summary, settings, out).await
         }
-        ledger => rehearse(args, &plan, &survey, ledger.as_ref(), catalog, out).await,
+        ledger => {
+            let ground = Ground::make(&format!("run-{}", std::process::id()), settings).await?;
+            let result = aside(args, &plan, survey, (&ground, ledger.as_ref()), settings, out).await;
+            ground.leave().await;
+            result
+        }
     }
+}
+
+/// Carries the plan out on a ground of its own, so that nothing of it is kept; what is kept already is lent to it.
+async fn aside(
+    args: &RunArgs,
+    plan: &Arc<Plan>,
+    survey: Survey,
+    (ground, real): (&Ground, Option<&Ledger>),
+    settings: &Settings,
+    out: &mut Output,
+) -> Result<(), Stop> {
+    let before = match real {
+        Some(ledger) if args.cache.reads() => Some((ledger, home::past(plan, Some(ledger)).await?)),
+        _ => None,
+    };
+    if let Some((_, past)) = before.as_ref().filter(|_| settings.store().is_dir()) {
+        let store = home::store(settings)?;
+        let mut held = past.values().filter_map(Past::manifest).filter(|manifest| store.holds(manifest));
+        held.try_for_each(|manifest| ground.lend(&store, manifest))?;
+    }
+    let place = Place { ledger: &ground.ledger, store: Arc::clone(&ground.store), folder: ground.folder().to_owned() };
+    let mut summary = execute(args, plan, survey, place, settings).await?;
+    // What failed may be looked into when the ground is gone.
+    for task in &mut summary.tasks {
+        let log = task.log.take().filter(|_| task.outcome == Outcome::Failed);
+        task.log = log.and_then(|log| {
+            let to = settings.home.join("logs").join(log.file_name()?);
+            to.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::rename(&log, &to)).ok().map(|()| to)
+        });
+    }
+    let sources = Sources { ledger: Some(&ground.ledger), store: Some(&ground.store), before };
+    finish(args, plan, sources, &summary, settings, out).await
+}
+
+/// Where a run takes place.
+struct Place<'a> {
+    ledger: &'a Ledger,
+    store: Arc<Store>,
+    /// For scratch, logs and checkpoints.
+    folder: PathBuf,
 }
 
 /// `--frozen` and `--dry-run`: the plan as it stands, and an exit code.
@@ -108,7 +164,7 @@ async fn execute(
     args: &RunArgs,
     plan: &Arc<Plan>,
     survey: Survey,
-    ledger: &Ledger,
+    place: Place<'_>,
     settings: &Settings,
 ) -> Result<Summary, Stop> {
     let mut progress = Progress::new(args.progress, settings, plan, &survey);
@@ -136,14 +192,13 @@ async fn execute(
     if runs > 0 {
         soft["workers"] = json!({"isoflop": soft::program(&engine), "isoflop-torch": torch.as_ref().ok().and_then(|t| soft::program(&t.path))});
     }
-    let store = Arc::new(home::store(settings)?);
-    let sends = settings.remote.as_ref().is_some_and(|remote| !remote.read_only);
-    let courier = sends.then(|| Courier::new(plan, &store, ledger));
+    let sends = args.cache.writes() && settings.remote.as_ref().is_some_and(|remote| !remote.read_only);
+    let courier = sends.then(|| Courier::new(plan, &place.store, place.ledger));
     let job = Job {
         plan: plan.clone(),
         survey,
-        store,
-        ledger: ledger.clone(),
+        store: place.store,
+        ledger: place.ledger.clone(),
         runtimes: Runtimes::new(&engine, torch),
         options: Options {
             jobs,
@@ -152,10 +207,11 @@ async fn execute(
             retries: args.retries,
             memory: args.memory.or_else(machine::memory).map_or(u64::MAX, |memory| memory.0),
             devices: if runs > 0 { devices::found(settings).devices } else { Vec::new() },
+            confine: settings.confine.clone(),
             runtime: settings.runtime.clone(),
             soft,
             variables: env::vars_os().collect(),
-            ..Options::new(&settings.home)
+            ..Options::new(place.folder)
         },
         interrupt: interrupted,
     };
@@ -211,18 +267,14 @@ pub fn torch(settings: &Settings) -> Result<Program, LaunchError> {
 async fn finish(
     args: &RunArgs,
     plan: &Plan,
-    ledger: &Ledger,
+    sources: Sources<'_>,
     summary: &Summary,
     settings: &Settings,
     out: &mut Output,
 ) -> Result<(), Stop> {
     let complete = summary.totals.failed == 0 && !summary.interrupted;
-    if let Err(error) = kept::note(settings, summary) {
-        let home = settings.home.display();
-        eprintln!("warning: cannot note in {home} what is kept ({error}); `run --frozen` will have to ask the ledger");
-    }
     let depth = if args.report.is_some() { facts::Depth::Everything } else { facts::Depth::Scalars };
-    let facts = facts::gather(plan, settings, Some(ledger), depth).await?;
+    let facts = facts::gather(plan, settings, sources, depth).await?;
     let judged = judge(plan, &facts);
     if let Some(report) = &args.report {
         verbs::report::write(plan, &facts, &judged, report)?;
@@ -293,6 +345,9 @@ fn print(args: &RunArgs, summary: &Summary, out: &mut Output) -> Result<(), Stop
         let slowest: Vec<String> =
             slowest.iter().take(3).map(|(seconds, name)| format!("{name} {seconds:.1} s")).collect();
         out.line(&out.paint(Paint::Dim, &format!("  slowest: {}", slowest.join(", "))))?;
+    }
+    if !args.cache.writes() {
+        return out.line(&out.paint(Paint::Dim, "  nothing of this is kept (`--cache`)"));
     }
     if totals.failed > 0 || summary.interrupted {
         out.line(&format!(
