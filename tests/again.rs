@@ -120,6 +120,32 @@ fn a_draw_is_the_same_for_the_same_seed() {
     project.run(&["verify", "--rerun", "0%"]).expect(2);
 }
 
+/// Programs of a study's own tell no steps: the clock kills them. One goes on from what it kept, one begins anew, and what the third makes tells
+/// how often it was begun.
+#[test]
+fn a_drill_of_commands_kills_them_by_the_clock() {
+    let command = |name: &str, kept: &str, line: &str| {
+        let argv = format!("[sh, -c, '{line}', sh, \"{kept}\", \"{{out.x}}\"]");
+        format!("  {name}:\n    kind: command\n    with: {{ argv: {argv}, outputs: {{ x: {{}} }} }}\n")
+    };
+    let count = "while test $n -lt 12; do sleep 0.05; n=$((n+1)); echo $n > $1.new; mv $1.new $1; done; seq $n > $2";
+    let goes_on = format!("n=$(cat $1 2>/dev/null || echo 0); {count}");
+    let tasks = [
+        command("goes-on", "{checkpoint}/n", &goes_on),
+        command("anew", "n", &format!("n=0; {count}")),
+        command("tells", "{checkpoint}/starts", "echo begun >> $1; sleep 0.6; cat $1 > $2"),
+    ];
+    let project = Project::new();
+    project.write("study.yaml", &format!("study: own\nseed: 3\ntasks:\n{}", tasks.concat()));
+    for task in ["goes-on", "anew"] {
+        let drill = project.run(&["drill", task, "--json", "--progress", "none"]).expect(0).json();
+        assert_eq!(drill["bits"], "equal", "{drill}");
+        assert!(drill["kills"].as_u64() > Some(0), "{drill}");
+    }
+    let drill = project.run(&["drill", "tells", "--json", "--progress", "none"]).expect(6).json();
+    assert_eq!((&drill["bits"], &drill["first_difference"]["file"]), (&"differ".into(), &"x".into()), "{drill}");
+}
+
 #[test]
 fn a_drill_finds_a_body_that_forgets() {
     let project = Project::new();
