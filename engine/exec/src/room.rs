@@ -24,8 +24,8 @@ const LARGE: u64 = 64 << 10;
 /// or so many files and folders.
 const MANY: usize = 64;
 
-/// More rooms than this do not wait.
-const MOST: usize = 4096;
+/// More rooms than this do not wait: after they go, folders are slow to make.
+const MOST: usize = 8192;
 
 /// The folder of one attempt. Removed on drop.
 #[derive(Debug)]
