@@ -77,7 +77,9 @@ pub enum Isa {
 pub enum Precision {
     /// 32-bit floats throughout.
     Fp32,
-    /// Mixed: products, convolutions and attention in bfloat16; weights, their gradients and the optimizer in 32-bit floats.
+    /// Mixed: products and convolutions in bfloat16; attention on the processor, weights, their gradients and the optimizer in 32-bit floats.
+    // What is hashed counts the meanings that the word has had. 2: attention on the processor in 32-bit floats.
+    #[serde(rename(serialize = "bf16.2"), alias = "bf16.2")]
     Bf16,
 }
 
@@ -107,6 +109,22 @@ impl Environment {
             ("OMP_NUM_THREADS", threads.clone()),
             ("MKL_NUM_THREADS", threads),
             ("OMP_WAIT_POLICY", "passive".to_owned()), // idle threads that spin starve the other tasks
+            ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1".to_owned()), // large pages where the system has them: no bit depends on it
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What is written is `bf16`; what is hashed says which meaning of it, and reads as the same.
+    #[test]
+    fn a_meaning_of_lower_precision_is_hashed() {
+        let read = |word: &str| serde_json::from_value::<Precision>(json!(word)).unwrap();
+        assert_eq!((read("bf16"), read("bf16.2"), read("fp32")), (Precision::Bf16, Precision::Bf16, Precision::Fp32));
+        assert_eq!(serde_json::to_value([Precision::Bf16, Precision::Fp32]).unwrap(), json!(["bf16.2", "fp32"]));
     }
 }
