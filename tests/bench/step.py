@@ -1,9 +1,10 @@
 """The other side of `make bench`'s `train`: what tasks/torch/examples/step.rs does, by PyTorch and diffusers at their best: eager, fused AdamW, foreach
 clipping and averaging.
 
-    step.py MODEL SIZE BATCH fp32|bf16 THREADS
+    step.py MODEL SIZE BATCH fp32|bf16 THREADS FILE
 
-Builds the model, makes two steps and says {"params": ...}. Then each line of a number is so many steps, answered by the last loss.
+Builds the model with the weights and inputs of FILE, makes two steps and says {"params": ..., "loss": ...}. Then each line of a number is so many steps,
+answered by the last loss.
 """
 
 import contextlib
@@ -12,17 +13,18 @@ import sys
 
 import torch
 from diffusers import PixArtTransformer2DModel, UNet2DConditionModel
+from safetensors.torch import load_file
 
 name, size, batch, precision, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
+given = load_file(sys.argv[6])
 torch.set_num_threads(threads)
 torch.set_num_interop_threads(1)
-torch.manual_seed(1)
 WIDTH, TOKENS = 256, 32
 
 if name == "unet":
     model = UNet2DConditionModel(
-        sample_size=size, in_channels=4, out_channels=4, block_out_channels=(96, 192), layers_per_block=2, norm_num_groups=32,
-        cross_attention_dim=WIDTH, attention_head_dim=(3, 6), use_linear_projection=True, transformer_layers_per_block=1,
+        sample_size=size, in_channels=4, out_channels=4, block_out_channels=(96, 160), layers_per_block=2, norm_num_groups=32,
+        cross_attention_dim=WIDTH, attention_head_dim=(3, 5), use_linear_projection=True, transformer_layers_per_block=1,
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
     )
 else:
@@ -30,13 +32,12 @@ else:
         num_attention_heads=8, attention_head_dim=32, in_channels=4, out_channels=4, num_layers=9, cross_attention_dim=WIDTH,
         sample_size=size, patch_size=2, caption_channels=WIDTH, use_additional_conditions=False,
     )
+noisy, noise, text, level = (given.pop("inputs." + name) for name in ("noisy", "noise", "text", "level"))
+model.load_state_dict(given)
 parameters = list(model.parameters())
 average = [parameter.detach().clone() for parameter in parameters]
 optimizer = torch.optim.AdamW(parameters, lr=1e-4, weight_decay=0.01, fused=True)
 
-noisy, noise = torch.randn(batch, 4, size, size), torch.randn(batch, 4, size, size)
-text = torch.randn(batch, TOKENS, WIDTH)
-level = torch.arange(batch) * (999 // batch)
 half = torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
 told = {} if name == "unet" else {"added_cond_kwargs": {"resolution": None, "aspect_ratio": None}}
 
@@ -54,9 +55,9 @@ def step():
     return loss
 
 
-for _ in range(2):
-    step()
-print(json.dumps({"params": sum(p.numel() for p in parameters)}), flush=True)
+first = step().item()
+step()
+print(json.dumps({"params": sum(p.numel() for p in parameters), "loss": first}), flush=True)
 for line in sys.stdin:
     for _ in range(int(line)):
         loss = step().item()

@@ -37,27 +37,41 @@ pub fn train(python: Option<&Path>, only: Option<&str>, threads: u32) -> Outcome
             return Ok(());
         }
     };
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("start.safetensors");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/step.py");
     println!(
-        "{:<44} {:>10} {:>10} {:>10}",
+        "{:<44} {:>10} {:>10} {:>10} {:>10}",
         format!("CPU seconds a step, median of {ROUNDS}"),
         "isoflop",
         "PyTorch",
-        "ratio"
+        "ratio",
+        "losses off"
     );
     for (model, size, batch) in CASES.into_iter().filter(|case| only.is_none_or(|only| only == case.0)) {
         for precision in ["fp32", "bf16"] {
             let [size_text, batch_text, threads] = [size, batch, threads].map(|number| number.to_string());
             let arguments = [model, &size_text, &batch_text, precision, &threads];
-            let mut mine = Side::start(Command::new(&ours).args(arguments))?;
-            let mut theirs = Side::start(Command::new(&python).arg(&script).args(arguments))?;
+            let start = |program: &mut Command| Side::start(program.args(arguments).arg(&file));
+            // Workers are started with this too.
+            let mut mine = start(Command::new(&ours).env("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"))?;
+            let mut theirs = start(Command::new(&python).arg(&script))?;
             if mine.params != theirs.params {
                 return Err(format!("{model}: {} parameters here and {} in PyTorch", mine.params, theirs.params).into());
             }
+            let mut apart = (mine.loss / theirs.loss - 1.0).abs();
             let (mut here, mut there) = (Vec::new(), Vec::new());
             for _ in 0..ROUNDS {
                 here.push(mine.steps()?);
                 there.push(theirs.steps()?);
+                apart = apart.max((mine.loss / theirs.loss - 1.0).abs());
+            }
+            // Both compute the same thing, or the comparison is none: equal starts, and losses that part by rounding alone.
+            let most = if precision == "fp32" { 1e-3 } else { 2e-2 };
+            if apart > most || apart.is_nan() {
+                return Err(
+                    format!("{model}, {precision}: losses are {apart:.1e} apart, and {most:.0e} is the most").into()
+                );
             }
             let median = |times: &mut Vec<f64>| {
                 times.sort_by(f64::total_cmp);
@@ -66,7 +80,7 @@ pub fn train(python: Option<&Path>, only: Option<&str>, threads: u32) -> Outcome
             let (here, there) = (median(&mut here), median(&mut there));
             let millions = mine.params as f64 / 1e6;
             let what = format!("{model} {millions:.1}M, {batch} of 4x{size}x{size}, {precision}");
-            println!("{what:<44} {here:>10.3} {there:>10.3} {:>10.2}", here / there);
+            println!("{what:<44} {here:>10.3} {there:>10.3} {:>10.2} {apart:>10.0e}", here / there);
         }
     }
     Ok(())
@@ -78,6 +92,8 @@ struct Side {
     ask: ChildStdin,
     answers: BufReader<ChildStdout>,
     params: u64,
+    /// The latest loss it told.
+    loss: f64,
 }
 
 impl Side {
@@ -86,9 +102,10 @@ impl Side {
         let mut child = command.spawn()?;
         let ask = child.stdin.take().ok_or("no standard input")?;
         let answers = BufReader::new(child.stdout.take().ok_or("no standard output")?);
-        let mut side = Self { child, ask, answers, params: 0 };
+        let mut side = Self { child, ask, answers, params: 0, loss: f64::NAN };
         let said: serde_json::Value = serde_json::from_str(&side.line()?)?;
         side.params = said["params"].as_u64().ok_or("no count of parameters")?;
+        side.loss = said["loss"].as_f64().ok_or("no loss")?;
         Ok(side)
     }
 
@@ -103,7 +120,7 @@ impl Side {
         let before = self.processor()?;
         writeln!(self.ask, "{STEPS}")?;
         self.ask.flush()?;
-        self.line()?;
+        self.loss = self.line()?.trim().parse()?;
         Ok((self.processor()? - before) / f64::from(STEPS))
     }
 

@@ -1,9 +1,12 @@
 //! One side of `make bench`'s `train`: makes training steps of one model when it is told to. The other side is `tests/bench/step.py`.
 //!
-//! `step MODEL SIZE BATCH PRECISION THREADS` builds the model, makes two steps and says `{"params": …}`. Then each line of a number on standard
-//! input is so many steps, answered by the last loss.
+//! `step MODEL SIZE BATCH PRECISION THREADS FILE` builds the model, writes its weights and inputs to `FILE` for the other side to start from, makes two
+//! steps and says `{"params": …, "loss": …}`. Then each line of a number on standard input is so many steps, answered by the last loss.
 
-use std::io::{self, BufRead, Write};
+use std::{
+    io::{self, BufRead, Write},
+    path::Path,
+};
 
 use isoflop_contract::{Seed, environment::Precision};
 use isoflop_kinds::{
@@ -11,6 +14,7 @@ use isoflop_kinds::{
     train::{self, Decays},
 };
 use isoflop_torch::{
+    data::write_tensors,
     models::{Backbone, Told},
     nn::{Params, precise},
     shim,
@@ -25,7 +29,7 @@ const TEXT: [i64; 2] = [256, 32];
 fn config(name: &str) -> Result<model::Backbone, Box<dyn std::error::Error>> {
     let config = match name {
         "unet" => json!({
-            "family": "unet", "in_channels": 4, "channels": [96, 192], "layers_per_block": 2, "transformer_depth": [1, 1],
+            "family": "unet", "in_channels": 4, "channels": [96, 160], "layers_per_block": 2, "transformer_depth": [1, 1],
             "head_dim": 32, "cross_attention_dim": TEXT[0], "norm_groups": 32
         }),
         "transformer" => json!({
@@ -38,8 +42,8 @@ fn config(name: &str) -> Result<model::Backbone, Box<dyn std::error::Error>> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [name, size, batch, precision, threads] = &arguments[..] else {
-        return Err("step MODEL SIZE BATCH fp32|bf16 THREADS".into());
+    let [name, size, batch, precision, threads, file] = &arguments[..] else {
+        return Err("step MODEL SIZE BATCH fp32|bf16 THREADS FILE".into());
     };
     let precision = if precision == "bf16" { Precision::Bf16 } else { Precision::Fp32 };
     tch::set_num_threads(threads.parse()?);
@@ -55,8 +59,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let drawn = |stream: &str, shape: &[i64]| normal(Seed::from_number(2).stream(stream, 0), shape);
     let shape = [batch, 4, size, size];
     let (noisy, noise) = (drawn("noisy", &shape), drawn("noise", &shape));
-    let told = Told::tokens(drawn("text", &[batch, TEXT[1], TEXT[0]]));
+    let text = drawn("text", &[batch, TEXT[1], TEXT[0]]);
     let level = Tensor::arange(batch, (Kind::Int64, tch::Device::Cpu)) * (999 / batch);
+    let mut given = params.named();
+    for (name, tensor) in [("noisy", &noisy), ("noise", &noise), ("text", &text), ("level", &level)] {
+        given.insert(format!("inputs.{name}"), tensor.shallow_clone());
+    }
+    write_tensors(Path::new(file), &given)?;
+    let told = Told::tokens(text);
     let mut step = || {
         let loss = precise(precision, || model.forward(&noisy, &level, &told));
         let loss = loss.to_kind(Kind::Float).mse_loss(&noise, tch::Reduction::Mean);
@@ -64,10 +74,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         ema.update(&optimizer, optimizer.steps() as u64);
         loss
     };
-    for _ in 0..2 {
-        let _ = step();
-    }
-    println!("{}", json!({"params": params.count()}));
+    let first = step().double_value(&[]);
+    let _ = step();
+    println!("{}", json!({"params": params.count(), "loss": first}));
     for line in io::stdin().lock().lines() {
         let mut last = 0.0;
         for _ in 0..line?.trim().parse::<u32>()? {
