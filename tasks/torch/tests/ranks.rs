@@ -46,8 +46,8 @@ impl World {
         let data = world.at("data");
         fs::create_dir_all(&data).unwrap();
         let draw = || {
-            let images = Tensor::randint(256, [40, 3, SIDE, SIDE], (Kind::Uint8, Device::Cpu));
-            (images, Tensor::randint_low(1, 6, [40, 3], (Kind::Int, Device::Cpu)))
+            let images = Tensor::randint(256, [140, 3, SIDE, SIDE], (Kind::Uint8, Device::Cpu));
+            (images, Tensor::randint_low(1, 6, [140, 3], (Kind::Int, Device::Cpu)))
         };
         let (images, captions) = drawn(1, draw);
         let tensors = [("images", &images), ("captions", &captions)];
@@ -75,7 +75,7 @@ impl World {
             },
             "text": {"vocabulary": 6, "tokens": 4, "depth": 1, "heads": 2},
             "resolution": SIDE, "steps": steps, "batch": 8, "micro_batch": 2, "learning_rate": 1e-3, "warmup": 2, "clip": 0.1,
-            "decays": "matrices", "ema": {"decay": 0.9}, "evaluate_weights": "ema", "evaluate_every": 5, "evaluate_images": 8,
+            "decays": "matrices", "ema": {"decay": 0.9}, "evaluate_weights": "ema", "evaluate_every": 5, "evaluate_images": 140,
             "checkpoints": [4]
         });
         let scenes = input(&self.at("data"), "scenes");

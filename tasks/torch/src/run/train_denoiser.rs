@@ -126,8 +126,18 @@ impl Objective for Denoising<'_> {
         })
     }
 
-    fn evaluate(&self) -> (&'static str, f64) {
-        ("heldout_loss", self.heldout.loss(self.model, self.schedule))
+    const MEASURE: &'static str = "heldout_loss";
+
+    fn looks(&self) -> u64 {
+        self.heldout.looks()
+    }
+
+    fn evaluate(&self, look: u64) -> f64 {
+        self.heldout.error(self.model, self.schedule, look)
+    }
+
+    fn evaluated(&self, parts: &[f64]) -> f64 {
+        self.heldout.loss(parts)
     }
 }
 

@@ -151,9 +151,11 @@ impl Objective for Preferring<'_> {
         Ok(preference_loss(&margin))
     }
 
-    fn evaluate(&self) -> (&'static str, f64) {
+    const MEASURE: &'static str = "heldout_accuracy";
+
+    fn evaluate(&self, _: u64) -> f64 {
         let found = self.examine();
-        ("heldout_accuracy", preferred(&[found.altered, found.degraded].concat()))
+        preferred(&[found.altered, found.degraded].concat())
     }
 }
 

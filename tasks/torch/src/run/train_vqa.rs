@@ -62,10 +62,12 @@ impl Objective for Answering<'_> {
         Ok(scores.cross_entropy_for_logits(&Tensor::from_slice(&answers)))
     }
 
-    fn evaluate(&self) -> (&'static str, f64) {
+    const MEASURE: &'static str = "heldout_accuracy";
+
+    fn evaluate(&self, _: u64) -> f64 {
         let (scenes, questions) = self.heldout;
         let answered = mark(questions, &ask(self.network, scenes.pixels(), questions, EXAMINED));
-        ("heldout_accuracy", answered.iter().filter(|one| one.right).count() as f64 / answered.len() as f64)
+        answered.iter().filter(|one| one.right).count() as f64 / answered.len() as f64
     }
 }
 

@@ -53,21 +53,32 @@ impl Heldout {
         Self { prediction, noisy, noise, level, captions: scenes.captions(&rows, tokens) }
     }
 
-    /// The mean squared error of the noise that `model` sees.
-    pub fn loss(&self, model: &Denoiser, schedule: &Schedule) -> f64 {
-        let count = self.level.size()[0];
-        let mut sum = 0.0;
-        for start in (0..count).step_by(BATCH as usize) {
-            let length = BATCH.min(count - start);
-            let part = |t: &Tensor| t.narrow(0, start, length);
-            let text = model.read(&part(&self.captions));
-            let (noisy, level) = (part(&self.noisy), part(&self.level));
-            let output = model.denoise(&noisy, &level, &text).to_kind(Kind::Float);
-            let seen = estimate(self.prediction, schedule, &noisy, output, &level).noise;
-            let error = (seen - part(&self.noise)).square().mean(Kind::Float).double_value(&[]);
-            sum += error * length as f64;
-        }
-        sum / count as f64
+    /// How many images there are.
+    fn count(&self) -> i64 {
+        self.level.size()[0]
+    }
+
+    /// In how many parts the images are looked at.
+    pub fn looks(&self) -> u64 {
+        self.count().cast_unsigned().div_ceil(BATCH.cast_unsigned())
+    }
+
+    /// The squared errors of the noise that `model` sees in part `look`: an image's mean, summed over its images.
+    pub fn error(&self, model: &Denoiser, schedule: &Schedule, look: u64) -> f64 {
+        let start = look as i64 * BATCH;
+        let length = BATCH.min(self.count() - start);
+        let part = |t: &Tensor| t.narrow(0, start, length);
+        let text = model.read(&part(&self.captions));
+        let (noisy, level) = (part(&self.noisy), part(&self.level));
+        let output = model.denoise(&noisy, &level, &text).to_kind(Kind::Float);
+        let seen = estimate(self.prediction, schedule, &noisy, output, &level).noise;
+        let error = (seen - part(&self.noise)).square().mean(Kind::Float).double_value(&[]);
+        error * length as f64
+    }
+
+    /// The mean squared error of the noise, from those of all parts in their order.
+    pub fn loss(&self, errors: &[f64]) -> f64 {
+        errors.iter().sum::<f64>() / self.count() as f64
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a training goes on from: all that it is between two steps. Parameters, both moments of the optimizer and the average of the weights by name,
 //! the count of steps, sums under way and the curve. Nothing random is in it, since batches, levels and noise follow from seed and step.
 
-use std::{cell::RefCell, collections::BTreeMap, path::Path};
+use std::{cell::RefCell, collections::BTreeMap, ops::Range, path::Path};
 
 use isoflop_kinds::train::{self, Weights};
 use isoflop_worker::Halt;
@@ -20,7 +20,7 @@ use crate::{
     error::TorchError,
     nn::Params,
     parallel::{
-        fold::Fold,
+        fold::{Fold, stretch},
         group::{add, all_gather, collect, reduce_scatter},
         team::Team,
     },
@@ -90,13 +90,40 @@ impl State {
         Ok(norm)
     }
 
-    /// What the leader finds with these weights in place; nothing on other ranks.
-    pub(super) fn seen<T>(&self, weights: Weights, team: &Team, run: impl FnOnce() -> T) -> Result<Option<T>, Halt> {
-        if let (Some(ema), Weights::Ema) = (&self.ema, weights) {
-            let averages = self.collected(ema.flat(), team)?;
-            return Ok(averages.map(|averages| in_place(self.optimizer.packed(), &averages, run)));
+    /// What `run` finds for each of so many `looks` with these weights in place. Ranks share them as they share a batch's parts, and all get all answers.
+    pub(super) fn seen(
+        &self,
+        weights: Weights,
+        looks: u64,
+        team: &Team,
+        run: impl FnMut(u64) -> f64,
+    ) -> Result<Vec<f64>, Halt> {
+        let mine = stretch(team.rank(), team.world(), looks);
+        let idle = mine.is_empty();
+        let found = || mine.map(run).collect();
+        let found: Vec<f64> = match (&self.ema, weights) {
+            (Some(ema), Weights::Ema) => {
+                let averages = self.everywhere(ema, team)?;
+                if idle { Vec::new() } else { in_place(self.optimizer.packed(), &averages, found) }
+            }
+            _ => found(),
+        };
+        team.together(|group| group.gather(&found))
+    }
+
+    /// The whole average, of which each rank has its range, on every rank.
+    fn everywhere(&self, ema: &Ema, team: &Team) -> Result<Tensor, Halt> {
+        if team.world() == 1 {
+            return Ok(ema.flat().shallow_clone());
         }
-        Ok(team.leads().then(run))
+        let Range { start, end } = self.optimizer.range();
+        let whole = no_grad(|| {
+            let whole = self.optimizer.packed().flat.empty_like();
+            whole.narrow(0, start, end - start).copy_(ema.flat());
+            whole
+        });
+        team.together(|group| all_gather(group, self.optimizer.cut(), &whole))?;
+        Ok(whole)
     }
 
     /// The average of the weights by name, where one is kept, on the leader.

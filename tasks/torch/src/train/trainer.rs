@@ -41,8 +41,21 @@ pub trait Objective {
         None
     }
 
-    /// The held-out measure, as the series it is recorded in and its value.
-    fn evaluate(&self) -> (&'static str, f64);
+    /// The series that the held-out measure is recorded in.
+    const MEASURE: &'static str;
+
+    /// In how many parts held-out data are looked at: ranks share them.
+    fn looks(&self) -> u64 {
+        1
+    }
+
+    /// What part `look` of held-out data comes to.
+    fn evaluate(&self, look: u64) -> f64;
+
+    /// The held-out measure, from what the parts came to, in their order.
+    fn evaluated(&self, parts: &[f64]) -> f64 {
+        parts.iter().sum()
+    }
 }
 
 /// How long to train, and how fast.
@@ -162,10 +175,10 @@ impl Recent {
 const SAVE: &[u8] = b"save";
 
 /// Trains `params` on `objective` as one of `team`, from the beginning or from where an earlier attempt had come to. The outcome is the leader's.
-pub fn train(
+pub fn train<O: Objective>(
     params: &Params,
     recipe: &Recipe,
-    objective: &impl Objective,
+    objective: &O,
     team: &Team,
     context: &mut Context,
 ) -> Result<Option<Outcome>, Halt> {
@@ -216,12 +229,14 @@ pub fn train(
         }
         if evaluates || last {
             let (began, loss) = (Instant::now(), now.since.take());
-            let measure = || precise(recipe.precision, || no_grad(|| objective.evaluate()));
-            if let Some((series, heldout)) = state.seen(recipe.evaluate_weights, team, measure)? {
+            let look = |look| precise(recipe.precision, || no_grad(|| objective.evaluate(look)));
+            let found = state.seen(recipe.evaluate_weights, objective.looks(), team, look)?;
+            if team.leads() {
+                let heldout = objective.evaluated(&found);
                 if !heldout.is_finite() {
                     return Err(now.diverged(&format!("the held-out measure is {heldout} at step {}", now.done)));
                 }
-                context.metric(series, now.done, heldout)?;
+                context.metric(O::MEASURE, now.done, heldout)?;
                 now.history.push(Curve { step: now.done, loss, heldout });
             }
             gauge.rest(began.elapsed());
