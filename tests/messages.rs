@@ -130,3 +130,26 @@ fn fit_and_model_answer_without_a_study() {
     assert!(project.run(&["model", "sd2.2"]).expect(2).err.contains("sd2.1"));
     assert!(!project.path(".isoflop").exists());
 }
+
+/// Some kinds are one process: a second rank would have nothing to do.
+#[test]
+fn more_processes_than_a_kind_has_are_refused() {
+    let project = Project::new();
+    for (on, field) in [("gpus: 2", "gpus"), ("ranks: 3", "ranks"), ("gpus: 1", "")] {
+        project.write(
+            "study.yaml",
+            &format!(
+                "study: s\nseed: 1\ntasks:\n  scenes: {{ kind: make-scenes, with: {{ images: 8, resolution: 16 }} }}\n  \
+                 judge:\n    kind: train-vqa\n    needs: {{ data: scenes, heldout: scenes }}\n    with: {{ steps: 1, batch: 1 }}\n    on: {{ {on} }}\n"
+            ),
+        );
+        let checked = project.run(&["check"]);
+        if field.is_empty() {
+            checked.expect(0);
+            continue;
+        }
+        let said = checked.expect(3).err;
+        assert!(said.contains(&format!("`{field}`")) && said.contains("study.yaml:9"), "{said}");
+        assert!(said.contains("must be 1 at most: a task of kind `train-vqa` is one process"), "{said}");
+    }
+}

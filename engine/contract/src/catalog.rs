@@ -21,6 +21,7 @@ pub type Function = Arc<dyn Fn(&[Value], &BTreeMap<String, Value>) -> Result<Val
 pub type Functions = BTreeMap<String, Function>;
 
 /// One kind with its types erased.
+#[expect(clippy::struct_excessive_bools, reason = "each is a constant of the kind, independent of the others")]
 #[derive(Clone)]
 pub struct Entry {
     /// [`Kind::NAME`].
@@ -41,6 +42,8 @@ pub struct Entry {
     pub open: bool,
     /// Whether it reads files of the study.
     pub files: bool,
+    /// [`Kind::ALONE`].
+    pub alone: bool,
     /// The shape of [`Kind::Makes`].
     pub makes: &'static str,
     read: fn(&Value) -> Result<Reading, SpecError>,
@@ -112,6 +115,7 @@ impl Entry {
             ports: K::Needs::PORTS,
             open: K::Needs::OPEN,
             files: K::FILES,
+            alone: K::ALONE,
             makes: K::Makes::SHAPE,
             read: read::<K>,
             suits: suits::<K>,

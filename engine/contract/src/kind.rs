@@ -34,6 +34,8 @@ pub trait Kind: Serialize + DeserializeOwned + JsonSchema + 'static {
     const SEEDED: bool;
     /// Whether it reads files of the study (`files:`, or [`code`](Self::code)).
     const FILES: bool = false;
+    /// Whether one process does all of it, so that a second rank of it would have nothing to do.
+    const ALONE: bool = false;
     /// One line that says what it does.
     const ABOUT: &'static str;
     /// A complete `with:` in YAML.

@@ -144,7 +144,9 @@ impl<'w, 'n> World<'w, 'n> {
                         members.extend(own);
                     }
                 }
-                let demand = fault::all(Value::Object(members), |on| catalog::typed::<Demand>(on).and_then(sensible));
+                let demand = fault::all(Value::Object(members), |on| {
+                    catalog::typed::<Demand>(on).and_then(sensible).and_then(|demand| together(demand, entry))
+                });
                 let complain = |errors: Vec<SpecError>| {
                     for error in errors {
                         let last =
@@ -275,6 +277,14 @@ fn sensible(demand: Demand) -> Result<Demand, SpecError> {
         Checkpointing { keep: 0, .. } => Err(out_of_range("checkpoint.keep", "must be at least 1")),
         _ => Ok(demand),
     }
+}
+
+/// Whether ranks that are asked for have something to do.
+fn together(demand: Demand, entry: Option<&Entry>) -> Result<Demand, SpecError> {
+    let Some(entry) = entry.filter(|entry| entry.alone && demand.ranks().get() > 1) else { return Ok(demand) };
+    let field = if demand.ranks.is_some() { "ranks" } else { "gpus" };
+    let problem = format!("must be 1 at most: a task of kind `{}` is one process", entry.name);
+    Err(out_of_range(field, &problem))
 }
 
 fn out_of_range(field: &str, problem: &str) -> SpecError {

@@ -123,6 +123,7 @@ impl Kind for TrainClip {
     const REVISION: u32 = 1; // 1: first version
     const RUNTIME: Runtime = Runtime::Torch;
     const SEEDED: bool = true;
+    const ALONE: bool = true;
     const ABOUT: &'static str = "Trains a text tower and an image tower on scenes and their captions to agree.";
     const EXAMPLE: &'static str = "resolution: 16\npatch: 4\nsteps: 600\nbatch: 64\n";
     type Needs = Needs;

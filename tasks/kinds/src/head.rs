@@ -128,6 +128,7 @@ impl Kind for TrainAesthetic {
     const REVISION: u32 = 1; // 1: first version
     const RUNTIME: Runtime = Runtime::Torch;
     const SEEDED: bool = true;
+    const ALONE: bool = true;
     const ABOUT: &'static str = "Trains a head on CLIP's image features to tell the quality that scenes carry.";
     const EXAMPLE: &'static str = "features: tokens\nsteps: 400\nbatch: 64\n";
     type Needs = AestheticNeeds;
@@ -205,6 +206,7 @@ impl Kind for TrainReward {
     const REVISION: u32 = 1; // 1: first version
     const RUNTIME: Runtime = Runtime::Torch;
     const SEEDED: bool = true;
+    const ALONE: bool = true;
     const ABOUT: &'static str = "Trains a head on the joint features of captions and images to prefer the right scene to an altered or degraded one.";
     const EXAMPLE: &'static str = "rivals: 4\nsteps: 400\nbatch: 64\n";
     type Needs = RewardNeeds;

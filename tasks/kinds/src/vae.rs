@@ -109,6 +109,7 @@ impl Kind for TrainVae {
     const REVISION: u32 = 1; // 1: first version
     const RUNTIME: Runtime = Runtime::Torch;
     const SEEDED: bool = true;
+    const ALONE: bool = true;
     const ABOUT: &'static str = "Trains an autoencoder on scenes and measures how well images come out again.";
     const EXAMPLE: &'static str = "channels: [16, 32]\nresolution: 16\nsteps: 600\nbatch: 64\n";
     type Needs = Needs;

@@ -73,6 +73,7 @@ impl Kind for TrainVqa {
     const REVISION: u32 = 2; // 1: first version. 2: libtorch's fused AdamW by segment
     const RUNTIME: Runtime = Runtime::Torch;
     const SEEDED: bool = true;
+    const ALONE: bool = true;
     const ABOUT: &'static str =
         "Trains a network that answers questions about scenes, the judge of text-image alignment.";
     const EXAMPLE: &'static str = "steps: 600\nbatch: 64\n";
