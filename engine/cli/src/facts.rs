@@ -191,6 +191,9 @@ fn worker(task: &Task, attempt: &AttemptView) -> WorkerFacts {
     let soft = |name: &str| attempt.soft[name].as_str().unwrap_or_default().to_owned();
     let hard = serde_json::to_value(&task.recipe.environment).unwrap_or_default();
     let declared = |name: &str| hard[name].as_str().unwrap_or_default().to_owned();
+    // Behind the dot stands how often the word has changed its meaning.
+    let precision = declared("precision");
+    let precision = precision.split('.').next().unwrap_or_default();
     WorkerFacts {
         host: soft("host"),
         cpu: soft("cpu"),
@@ -198,6 +201,8 @@ fn worker(task: &Task, attempt: &AttemptView) -> WorkerFacts {
         libtorch: declared("libtorch"),
         isa: declared("isa"),
         threads: hard["threads"].as_u64().and_then(|threads| threads.try_into().ok()),
+        precision: precision.to_owned(),
+        deterministic: hard["deterministic"].as_bool(),
     }
 }
 

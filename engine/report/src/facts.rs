@@ -181,6 +181,10 @@ pub struct WorkerFacts {
     pub isa: String,
     /// Threads a task.
     pub threads: Option<u32>,
+    /// The number format of activations; empty for native workers.
+    pub precision: String,
+    /// Whether only deterministic algorithms could be used, where libtorch was.
+    pub deterministic: Option<bool>,
     /// The GPU; empty without one.
     pub gpu: String,
 }

@@ -91,6 +91,11 @@ fn told(worker: &WorkerFacts) -> String {
     if let Some(threads) = worker.threads {
         parts.push(plural(threads as usize, "thread"));
     }
+    parts.push(worker.precision.clone());
+    parts.extend(worker.deterministic.map(|only| {
+        let which = if only { "deterministic algorithms only" } else { "any algorithms, deterministic or not" };
+        which.to_owned()
+    }));
     parts.retain(|part| !part.is_empty());
     parts.join(", ")
 }
@@ -159,4 +164,27 @@ fn record(page: &Page<'_>, i: usize, task: &TaskFacts) -> String {
         badge(task.state),
         pairs(&format!("Record of {}", task.name), &rows)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_training_says_how_exact_it_was() {
+        let mut worker = WorkerFacts {
+            host: "atlas".into(),
+            libtorch: "2.11.0".into(),
+            isa: "avx512".into(),
+            threads: Some(2),
+            precision: "bf16".into(),
+            deterministic: Some(true),
+            ..WorkerFacts::default()
+        };
+        let before = "atlas, libtorch 2.11.0, avx512, 2 threads, bf16";
+        assert_eq!(told(&worker), format!("{before}, deterministic algorithms only"));
+        worker.deterministic = Some(false);
+        assert_eq!(told(&worker), format!("{before}, any algorithms, deterministic or not"));
+        assert_eq!(told(&WorkerFacts::default()), "");
+    }
 }

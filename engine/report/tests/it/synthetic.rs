@@ -49,7 +49,7 @@ fn made(name: &str, group: &str, kind: &str, line: u32, cell: Cell) -> TaskFacts
         libtorch: if kind.starts_with("fit") || kind == "make-scenes" { String::new() } else { "2.11.0".into() },
         isa: if kind.starts_with("fit") || kind == "make-scenes" { String::new() } else { "avx2".into() },
         threads: Some(1),
-        gpu: String::new(),
+        ..WorkerFacts::default()
     };
     TaskFacts {
         cell,
