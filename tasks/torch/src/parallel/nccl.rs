@@ -5,7 +5,7 @@
 //! algorithm; it is asked only to send and to receive, and the additions are [`Fold`](super::fold::Fold)'s, as everywhere. Words go over TCP, which is
 //! also what brings the ranks together.
 //!
-//! **Not yet run on a device.** What is tested is what can be without one: that a library which is not there is refused in words.
+//! **Not yet run on a device, and not yet opened by [`Team`](super::team::Team).** What is tested is what can be without one: that a library which is not there is refused in words.
 
 #![expect(unsafe_code, reason = "a C library opened at run time; each call says why it holds")]
 
