@@ -23,8 +23,8 @@ WIDTH, TOKENS = 256, 32
 
 if name == "unet":
     model = UNet2DConditionModel(
-        sample_size=size, in_channels=4, out_channels=4, block_out_channels=(96, 160), layers_per_block=2, norm_num_groups=32,
-        cross_attention_dim=WIDTH, attention_head_dim=(3, 5), use_linear_projection=True, transformer_layers_per_block=1,
+        sample_size=size, in_channels=4, out_channels=4, block_out_channels=(96, 192), layers_per_block=2, norm_num_groups=32,
+        cross_attention_dim=WIDTH, attention_head_dim=(3, 6), use_linear_projection=True, transformer_layers_per_block=1,
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D"), up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
     )
 else:

@@ -29,7 +29,7 @@ const TEXT: [i64; 2] = [256, 32];
 fn config(name: &str) -> Result<model::Backbone, Box<dyn std::error::Error>> {
     let config = match name {
         "unet" => json!({
-            "family": "unet", "in_channels": 4, "channels": [96, 160], "layers_per_block": 2, "transformer_depth": [1, 1],
+            "family": "unet", "in_channels": 4, "channels": [96, 192], "layers_per_block": 2, "transformer_depth": [1, 1],
             "head_dim": 32, "cross_attention_dim": TEXT[0], "norm_groups": 32
         }),
         "transformer" => json!({
