@@ -13,7 +13,7 @@ pub fn attend(name: &str, [q, k, v]: [&Tensor; 3], heads: i64, bias: Option<&Ten
     let split = |t: &Tensor, length: i64| t.view([batch, length, heads, width / heads]).transpose(1, 2); // [B, heads, N, head]
     let (q, k, v) = (split(q, length), split(k, keys), split(v, keys));
     let out = if q.kind() == Kind::BFloat16 && q.device() == Device::Cpu && bias.is_none() {
-        // The processor's kernel takes several times as long for the backward pass in bfloat16 as in single precision, which is far more than the casts
+        // The processor's kernel takes two to five times as long for the backward pass in bfloat16 as in single precision, which is far more than the casts
         // cost. Called by its own name, it is none of the operators that lower precision casts for.
         let [q, k, v] = [&q, &k, &v].map(|t| t.to_kind(Kind::Float));
         let kernel = Tensor::internal_scaled_dot_product_flash_attention_for_cpu::<Tensor>;
