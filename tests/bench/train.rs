@@ -10,7 +10,7 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
-use crate::Outcome;
+use crate::{Folder, Outcome};
 
 /// What both sides are built on.
 const PACKAGES: [&str; 3] = ["torch==2.11.0", "diffusers==0.42.1", "numpy"];
@@ -37,8 +37,8 @@ pub fn train(python: Option<&Path>, only: Option<&str>, threads: u32) -> Outcome
             return Ok(());
         }
     };
-    let folder = tempfile::tempdir()?;
-    let file = folder.path().join("start.safetensors");
+    let folder = Folder::new()?;
+    let file = folder.path.join("start.safetensors");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/step.py");
     println!(
         "{:<44} {:>10} {:>10} {:>10} {:>10}",
