@@ -73,6 +73,51 @@ fn a_contradicted_claim_is_a_result_of_run_and_a_failure_of_claims() {
     assert!(claims["claims"][0]["evidence"].as_str().unwrap().contains("scores.alignment"));
 }
 
+/// A file as others write it: groups of which one is too small, values that are missing, a run that came to nothing.
+#[test]
+fn fit_reads_the_tables_of_others() {
+    let project = Project::new();
+    let mut text = "\u{feff}Model family;Training compute (FLOP);Loss, nats\r\n".to_owned();
+    for family in ["GPT v2", "OPT"] {
+        for i in 1..=8 {
+            let loss = format!("{:.6}", 3.0 * 10_f64.powi(i).powf(-0.1)).replace('.', ",");
+            text += &format!("{family};1e{i};{loss}\r\n");
+        }
+    }
+    text += "OPT;1e9;NaN\r\nOPT;1e10;n/a\r\nPaLM 540B;1e9;2,5\r\n";
+    project.write("runs.csv", &text);
+    let asked = [
+        "fit",
+        "runs.csv",
+        "--form",
+        "power",
+        "--x",
+        "Training compute (FLOP)",
+        "--y",
+        "Loss, nats",
+        "--bootstrap",
+        "100",
+    ];
+    let by = [&asked[..], &["--group", "Model family"]].concat();
+    let fits = project.run(&[&by[..], &["--json"]].concat()).expect(0).json();
+    for family in ["GPT v2", "OPT"] {
+        let p = fits["groups"][family]["params"]["p"]["value"].as_f64().expect("a fit");
+        assert!((p + 0.1).abs() < 1e-5, "{family}: {p}");
+    }
+    let why = fits["refused"]["PaLM 540B"].as_str().expect("a reason");
+    assert!(why.contains("3 different values of `Training compute (FLOP)`"), "{why}");
+    let told = project.run(&by).expect(0).out;
+    for part in [
+        "line 18 was left out: `Loss, nats` is NaN",
+        "line 19 was left out: it has no `Loss, nats`",
+        "Model family PaLM 540B has no fit: form power needs",
+    ] {
+        assert!(told.contains(part), "no `{part}` in\n{told}");
+    }
+    let alone = [&by[..], &["--keep", "Model family=PaLM 540B"]].concat();
+    assert!(project.run(&alone).expect(2).err.contains("Model family GPT v2: form power needs"));
+}
+
 #[test]
 fn fit_and_model_answer_without_a_study() {
     let project = Project::new();

@@ -3,7 +3,7 @@
 use crate::{
     Figure, Judged,
     catalogue::{exhibits, fits},
-    draw::{Width, to_pdf, to_png, to_svg_document},
+    draw::{Width, scene, to_pdf, to_png, to_svg_document},
     facts::Facts,
     figure::to_csv,
     html::putln,
@@ -18,6 +18,8 @@ pub struct Assets {
     pub figures: Vec<(String, Vec<u8>)>,
     /// Tables: name and bytes.
     pub tables: Vec<(String, Vec<u8>)>,
+    /// Figures in whose pictures letters are boxes, and these letters.
+    pub boxes: Vec<(String, String)>,
 }
 
 /// Draws and writes all of them, in memory.
@@ -36,6 +38,14 @@ pub fn assets(facts: &Facts, claims: &[Judged]) -> Assets {
             exhibit.figure.title.replace('<', "&lt;"),
             exhibit.caption.replace('<', "&lt;")
         );
+        let lacking: String = scene(&exhibit.figure, Width::Double).lacking().into_iter().collect();
+        if !lacking.is_empty() {
+            putln!(
+                list,
+                "  The letters {lacking} are boxes in its PNG and PDF, whose font lacks them; its SVG shows them."
+            );
+            assets.boxes.push((exhibit.figure.id.clone(), lacking));
+        }
         assets.figures.extend(files(&exhibit.figure));
     }
     assets.figures.push(("README.md".to_owned(), list.into_bytes()));

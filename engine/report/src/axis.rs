@@ -144,11 +144,13 @@ fn linear(low: f64, high: f64, wanted: f64) -> Vec<Tick> {
                 .all(|i| (write(*i, *d).parse::<f64>().unwrap_or(f64::NAN) - *i as f64 * minor).abs() < step * 1e-6)
         })
         .unwrap_or(decimals);
-    let large = labels.iter().any(|i| (*i as f64 * minor).abs() >= 1e5);
+    let largest = labels.iter().map(|i| (*i as f64 * minor).abs()).fold(0.0, f64::max);
     let label = |i: i64| {
         let value = i as f64 * minor;
-        if large {
-            number::with_prefix(value, "").replace(' ', "\u{2009}")
+        if largest >= 1e15 || (largest < 1e-3 && largest > 0.0) {
+            raised(value, libm::log10(largest * 1.000_000_1).floor() as i32)
+        } else if largest >= 1e5 {
+            prefixed(value)
         } else {
             write(i, decimals).replace('-', "−")
         }
@@ -156,6 +158,26 @@ fn linear(low: f64, high: f64, wanted: f64) -> Vec<Tick> {
     (first..=last)
         .map(|i| Tick { at: i as f64 * minor, label: (i.rem_euclid(i64::from(parts)) == 0).then(|| label(i)) })
         .collect()
+}
+
+/// `600 k`, `1.5 M`: as few digits as the number has of its three.
+fn prefixed(value: f64) -> String {
+    let text = number::with_prefix(value, "");
+    let (digits, prefix) =
+        text.split_once(' ').map_or((text.as_str(), None), |(digits, prefix)| (digits, Some(prefix)));
+    let digits = if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits };
+    let digits = digits.replace('-', "−");
+    prefix.map_or_else(|| digits.clone(), |prefix| format!("{digits}\u{2009}{prefix}"))
+}
+
+/// `2.5·10^{−30}`, by the power of the axis's largest label.
+fn raised(value: f64, power: i32) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    let digits = format!("{:.4}", value / ten(power));
+    let digits = digits.trim_end_matches('0').trim_end_matches('.').replace('-', "−");
+    format!("{digits}·10^{{{}}}", power.to_string().replace('-', "−"))
 }
 
 /// Labelled ticks at powers of ten; over less than two decades at 1, 2 and 5 times a power too; over a sliver, evenly. Unlabelled ticks at all
@@ -240,6 +262,15 @@ mod tests {
         assert_eq!(labels(Scale::Linear, -20.0, 640.0), ["0", "200", "400", "600"]);
         assert_eq!(labels(Scale::Linear, -1.1, 1.1), ["−1.0", "−0.5", "0.0", "0.5", "1.0"]);
         assert_eq!(labels(Scale::Linear, 0.0, 600_000.0).last().map(String::as_str), Some("600\u{2009}k"));
+        assert_eq!(
+            labels(Scale::Linear, 0.0, 1.2e9),
+            ["0", "200\u{2009}M", "400\u{2009}M", "600\u{2009}M", "800\u{2009}M", "1\u{2009}G", "1.2\u{2009}G"]
+        );
+        assert_eq!(
+            labels(Scale::Linear, 0.0, 2.2e-30),
+            ["0", "0.5·10^{−30}", "1·10^{−30}", "1.5·10^{−30}", "2·10^{−30}"]
+        );
+        assert_eq!(labels(Scale::Linear, -1.0e30, 1.1e30).last().map(String::as_str), Some("1·10^{30}"));
     }
 
     #[test]

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::{
+    axis::{Axis, Scale},
+    color::Ink,
     facts::{Facts, Index, TaskFacts},
     figure::{Datum, Figure, Mark, Shape},
-    figures::{self, Course, Drawn, Moment, column, spoken},
-    fit::{Fit, FitError},
+    figures::{self, Better, Course, Drawn, Moment, column, spoken},
+    fit::{CurvePoint, Fit, FitError, Point},
     html::id,
     ranks::ranks,
     variant::variants,
@@ -93,6 +95,12 @@ fn of_fit(all: &mut Vec<Exhibit>, index: &Index<'_>, i: usize, task: &TaskFacts,
         ),
     );
     check(
+        frontier(index, task, fit, &id("frontier", i, name)),
+        format!(
+            "Every run by {x} and {y}, those that no other beats, what they dominate, and the law of {name} through them."
+        ),
+    );
+    check(
         against_size(index, task, fit, &id("size", i, name)),
         format!(
             "{} of each model against its parameters, mean over repetitions, with the rank correlation.",
@@ -109,7 +117,8 @@ fn of_fit(all: &mut Vec<Exhibit>, index: &Index<'_>, i: usize, task: &TaskFacts,
     );
     check(
         figures::optimal_of(fit, &id("optimal", i, name)),
-        "The best size and the best amount of data by the fitted surface; stars are what it foretells where it was asked.".to_owned(),
+        "The best size and the best amount of data by compute; stars are what is foretold where it was asked."
+            .to_owned(),
     );
     check(
         figures::holdout_of(fit, &id("holdout", i, name)),
@@ -158,18 +167,50 @@ fn training(index: &Index<'_>, task: &TaskFacts, fit: &Fit, id: &str) -> Option<
         .into_iter()
         .find(|name| tasks.len() > 1 && tasks.iter().all(|task| ends_there(task, name) == Some(true)))?;
     let (courses, heading) = courses(index, &tasks, metric);
-    let law = Drawn {
-        curve: fit
-            .curve
-            .iter()
-            .map(|p| Datum { x: p.x, y: p.y, low: p.lower, high: p.upper, ..Datum::default() })
-            .collect(),
+    Some(figures::loss_against_compute(id, &spoken(metric), &heading, &courses, &drawn(fit)))
+}
+
+/// All points with those that no other beats, where the law is fitted to these alone.
+fn frontier(index: &Index<'_>, task: &TaskFacts, fit: &Fit, id: &str) -> Option<Figure> {
+    let better = match fit.rest.get("frontier")?.as_str()? {
+        "higher" => Better::Higher,
+        _ => Better::Lower,
+    };
+    let needed: Vec<&TaskFacts> = task.needs.iter().filter_map(|name| index.task(name)).collect();
+    let variants = variants(index, &needed);
+    let used =
+        |p: &&Point| p.x > 0.0 && p.y.is_finite() && p.dropped.as_ref().is_none_or(|why| why.contains(" beats it "));
+    let datum = |p: &Point| Datum::new(p.x, p.y, p.label.clone());
+    let mut groups: Vec<(String, Ink, Vec<Datum>)> = Vec::new();
+    let mut named: BTreeSet<String> = BTreeSet::new();
+    for variant in &variants.list {
+        let labels: BTreeSet<String> = variant.tasks.iter().map(|task| task.cell.label()).collect();
+        let points: Vec<Datum> =
+            fit.points.iter().filter(used).filter(|p| labels.contains(&p.label)).map(datum).collect();
+        named.extend(labels);
+        groups.push((variant.caption(), variant.ink, points));
+    }
+    let others: Vec<Datum> = fit.points.iter().filter(used).filter(|p| !named.contains(&p.label)).map(datum).collect();
+    groups.push(("rows of a table".to_owned(), Ink::family(0), others));
+    groups.retain(|(_, _, points)| !points.is_empty());
+    let all: usize = groups.iter().map(|(_, _, points)| points.len()).sum();
+    let axis = |name: &str| {
+        let (label, unit) = column(name);
+        Axis::new(label, unit, Scale::Linear)
+    };
+    (all >= 4).then(|| figures::pareto(id, &axis(&fit.x), &axis(&fit.y), &groups, better, &drawn(fit)))
+}
+
+/// The law of a fit to be drawn over what was measured.
+fn drawn(fit: &Fit) -> Drawn {
+    let datum = |p: &CurvePoint| Datum { x: p.x, y: p.y, low: p.lower, high: p.upper, ..Datum::default() };
+    Drawn {
+        curve: fit.curve.iter().map(datum).collect(),
         percent: fit.percent(),
         fitted: fit.fitted_range(),
         remarks: figures::remarks(fit),
         targets: figures::targets(fit),
-    };
-    Some(figures::loss_against_compute(id, &spoken(metric), &heading, &courses, &law))
+    }
 }
 
 /// Courses of runs with what each step cost.
@@ -224,9 +265,8 @@ fn against_size(index: &Index<'_>, task: &TaskFacts, fit: &Fit, id: &str) -> Opt
         return None;
     }
     let ((x, unit), (y, y_unit)) = (column("params"), column(&fit.y));
-    let axis = |label: String, unit: &str, scale| crate::axis::Axis::new(label, unit, scale);
-    let (x, y) = (axis(x, unit, crate::axis::Scale::Log), axis(y, y_unit, crate::axis::Scale::Linear));
-    let ink = crate::color::Ink::family(0);
+    let (x, y) = (Axis::new(x, unit, Scale::Log), Axis::new(y, y_unit, Scale::Linear));
+    let ink = Ink::family(0);
     Some(figures::against(id, &x, &y, &[("models".to_owned(), ink, Mark::Disc, points)], &Drawn::default()))
 }
 

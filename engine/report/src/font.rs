@@ -25,6 +25,11 @@ pub fn glyph(bold: bool, c: char) -> GlyphId {
     face(bold).glyph_index(c).or_else(|| face(bold).glyph_index('\u{fffd}')).unwrap_or(GlyphId(0))
 }
 
+/// Whether pictures show this letter as it is.
+pub fn has(c: char) -> bool {
+    c.is_whitespace() || [false, true].into_iter().all(|bold| face(bold).glyph_index(c).is_some())
+}
+
 /// How far a glyph reaches, in thousandths of the size.
 pub fn advance(bold: bool, glyph: GlyphId) -> f64 {
     let face = face(bold);

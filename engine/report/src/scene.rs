@@ -197,6 +197,19 @@ impl Stroke {
 }
 
 impl Scene {
+    /// The letters of its texts that the font of pictures lacks, each once: boxes in PNG and PDF.
+    pub fn lacking(&self) -> Vec<char> {
+        let texts = self.items.iter().filter_map(|item| match item {
+            Item::Text { parts, .. } => Some(parts),
+            _ => None,
+        });
+        let letters = texts.flatten().flat_map(|part| part.text.chars());
+        let mut missing: Vec<char> = letters.filter(|c| !crate::font::has(*c)).collect();
+        missing.sort_unstable();
+        missing.dedup();
+        missing
+    }
+
     /// A straight line.
     pub fn line(&mut self, from: Point, to: Point, stroke: Stroke) {
         self.polyline(&[from, to], stroke, "");

@@ -18,6 +18,7 @@
 mod allocation;
 pub mod bfgs;
 mod bootstrap;
+mod cell;
 mod certificate;
 mod chain;
 mod compare;

@@ -288,3 +288,37 @@ fn units_do_not_matter() {
         close(other.params["e"].value, one.params["e"].value * factor, 1e-8);
     }
 }
+
+/// A line of least absolute deviations passes through two of its points, where the objective has a kink: it is certified all the same. On these rows
+/// the best of all 66 lines through two points, by trying each, is the one that is found.
+#[test]
+fn least_absolute_deviations_stand_on_a_kink() {
+    let rows: Vec<(f64, f64)> = (0..12)
+        .map(|k| 1e3 * libm::pow(2.5, f64::from(k)))
+        .enumerate()
+        .map(|(k, x)| (x, (2.0 + 8.0 * libm::pow(x, -0.15)) * (1.0 + 0.003 * libm::sin(7.3 * k as f64))))
+        .collect();
+    let logs: Vec<(f64, f64)> = rows.iter().map(|(x, y)| (libm::log(*x), libm::log(*y))).collect();
+    let mut best = f64::INFINITY;
+    for (i, a) in logs.iter().enumerate() {
+        for b in &logs[..i] {
+            let slope = (a.1 - b.1) / (a.0 - b.0);
+            best = best.min(logs.iter().map(|(x, y)| (y - a.1 - slope * (x - a.0)).abs()).sum());
+        }
+    }
+    for (form, objective) in [(Form::Power, "log:lad"), (Form::LogLinear, "linear:lad"), (Form::PowerOffset, "log:lad")]
+    {
+        let spec = FitScaling {
+            objective: Some(objective.parse().unwrap()),
+            bootstrap: 100,
+            ..FitScaling::of(form, "x", "y")
+        };
+        for scale in [1.0, 1e-30, 1e30] {
+            let points = Points::of("x", "y", rows.iter().map(|(x, y)| (*x, scale * y)));
+            let fit = fit(&points, &spec).unwrap_or_else(|error| panic!("{form} times {scale}: {error}"));
+            if form == Form::Power {
+                assert!((fit.loss / best - 1.0).abs() < 1e-6, "{} against {best}", fit.loss);
+            }
+        }
+    }
+}

@@ -442,6 +442,11 @@ fn suggested_runs_beat_a_grid_of_equal_compute() {
         let wish = Wish { budget, quantity: Some(Quantity::Named("a".to_owned())), runs: 9 };
         let suggestion = suggest(&known, &squares, &Means::default(), &wish).unwrap();
         assert!(suggestion.compute <= budget && suggestion.runs.len() <= 9 && suggestion.foreseen < suggestion.stderr);
+        // A place that is named again is numbered, so that nobody takes it for a slip.
+        for (k, run) in suggestion.runs.iter().enumerate() {
+            let before = suggestion.runs[..k].iter().filter(|other| other.at == run.at).count();
+            assert_eq!(run.again as usize, before + 1);
+        }
         assert!(suggestion.ranked.windows(2).all(|pair| pair[0].per_flop >= pair[1].per_flop));
         foreseen += suggestion.foreseen / suggestion.stderr / f64::from(u32::try_from(studies).unwrap());
         let chosen: Vec<[f64; 3]> = suggestion.runs.iter().map(|next| run(next.at["N"], next.at["D"])).collect();

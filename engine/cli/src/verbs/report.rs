@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::{
     args::ReportArgs,
     facts, home,
-    output::Output,
+    output::{Output, Paint},
     project,
     settings::Settings,
     stop::{Stop, infrastructure},
@@ -23,15 +23,17 @@ pub async fn report(args: &ReportArgs, catalog: &Catalog, settings: &Settings, o
     let facts = facts::gather(&plan, settings, facts::Sources::of(ledger.as_ref()), facts::Depth::Everything).await?;
     let judged = judge(&plan, &facts);
     write(&plan, &facts, &judged, &args.output)?;
-    let (mut figures, mut tables) = (0, 0);
+    let (mut figures, mut tables, mut boxes) = (0, 0, Vec::new());
     if args.figures.is_some() || args.tables.is_some() {
         let made = assets(&facts, &judged);
         figures = fill(args.figures.as_deref(), &made.figures)?;
+        boxes = if args.figures.is_some() { made.boxes } else { boxes };
         tables = fill(args.tables.as_deref(), &made.tables)?;
     }
     if out.json {
         return out.data(&json!({
             "version": 1, "study": plan.study.name, "report": args.output, "figures": args.figures, "tables": args.tables,
+            "boxes": boxes.iter().map(|(figure, letters)| json!({"figure": figure, "letters": letters})).collect::<Vec<_>>(),
         }));
     }
     out.line(&format!("report: {}", args.output.display()))?;
@@ -39,6 +41,13 @@ pub async fn report(args: &ReportArgs, catalog: &Catalog, settings: &Settings, o
         if let Some(folder) = folder {
             out.line(&format!("{n} files in {}", folder.display()))?;
         }
+    }
+    if let Some((figure, letters)) = boxes.first() {
+        let others = if boxes.len() > 1 { format!(" and {} more", boxes.len() - 1) } else { String::new() };
+        out.line(&format!(
+            "  {}: letters that the font of pictures lacks ({letters}) are boxes in the PNG and PDF of {figure}{others}; the SVG shows them",
+            out.paint(Paint::Notice, "warning")
+        ))?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::{
     LABEL, TITLE,
-    plot::{Plot, row_limit},
+    plot::{Plot, row_limit, widest_label},
 };
 use crate::{
     axis::{Range, Scale, Tick},
@@ -55,13 +55,7 @@ pub fn draw(scene: &mut Scene, panel: &Panel, plot: &Plot, single: bool) {
     let middle = plot.left + plot.width / 2.0;
     scene.text((middle, bottom + 33.0), &cut(&panel.x.text(), TITLE.size, plot.width + 40.0), TITLE);
     if panel.y.scale != Scale::Rows {
-        let widest = plot
-            .y
-            .ticks()
-            .into_iter()
-            .filter_map(|tick| tick.label)
-            .map(|label| label_width(&label))
-            .fold(16.0, f64::max);
+        let widest = widest_label(&plot.y);
         let at = (plot.left - widest - 14.0, plot.top + plot.height / 2.0);
         scene.upwards(at, &cut(&panel.y.text(), TITLE.size, plot.height + 20.0), TITLE);
     }
@@ -89,22 +83,42 @@ fn labelled(range: &Range, length: f64, wanted: f64, room: impl Fn(&str) -> f64)
     ticks.into_iter().zip(shown).collect()
 }
 
-/// What lies outside the fitted range, on a darker ground and in words where they have room.
+/// What lies outside the fitted range, on a darker ground.
 fn outside(scene: &mut Scene, panel: &Panel, plot: &Plot) {
-    let Some((low, high)) = panel.fitted else { return };
-    let (Some(from), Some(to)) = (plot.x(low), plot.x(high)) else { return };
-    let margin = plot.width * 0.05;
-    let sides = [("not fitted", plot.left, from.min(plot.right())), ("extrapolated", to.max(plot.left), plot.right())];
-    for (text, left, right) in sides {
-        if right - left <= margin {
+    for (_, left, right) in sides(panel, plot) {
+        scene.rect((left, plot.top), (right - left, plot.height), Fill { ink: Ink::Grid, opacity: 0.5 });
+    }
+}
+
+/// What the darker grounds are, in words where they have room: at the foot or at the top, wherever fewer points are covered.
+pub fn words(scene: &mut Scene, panel: &Panel, plot: &Plot) {
+    let look = Type { size: 9.5, halo: true, ..LABEL };
+    for (text, left, right) in sides(panel, plot) {
+        let long = width(text, look.size, false);
+        if right - left <= long + 8.0 {
             continue;
         }
-        scene.rect((left, plot.top), (right - left, plot.height), Fill { ink: Ink::Grid, opacity: 0.5 });
-        let look = Type { size: 9.5, anchor: Anchor::Middle, ..LABEL };
-        if right - left > width(text, look.size, false) + 8.0 {
-            scene.text((f64::midpoint(left, right), plot.bottom() - 6.0), text, look);
-        }
+        let middle = f64::midpoint(left, right);
+        let covered = |base: &f64| {
+            let points = panel.series.iter().filter(|series| !matches!(series.shape, Shape::Band | Shape::Area));
+            let wide = middle - long / 2.0 - 8.0..=middle + long / 2.0 + 8.0;
+            points
+                .flat_map(|series| &series.points)
+                .filter_map(|point| plot.point(point))
+                .filter(|(x, y)| wide.contains(x) && (base - 16.0..=base + 8.0).contains(y))
+                .count()
+        };
+        let (foot, top) = (plot.bottom() - 6.0, plot.top + 13.0);
+        scene.text((middle, if covered(&foot) <= covered(&top) { foot } else { top }), text, look);
     }
+}
+
+/// The stretches along the horizontal axis that were not fitted, with what they are called.
+fn sides(panel: &Panel, plot: &Plot) -> Vec<(&'static str, f64, f64)> {
+    let Some((low, high)) = panel.fitted else { return Vec::new() };
+    let (Some(from), Some(to)) = (plot.x(low), plot.x(high)) else { return Vec::new() };
+    let sides = [("not fitted", plot.left, from.min(plot.right())), ("extrapolated", to.max(plot.left), plot.right())];
+    sides.into_iter().filter(|(_, left, right)| right - left > plot.width * 0.05).collect()
 }
 
 /// The lower and left edge, over the data.

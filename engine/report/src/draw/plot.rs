@@ -112,10 +112,15 @@ pub fn left(panel: &Panel, single: bool) -> f64 {
     let widest = if panel.y.scale == Scale::Rows {
         panel.y.rows.iter().map(|row| font::width(row, size, false)).fold(20.0, f64::max).min(row_limit(single))
     } else {
-        let labels = ranges(panel).1.ticks().into_iter().filter_map(|tick| tick.label);
-        labels.map(|label| parts_width(&powers(&label), size, false)).fold(16.0, f64::max)
+        widest_label(&ranges(panel).1)
     };
     title + widest + 12.0
+}
+
+/// The widest label that an axis may get, however long it is: with room for more labels they have more decimals.
+pub fn widest_label(range: &Range) -> f64 {
+    let labels = (3..=7).flat_map(|wanted| range.ticks_about(f64::from(wanted))).filter_map(|tick| tick.label);
+    labels.map(|label| parts_width(&powers(&label), super::LABEL.size, false)).fold(16.0, f64::max)
 }
 
 /// A line, broken where a point has no place.

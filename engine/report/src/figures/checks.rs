@@ -299,7 +299,7 @@ pub fn pairs(id: &str, names: &[String], draws: &[Vec<f64>], estimate: &[f64]) -
                         "{}, {}: {}",
                         symbol(&names[col]),
                         symbol(&names[row]),
-                        number::sig(r, 2).replace('-', "−")
+                        format!("{r:.2}").replace("-0.00", "0.00").replace('-', "−")
                     ),
                 ));
             }

@@ -239,9 +239,10 @@ fn levels(floor: f64, low: f64, high: f64) -> Vec<f64> {
 
 /// `6×10¹⁸`, `10¹⁸`.
 fn power(value: f64) -> String {
-    let text = number::short(value, 2);
-    let text = text.strip_prefix("1.0×").unwrap_or(&text);
-    text.replacen(".0×", "×", 1)
+    let text = number::short(value, 3);
+    let Some((digits, power)) = text.split_once('×') else { return text };
+    let digits = if digits.contains('.') { digits.trim_end_matches('0').trim_end_matches('.') } else { digits };
+    if digits == "1" { power.to_owned() } else { format!("{digits}×{power}") }
 }
 
 #[cfg(test)]
@@ -264,6 +265,7 @@ mod tests {
 
     #[test]
     fn budgets_read_as_people_write_them() {
-        assert_eq!((power(1e18), power(6e18), power(1.5e20)), ("10¹⁸".into(), "6×10¹⁸".into(), "1.5×10²⁰".into()));
+        let read = [1e18, 6e18, 1.5e20, 1.234e20, 4.1296e19].map(power);
+        assert_eq!(read, ["10¹⁸", "6×10¹⁸", "1.5×10²⁰", "1.23×10²⁰", "4.13×10¹⁹"]);
     }
 }

@@ -144,9 +144,9 @@ pub fn profiles_of(fit: &Fit, id: &str) -> Option<Figure> {
     (!all.is_empty()).then(|| profiles(id, &n, &axis(loss).label, &all))
 }
 
-/// The best size and data against compute by the surface, with what it foretells where it was asked.
+/// The best size and data against compute by the surface, or as a division of compute found them, with what is foretold where it was asked.
 pub fn optimal_of(fit: &Fit, id: &str) -> Option<Figure> {
-    let law = law_of(fit)?;
+    let Some(law) = law_of(fit) else { return divided_of(fit, id) };
     let fitted = fit.fitted_range().filter(|(low, _)| *low > 0.0)?;
     let asked: Vec<(f64, &[(String, Param)])> = fit
         .targets
@@ -173,6 +173,55 @@ pub fn optimal_of(fit: &Fit, id: &str) -> Option<Figure> {
     let (n, d) = inputs(fit);
     let quantities = [quantity(n, "N", "a", |(n, _)| n), quantity(d, "D", "b", |(_, d)| d)];
     Some(optimal(id, "Compute-optimal size and data", &quantities))
+}
+
+/// The same of a division of compute: best sizes with the intervals of their budgets, the line through them, and the data that compute leaves, C / (6 N).
+fn divided_of(fit: &Fit, id: &str) -> Option<Figure> {
+    let param = |name: &str| fit.params.iter().find(|(other, _)| other == name).map(|(_, param)| *param);
+    param("kN")?;
+    let budgets = fit.rest.get("profiles").and_then(Value::as_array).into_iter().flatten();
+    let intervals: Vec<(f64, f64, f64)> = budgets
+        .filter_map(|row| {
+            let (budget, best) = (row.get("budget")?.as_f64()?, row.get("N")?);
+            Some((budget, best.get("lower")?.as_f64()?, best.get("upper")?.as_f64()?))
+        })
+        .collect();
+    let of_budget = |c: f64| intervals.iter().find(|(budget, ..)| (budget / c - 1.0).abs() < 0.02);
+    let found = fit.points.iter().filter(|p| p.dropped.is_none() && p.x > 0.0 && p.y > 0.0);
+    let sizes: Vec<Datum> = found
+        .map(|p| Datum {
+            low: of_budget(p.x).map(|(_, low, _)| *low),
+            high: of_budget(p.x).map(|(.., high)| *high),
+            ..Datum::new(p.x, p.y, p.label.clone())
+        })
+        .collect();
+    let curve: Vec<Datum> =
+        fit.curve.iter().map(|p| Datum { x: p.x, y: p.y, low: p.lower, high: p.upper, ..Datum::default() }).collect();
+    // More parameters are fewer data, so the ends of an interval change places.
+    let data = |p: &Datum| {
+        let left = |n: f64| p.x / (6.0 * n);
+        Datum { y: left(p.y), low: p.high.map(left), high: p.low.map(left), ..p.clone() }
+    };
+    let quantity = |axis: Axis, name: &str, exponent: &str, change: &dyn Fn(&Datum) -> Datum| {
+        let asked = fit.targets.iter().filter_map(|target| {
+            let compute = target.at.iter().find(|(name, _)| name == "C")?.1;
+            let best = target.best.iter().find(|(other, _)| other == name)?.1;
+            let label = format!("{} FLOP: {}", number::short(compute, 3), interval(&best));
+            Some(Datum { low: best.lower, high: best.upper, ..Datum::new(compute, best.value, label) })
+        });
+        let law = Drawn {
+            curve: curve.iter().map(change).collect(),
+            percent: fit.percent(),
+            fitted: fit.fitted_range(),
+            remarks: Vec::new(),
+            targets: asked.collect(),
+        };
+        let vertices = sizes.iter().map(change).collect();
+        Optimal { axis, vertices, law, exponent: param(exponent), ..Optimal::default() }
+    };
+    let (n, d) = inputs(fit);
+    let quantities = [quantity(n, "N", "a", &Datum::clone), quantity(d, "D", "b", &data)];
+    (sizes.len() > 1).then(|| optimal(id, "Best size and data by compute", &quantities))
 }
 
 /// Where the law was asked, along its horizontal axis.
@@ -294,6 +343,27 @@ mod tests {
             ["as fitted, 10 rows", "squared log, 10 rows", "squared, 12 rows, those ruled out too, not converged"]
         );
         assert!((targets(&fit)[0].x - 1e24).abs() < 1.0);
+    }
+
+    #[test]
+    fn a_division_of_compute_shows_sizes_and_what_data_they_leave() {
+        let budgets = [1e18, 1e19, 1e20, 1e21];
+        let size = |c: f64| 0.1 * libm::pow(c, 0.5);
+        let fit = json!({
+            "form": "parabola", "x": "compute", "y": "best size", "inputs": {"N": "params", "C": "flops"},
+            "params": {"a": {"value": 0.5, "lower": 0.45, "upper": 0.55}, "b": 0.5, "kN": 0.1, "kD": 1.667},
+            "points": budgets.map(|c| json!({"label": format!("budget {c:e}"), "x": c, "y": size(c), "fitted": size(c)})),
+            "profiles": budgets.map(|c| json!({"budget": c, "N": {"value": size(c), "lower": 0.8 * size(c), "upper": 1.5 * size(c)}})),
+            "curve": budgets.map(|c| json!({"x": c, "y": size(c), "lower": 0.9 * size(c), "upper": 1.2 * size(c)})),
+            "targets": [{"at": {"C": 1e23}, "y": size(1e23), "best": {"N": {"value": size(1e23)}, "D": {"value": 1e23 / 6.0 / size(1e23)}}}],
+        });
+        let figure = optimal_of(&Fit::read(&fit).unwrap(), "f").unwrap();
+        let data = figure.panels[1].series.iter().find(|series| series.name == "optimum at a budget").unwrap();
+        let first = &data.points[0];
+        assert!((first.y / (1e18 / 6.0 / size(1e18)) - 1.0).abs() < 1e-12);
+        assert!(first.low.unwrap() < first.y && first.y < first.high.unwrap(), "{first:?}");
+        assert!(figure.legend.iter().any(|entry| entry.text == "parameters: 0.500 [0.450, 0.550], n = 4"));
+        assert!(figure.panels.iter().all(|panel| panel.series.iter().any(|series| series.name == "target")));
     }
 
     #[test]

@@ -73,12 +73,7 @@ fn card(name: &str, fit: &Fit) -> String {
         if !held.is_empty() {
             rows.push(("held out".to_owned(), format!("{} ({})", held.len(), held.join("; "))));
         }
-        let dropped: Vec<String> = fit
-            .points
-            .iter()
-            .filter_map(|p| Some(format!("{}: {}", escape(&p.label), escape(p.dropped.as_deref()?))))
-            .collect();
-        rows.push(("dropped".to_owned(), if dropped.is_empty() { "none".to_owned() } else { dropped.join("<br>") }));
+        rows.push(("dropped".to_owned(), dropped(fit)));
     }
     let nested = |value: &Value| {
         matches!(value, Value::Object(_)) || value.as_array().is_some_and(|v| v.iter().any(Value::is_object))
@@ -99,6 +94,26 @@ fn card(name: &str, fit: &Fit) -> String {
         putln!(out, "<p class=\"warning\">⚠ {}</p>", escape(warning));
     }
     out
+}
+
+/// Points that were left out, those of one reason together.
+fn dropped(fit: &Fit) -> String {
+    const NAMED: usize = 12;
+    let mut reasons: Vec<(&str, Vec<String>)> = Vec::new();
+    for point in &fit.points {
+        let Some(why) = point.dropped.as_deref() else { continue };
+        match reasons.iter_mut().find(|(other, _)| *other == why) {
+            Some((_, labels)) => labels.push(escape(&point.label)),
+            None => reasons.push((why, vec![escape(&point.label)])),
+        }
+    }
+    let told = |(why, labels): (&str, Vec<String>)| {
+        let more = labels.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{}{more}: {}", labels[..labels.len().min(NAMED)].join(", "), escape(why))
+    };
+    let all: Vec<String> = reasons.into_iter().map(told).collect();
+    if all.is_empty() { "none".to_owned() } else { all.join("<br>") }
 }
 
 /// A formula with its exponents raised: what stands after `^`, in brackets or as one word.

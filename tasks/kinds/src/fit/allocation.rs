@@ -157,7 +157,8 @@ impl FitAllocation {
 
 impl Kind for FitAllocation {
     const NAME: &'static str = "fit-allocation";
-    const REVISION: u32 = 1;
+    // 2: the curve reaches the farthest target.
+    const REVISION: u32 = 2;
     const RUNTIME: Runtime = Runtime::Native;
     const SEEDED: bool = true; // the resamples
     const ABOUT: &'static str =

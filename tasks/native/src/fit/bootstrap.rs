@@ -106,6 +106,24 @@ pub fn starts(fitting: &Fitting) -> Vec<Vec<f64>> {
     std::iter::once(&fitting.solution.theta).chain(&fitting.solution.elsewhere).map(off).collect()
 }
 
+/// How far a logit runs before what is left to its bound is rounding to anyone who reads it.
+const FAR: f64 = 18.0;
+
+/// Reported parameters of a resample. What ran so far towards a bound that the rest no longer counts is on it, as it would be in a fit.
+fn reported(fitting: &Fitting, mut theta: Vec<f64>) -> Vec<f64> {
+    let size = fitting.block.y.iter().map(|y| y.abs()).sum::<f64>() / fitting.block.rows() as f64;
+    // In a sum of power terms every positive coordinate is a share of y at the data's middle; elsewhere it may be small for its units.
+    let shares = fitting.law.separable().is_some();
+    for (theta, kind) in theta.iter_mut().zip(fitting.law.kinds()) {
+        match kind {
+            Kind::Positive if shares && kind.value(*theta) < 1e-9 * size => *theta = -ON_BOUND,
+            Kind::Between(..) | Kind::Geometric(..) if theta.abs() > FAR => *theta = ON_BOUND.copysign(*theta),
+            _ => {}
+        }
+    }
+    fitting.law.report(&theta)
+}
+
 /// The standard deviation of each row's noise in the space of the fit: known of y, or as rows of the same inputs differ.
 pub fn noise(fitting: &Fitting, rows: &[Row], rule: Noise) -> Option<Vec<f64>> {
     let space = fitting.request.objective.space;
@@ -152,7 +170,7 @@ pub fn shaken(
         }
         let problem = Problem::new(fitting.law.as_ref(), &block, fitting.request.objective, fitting.solution.coarse);
         let (theta, _) = again(&problem, &starts, Limits::default(), work)?;
-        let reported = fitting.law.report(&theta);
+        let reported = reported(fitting, theta);
         reported.iter().all(|value| value.is_finite()).then(|| (vec![1; sizes.len()], reported))
     };
     each(count as usize, threads, Work::default, refit)
@@ -175,7 +193,7 @@ pub fn draws(
         let block = fitting.block.drawn(&counts);
         let problem = Problem::new(fitting.law.as_ref(), &block, fitting.request.objective, fitting.solution.coarse);
         let (theta, _) = again(&problem, &starts, Limits::default(), work)?;
-        let reported = fitting.law.report(&theta);
+        let reported = reported(fitting, theta);
         reported.iter().all(|value| value.is_finite()).then_some((counts, reported))
     };
     each(count as usize, threads, Work::default, refit)

@@ -5,6 +5,9 @@ use serde::Serialize;
 /// A gradient as small as this is an optimum's.
 const CONVERGED: f64 = 1e-6;
 
+/// A condition number above this says that parameters trade against each other.
+const HARDLY: f64 = 1e3;
+
 /// The evidence.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Certificate {
@@ -47,6 +50,9 @@ impl Certificate {
             "the gradient vanishes, but at a saddle and not at a minimum".clone_into(&mut text);
         } else if self.moved < 1e-9 {
             text += "; the solver never moved from its start";
+        } else if self.condition > HARDLY {
+            let hint = "the points hardly tell the parameters apart, so a form with fewer may do better";
+            text = format!("{text}; the condition number is {:.0e}: {hint}", self.condition);
         }
         Some(text)
     }

@@ -13,19 +13,22 @@ use super::{
     triage::{Row, distinct},
 };
 
-/// Whether all points are scores strictly between 0 and 1.
+/// Whether all points look like scores: strictly between 0 and 1, and not all of them as good as 0.
 pub fn bounded(rows: &[Row]) -> bool {
-    rows.iter().all(|row| row.y > 0.0 && row.y < 1.0)
+    rows.iter().all(|row| row.y > 0.0 && row.y < 1.0) && rows.iter().any(|row| row.y > 1e-3)
 }
 
 /// The forms a fit is compared with: scores with forms that keep them in their range, everything else with what else is usual.
-fn others(form: Form, inputs: usize, scores: bool) -> &'static [Form] {
+fn others(form: Form, inputs: usize, scores: bool, within: bool) -> &'static [Form] {
     if form.is_surface() && inputs == 2 {
         &[Form::Chinchilla, Form::OverTraining, Form::Interaction]
     } else if inputs > 1 || form.is_plain() {
         &[]
-    } else if scores {
+    } else if scores && within {
         &[Form::Power, Form::ErrorPower, Form::Logit, Form::LogLinear, Form::FreeCeiling]
+    } else if scores {
+        // Of scores of 0, of 1 or beyond, these two still level off.
+        &[Form::Power, Form::LogLinear, Form::FreeCeiling, Form::Sigmoid]
     } else {
         &[Form::Power, Form::PowerOffset, Form::LogLinear]
     }
@@ -44,16 +47,19 @@ pub struct Comparison<'a> {
     pub held_out: &'a [Row],
     /// The rule.
     pub rule: &'a str,
+    /// Whether y is declared to be a score, whatever its values.
+    pub scores: bool,
     /// The inputs at ten times and at a hundred times the largest x.
     pub beyond: [&'a [f64]; 2],
 }
 
 /// Laws of other forms on the same points, those first that foretell best.
 pub fn alternatives(comparison: &Comparison<'_>, settings: &Settings) -> Vec<Alternative> {
-    let Comparison { names: (inputs, x, y), request, fitted, held_out, rule, beyond } = *comparison;
+    let Comparison { names: (inputs, x, y), request, fitted, held_out, rule, scores, beyond } = *comparison;
     let form = request.form;
     let all: Vec<Row> = fitted.iter().chain(held_out).cloned().collect();
-    let scores = bounded(&all);
+    let within = bounded(&all);
+    let scores = scores || within;
     // Laws of surfaces all speak of y, so that one objective serves them; those of one x have each a space of their own.
     let asked = |other: Form| {
         let own = Request::form(other);
@@ -91,7 +97,7 @@ pub fn alternatives(comparison: &Comparison<'_>, settings: &Settings) -> Vec<Alt
         })
     };
     let mut found: Vec<Alternative> =
-        others(form, inputs.len(), scores).iter().filter(possible).filter_map(alternative).collect();
+        others(form, inputs.len(), scores, within).iter().filter(possible).filter_map(alternative).collect();
     let error = |other: &Alternative| other.holdout.as_ref().map_or(f64::INFINITY, |held| held.mean_abs_error);
     found.sort_by(|a, b| error(a).total_cmp(&error(b)));
     found

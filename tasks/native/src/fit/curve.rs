@@ -1,5 +1,5 @@
-//! The curve: the law on a grid that reaches one decade beyond the points, with the band of its resamples. Of a surface it is the least loss
-//! that each amount of compute can buy.
+//! The curve: the law on a grid that reaches one decade beyond the points, or to the farthest target, with the band of its resamples. Of a surface it is
+//! the least loss that each amount of compute can buy.
 
 use serde::Serialize;
 
@@ -22,13 +22,16 @@ pub struct Band {
 const STEPS: u32 = 64;
 /// How far the grid reaches beyond the largest x.
 const BEYOND: f64 = 10.0;
+/// The most points of the grid from there to the farthest target.
+const MORE: u32 = 64;
 
-/// The curve from `least` to ten times `most`, `at` being the law of given parameters at x.
+/// The curve from `least` to ten times `most`, and on to `farthest` if that lies beyond; `at` is the law of given parameters at x.
 pub fn curve(
     at: &dyn Fn(&[f64], f64) -> f64,
     parameters: &[f64],
     resampled: &[Vec<f64>],
     (least, most): (f64, f64),
+    farthest: Option<f64>,
     level: f64,
 ) -> Vec<Band> {
     let (from, to) = (ln_any(least), ln_any(most * BEYOND));
@@ -43,5 +46,12 @@ pub fn curve(
         let (lower, upper) = if values.is_empty() { (y, y) } else { interval(values, level) };
         Band { x, y, lower, upper }
     };
-    (0..=STEPS).map(place).map(band).filter(|band| band.y.is_finite()).collect()
+    let end = most * BEYOND;
+    let further = farthest.filter(|farthest| *farthest > end).map_or_else(Vec::new, |farthest| {
+        let (step, reach) = ((to - from) / f64::from(STEPS), ln_any(farthest) - to);
+        let count = (reach / step).ceil().clamp(1.0, f64::from(MORE)) as u32;
+        let place = |k: u32| if k == count { farthest } else { exp_any(to + reach * f64::from(k) / f64::from(count)) };
+        (1..=count).map(place).collect()
+    });
+    (0..=STEPS).map(place).chain(further).map(band).filter(|band| band.y.is_finite()).collect()
 }

@@ -6,7 +6,7 @@
 use isoflop_kinds::fit::{Objective, Rho};
 
 use super::{
-    dense::Matrix,
+    dense::{Matrix, least_squares},
     law::{Block, Law, Tape},
     math::{dot, norm, sum},
     space::carry,
@@ -249,15 +249,39 @@ impl<'a> Problem<'a> {
     /// is at most `floor` long, count as none.
     pub fn cosine(&self, theta: &[f64], work: &mut Work, floor: f64) -> f64 {
         let columns = self.columns(theta, work);
-        let length = norm(&work.score);
+        let score = self.multipliers(&columns, &work.score);
+        let length = norm(&score);
         if length <= floor {
             return 0.0;
         }
         let cosines = columns.iter().map(|column| {
             let size = norm(column);
-            if size > 0.0 { dot(&work.score, column).abs() / (length * size) } else { 0.0 }
+            if size > 0.0 { dot(&score, column).abs() / (length * size) } else { 0.0 }
         });
         cosines.fold(0.0, f64::max)
+    }
+
+    /// The scores that count at an optimum. Absolute deviations have a kink where a row is met exactly: there any score between those of its two sides is
+    /// one, and the place is an optimum if some choice of them cancels the rest. What is left of residuals there is rounding and says nothing.
+    fn multipliers(&self, columns: &[Vec<f64>], score: &[f64]) -> Vec<f64> {
+        let mut score = score.to_vec();
+        let most = |row: usize| self.block.weight[row] * self.delta;
+        let met: Vec<usize> = (0..score.len()).filter(|row| score[*row].abs() < most(*row)).collect();
+        if self.objective.rho != Rho::Lad || met.is_empty() || met.len() > columns.len() {
+            return score;
+        }
+        let sizes: Vec<f64> = columns.iter().map(|column| norm(column).max(f64::MIN_POSITIVE)).collect();
+        let of_row = |row: usize| columns.iter().zip(&sizes).map(|(c, size)| c[row] / size).collect::<Vec<f64>>();
+        let rows: Vec<Vec<f64>> = met.iter().map(|row| of_row(*row)).collect();
+        for row in &met {
+            score[*row] = 0.0;
+        }
+        let rest: Vec<f64> = columns.iter().zip(&sizes).map(|(c, size)| -dot(&score, c) / size).collect();
+        let found = least_squares(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>(), &rest).unwrap_or_default();
+        for (row, value) in met.iter().zip(found) {
+            score[*row] = value.clamp(-most(*row), most(*row));
+        }
+        score
     }
 
     /// How long the scores are that rounding alone leaves of a perfect fit.

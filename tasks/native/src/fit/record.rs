@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use isoflop_contract::Digest;
-use isoflop_kinds::fit::{Form, Objective, Target};
+use isoflop_kinds::fit::{Better, Form, Objective, Target};
 use serde::Serialize;
 
 use super::{certificate::Certificate, counting::Counted, curve::Band};
@@ -50,6 +50,9 @@ pub struct Fit {
     pub degrees_of_freedom: usize,
     /// How many points there were and what became of them.
     pub rows: Tally,
+    /// Which y is better, where only points that no other beats were fitted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frontier: Option<Better>,
     /// How well the law foretells the points held out.
     pub holdout: Option<HeldOut>,
     /// Laws of other forms on the same points. What they disagree on, the points do not settle.
@@ -76,7 +79,9 @@ pub struct Fit {
     pub warnings: Vec<String>,
     /// Every point and what became of it.
     pub points: Vec<FittedPoint>,
-    /// The law from the smallest x to ten times the largest; of a surface, along the best use of compute.
+    /// What the law says at ten times the largest x, as [`alternatives`](Self::alternatives) have it.
+    pub at_ten_times: f64,
+    /// The law from the smallest x to ten times the largest, or to the farthest target; of a surface, along the best use of compute.
     pub curve: Vec<Band>,
 }
 

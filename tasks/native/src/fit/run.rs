@@ -1,6 +1,6 @@
 //! From points to the record of a fit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use isoflop_contract::Seed;
 use isoflop_kinds::fit::{FitScaling, Form, Noise, Rho, Target};
@@ -164,6 +164,7 @@ impl Desk<'_> {
                 fitted: &self.fitted,
                 held_out: &held_out,
                 rule: &rule,
+                scores: spec.range.is_some_and(|[low, high]| low >= 0.0 && high <= 1.0),
                 beyond: [&ten, &hundred],
             },
             settings,
@@ -200,6 +201,7 @@ impl Desk<'_> {
             n: self.fitted.len(),
             degrees_of_freedom: self.fitted.len().saturating_sub(self.main.solution.free.len()),
             rows: self.tally(),
+            frontier: spec.frontier.then_some(spec.better),
             holdout,
             alternatives,
             sensitivity,
@@ -212,7 +214,8 @@ impl Desk<'_> {
             level: spec.level,
             points_digest: self.points.digest(spec),
             points: self.account(),
-            curve: curve(&at, parameters, &draws, reach, spec.level),
+            at_ten_times: self.main.at(&ten),
+            curve: curve(&at, parameters, &draws, reach, self.farthest(), spec.level),
             warnings: self.warnings,
         };
         Made { fit, draws }
@@ -221,6 +224,12 @@ impl Desk<'_> {
     fn range(&self) -> (f64, f64) {
         let fold = |(least, most): (f64, f64), row: &Row| (least.min(row.x), most.max(row.x));
         self.fitted.iter().fold((f64::INFINITY, f64::NEG_INFINITY), fold)
+    }
+
+    /// The farthest target along the curve.
+    fn farthest(&self) -> Option<f64> {
+        let place = |target: &Target| target.get("x").or_else(|| target.get("C")).copied();
+        self.spec.targets.iter().filter_map(place).max_by(f64::total_cmp)
     }
 
     /// What the inputs are called in a formula.
@@ -385,13 +394,8 @@ impl Desk<'_> {
     fn caution(&mut self) {
         let (spec, certificate) = (self.spec, &self.main.solution.certificate);
         let mut all = Vec::new();
-        for (row, fate) in self.points.rows.iter().zip(&self.triage.fates) {
-            match fate {
-                Fate::Unusable(reason) => all.push(format!("{} was left out: {reason}", row.label)),
-                Fate::Ruled(reason) => all.push(format!("{} was left out by rule: {reason}", row.label)),
-                Fate::Fitted | Fate::HeldOut | Fate::Beaten(_) => {}
-            }
-        }
+        all.extend(self.left_out());
+        all.extend(self.repeated());
         let parameters = self.main.solution.free.len();
         let values = distinct(&self.fitted);
         if values < parameters + 2 {
@@ -440,6 +444,50 @@ impl Desk<'_> {
             }
         }
         self.warnings.extend(all);
+    }
+
+    /// The rows that were left out, those of one reason together.
+    fn left_out(&self) -> Vec<String> {
+        const NAMED: usize = 6;
+        let mut reasons: Vec<(String, Vec<&str>)> = Vec::new();
+        for (row, fate) in self.points.rows.iter().zip(&self.triage.fates) {
+            let why = match fate {
+                Fate::Unusable(reason) => format!("left out: {reason}"),
+                Fate::Ruled(reason) => format!("left out by rule: {reason}"),
+                Fate::Fitted | Fate::HeldOut | Fate::Beaten(_) => continue,
+            };
+            match reasons.iter_mut().find(|(other, _)| *other == why) {
+                Some((_, labels)) => labels.push(row.label.as_str()),
+                None => reasons.push((why, vec![row.label.as_str()])),
+            }
+        }
+        let told = |(why, labels): (String, Vec<&str>)| match labels.as_slice() {
+            [one] => format!("{one} was {why}"),
+            all if all.len() <= NAMED => format!("{} rows were {why} ({})", all.len(), all.join(", ")),
+            all => {
+                format!("{} rows were {why} ({} and {} more)", all.len(), all[..NAMED].join(", "), all.len() - NAMED)
+            }
+        };
+        let (first, rest) = reasons.split_at(reasons.len().min(20));
+        let rows: usize = rest.iter().map(|(_, labels)| labels.len()).sum();
+        let rest = (rows > 0)
+            .then(|| format!("{rows} further rows were left out, each for a reason of its own that the record has"));
+        first.iter().cloned().map(told).chain(rest).collect()
+    }
+
+    /// Rows that say again what another says, to the last digit: copies, rather than seeds, which differ.
+    fn repeated(&self) -> Option<String> {
+        let mut seen = BTreeSet::new();
+        let again = |row: &&Row| {
+            !seen.insert((row.inputs.iter().map(|value| value.to_bits()).collect::<Vec<_>>(), row.y.to_bits()))
+        };
+        let again: Vec<&Row> = self.fitted.iter().filter(again).collect();
+        let first = &self.points.rows[again.first()?.index].label;
+        Some(format!(
+            "{} of {} rows repeat another to the last digit, as {first} does: intervals take them for measurements of their own",
+            again.len(),
+            self.fitted.len()
+        ))
     }
 
     /// Whether a score's law leaves the range of scores, on the points or within a hundred times the largest x.

@@ -55,6 +55,8 @@ pub struct Candidate {
     pub narrows_to: f64,
     /// The share of the variance that it takes away, per FLOP.
     pub per_flop: f64,
+    /// Which run of these inputs it is, from 1: a second one is worth its compute as another seed.
+    pub again: u32,
 }
 
 /// What is best done next.
@@ -120,6 +122,7 @@ pub fn suggest(points: &Points, spec: &FitScaling, means: &Means, wish: &Wish) -
             compute: *compute,
             narrows_to: libm::sqrt((1.0 - share).max(0.0)),
             per_flop: share / compute,
+            again: 1,
         }
     };
     let mut ranked: Vec<Candidate> = (0..places.len()).map(|at| told(at, &desk.inverse)).collect();
@@ -129,7 +132,8 @@ pub fn suggest(points: &Points, spec: &FitScaling, means: &Means, wish: &Wish) -
     let mut before = desk.inverse.clone();
     let mut runs = Vec::new();
     for at in &chosen {
-        runs.push(told(*at, &before));
+        let again = 1 + chosen.iter().take(runs.len()).filter(|other| *other == at).count() as u32;
+        runs.push(Candidate { again, ..told(*at, &before) });
         before = added(&before, &columns[*at]);
     }
     let foreseen = desk.error(&before);
@@ -309,7 +313,9 @@ impl Suggestion {
         let run = |(k, run): (usize, &Candidate)| {
             let inputs = run.at.iter().map(|(name, value)| format!("{name}: {}", short(*value)));
             let inputs = inputs.collect::<Vec<_>>().join(", ");
-            format!("    - {{ as: next-{}, {inputs} }}   # {} FLOP\n", k + 1, short(run.compute))
+            let first = self.runs.iter().position(|other| other.at == run.at).unwrap_or(k);
+            let seed = if run.again > 1 { format!(", as next-{} but for its seed", first + 1) } else { String::new() };
+            format!("    - {{ as: next-{}, {inputs} }}   # {} FLOP{seed}\n", k + 1, short(run.compute))
         };
         let runs: Vec<String> = self.runs.iter().enumerate().map(run).collect();
         format!(

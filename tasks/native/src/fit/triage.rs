@@ -108,7 +108,7 @@ impl Triage {
     fn hold_out(&mut self, points: &Points, spec: &FitScaling, rule: &Holdout, values: usize) -> Result<(), FitError> {
         let fitted = self.fitted();
         let measured = |row: &Row| match &rule.column {
-            Some(column) => points.rows[row.index].numbers.get(column).copied(),
+            Some(column) => points.rows[row.index].numbers.get(column).copied().filter(|value| value.is_finite()),
             None => Some(row.x),
         };
         let held = held_out_by(rule, &fitted, measured);
@@ -272,7 +272,7 @@ fn rest(index: usize, inputs: Vec<f64>, x: f64, point: &Point, spec: &FitScaling
 }
 
 fn follow(rule: &Drop, points: &Points, fates: &mut [Fate]) {
-    let known = |index: usize| points.rows[index].numbers.get(&rule.column).copied();
+    let known = |index: usize| points.rows[index].numbers.get(&rule.column).copied().filter(|value| value.is_finite());
     let candidates: Vec<usize> =
         (0..fates.len()).filter(|index| fates[*index] == Fate::Fitted && known(*index).is_some()).collect();
     let value = |index: &usize| known(*index).unwrap_or(f64::NAN);

@@ -42,19 +42,52 @@ pub fn fit(args: &FitArgs, out: &mut Output) -> Result<(), Stop> {
         let fit = one(&points).map_err(|error| usage(&ask::in_flags(&error)))?;
         return if out.json { out.data(&value(&fit)?) } else { tell::fit(&fit, out) };
     };
-    let mut fits = BTreeMap::new();
-    for (name, points) in table.grouped(&spec, group).map_err(|error| usage(&error))? {
-        let fit = one(&points).map_err(|error| usage(&format!("{group} {name}: {}", ask::in_flags(&error))))?;
-        fits.insert(name, fit);
+    let groups = table.grouped(&spec, group).map_err(|error| usage(&error))?;
+    let made = groups.into_iter().map(|(name, points)| {
+        let fit = one(&points).map_err(|error| ask::in_flags(&error));
+        (name, fit)
+    });
+    grouped(args, group, spec.form.name(), made.collect(), tell::fit, out)
+}
+
+/// What was made of each group. One that nothing can be made of is named and spoils no other; without any there is nothing to print.
+fn grouped<T: serde::Serialize>(
+    args: &FitArgs,
+    group: &str,
+    form: &str,
+    made: Vec<(String, Result<T, String>)>,
+    tell: fn(&T, &mut Output) -> Result<(), Stop>,
+    out: &mut Output,
+) -> Result<(), Stop> {
+    let spoken = |name: &str| if name.is_empty() { "(empty)".to_owned() } else { name.to_owned() };
+    let (mut fits, mut refused) = (BTreeMap::new(), BTreeMap::new());
+    for (name, one) in made {
+        match one {
+            Ok(one) => drop(fits.insert(name, one)),
+            Err(why) => drop(refused.insert(name, why)),
+        }
+    }
+    if let (true, Some((name, why))) = (fits.is_empty(), refused.first_key_value()) {
+        let others = match refused.len() - 1 {
+            0 => String::new(),
+            1 => "; nor can the other group be fitted".to_owned(),
+            n => format!("; nor can any of the {n} other groups be fitted"),
+        };
+        return Err(Stop::Usage(format!("{}: {group} {}: {why}{others}", args.data.display(), spoken(name))));
     }
     if out.json {
         let groups =
             fits.iter().map(|(name, fit)| Ok((name.clone(), value(fit)?))).collect::<Result<BTreeMap<_, _>, Stop>>()?;
-        return out.data(&json!({"version": 1, "form": spec.form, "group": group, "groups": groups}));
+        return out.data(&json!({"version": 1, "form": form, "group": group, "groups": groups, "refused": refused}));
     }
     for (name, fit) in &fits {
-        out.line(&out.paint(Paint::Bold, &format!("{group} {name}")))?;
-        tell::fit(fit, out)?;
+        out.line(&out.paint(Paint::Bold, &format!("{group} {}", spoken(name))))?;
+        tell(fit, out)?;
+        out.line("")?;
+    }
+    for (name, why) in &refused {
+        let name = spoken(name);
+        out.line(&format!("  {}: {group} {name} has no fit: {why}", out.paint(Paint::Notice, "warning")))?;
     }
     Ok(())
 }
@@ -71,20 +104,11 @@ fn divide(args: &FitArgs, table: &Table, spec: &FitAllocation, means: &Means, ou
         return if out.json { out.data(&value(&made)?) } else { divide::tell(&made, out) };
     };
     let groups = table.grouped(&like, group).map_err(|error| usage(&error))?;
-    let made =
-        groups.iter().map(|(name, points)| Ok((name, one(points)?))).collect::<Result<BTreeMap<_, _>, Stop>>()?;
-    if out.json {
-        let groups = made
-            .iter()
-            .map(|(name, made)| Ok(((*name).clone(), value(made)?)))
-            .collect::<Result<BTreeMap<_, _>, Stop>>()?;
-        return out.data(&json!({"version": 1, "form": spec.method, "group": group, "groups": groups}));
-    }
-    for (name, made) in &made {
-        out.line(&out.paint(Paint::Bold, &format!("{group} {name}")))?;
-        divide::tell(made, out)?;
-    }
-    Ok(())
+    let made = groups.into_iter().map(|(name, points)| {
+        let made = allocate(&points, spec, means).map(|made| made.allocation);
+        (name, made.map_err(|error| error.to_string()))
+    });
+    grouped(args, group, spec.method.name(), made.collect(), divide::tell, out)
 }
 
 fn value(fit: &impl serde::Serialize) -> Result<Value, Stop> {

@@ -44,6 +44,9 @@ pub fn suggest(
     ))?;
     out.line("")?;
     table("run", &made.runs, out)?;
+    if made.runs.iter().any(|run| run.again > 1) {
+        out.line("  a run named again is worth its compute once more, under another seed")?;
+    }
     out.line("")?;
     table("alone, by what a FLOP narrows", &made.ranked, out)?;
     match &args.into {
@@ -57,8 +60,9 @@ fn table(head: &'static str, runs: &[Candidate], out: &mut Output) -> Result<(),
         Table::new(&[Head::left(head), Head::right("FLOP"), Head::right("error to"), Head::right("variance per FLOP")]);
     for run in runs {
         let at: Vec<String> = run.at.iter().map(|(name, value)| format!("{name} = {}", short(*value, 4))).collect();
+        let at = at.join(", ") + &if run.again > 1 { format!("  (seed {})", run.again) } else { String::new() };
         let narrows = format!("{:.1} %", 100.0 * run.narrows_to);
-        table.row(Paint::Bold, vec![at.join(", "), short(run.compute, 3), narrows, short(run.per_flop, 3)]);
+        table.row(Paint::Bold, vec![at, short(run.compute, 3), narrows, short(run.per_flop, 3)]);
     }
     table.print(out)
 }

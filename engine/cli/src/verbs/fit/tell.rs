@@ -203,10 +203,17 @@ fn forms(fit: &Fit, out: &mut Output) -> Result<(), Stop> {
         held_out.as_ref().map_or_else(String::new, |held_out| short(held_out.mean_abs_error, 3))
     };
     let criterion = |aicc: Option<f64>| aicc.map_or_else(String::new, |aicc| format!("{aicc:.1}"));
-    let ten = fit.curve.last().map_or_else(String::new, |band| short(band.y, 4));
+    let ten = short(fit.at_ten_times, 4);
     table.row(
         Paint::Bold,
-        vec!["(this one)".to_owned(), held(&fit.holdout), String::new(), criterion(fit.aicc), ten, fit.formula.clone()],
+        vec![
+            "(this one)".to_owned(),
+            held(&fit.holdout),
+            short(own_error(fit), 3),
+            criterion(fit.aicc),
+            ten,
+            fit.formula.clone(),
+        ],
     );
     for other in &fit.alternatives {
         let leaves = if other.leaves_range == Some(true) { "  (leaves [0, 1])" } else { "" };
@@ -223,6 +230,13 @@ fn forms(fit: &Fit, out: &mut Output) -> Result<(), Stop> {
         );
     }
     table.print(out)
+}
+
+/// The mean |y - law| on the fitted points, as other forms have it.
+fn own_error(fit: &Fit) -> f64 {
+    let fitted = fit.points.iter().filter(|point| point.dropped.is_none() && !point.held_out);
+    let errors: Vec<f64> = fitted.filter_map(|point| Some((point.y? - point.fitted?).abs())).collect();
+    errors.iter().sum::<f64>() / errors.len().max(1) as f64
 }
 
 fn sensitivity(fit: &Fit, out: &mut Output) -> Result<(), Stop> {

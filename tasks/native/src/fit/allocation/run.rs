@@ -352,7 +352,14 @@ impl Report<'_> {
             points_digest: self.points.digest(&self.like),
             warnings,
             points: self.account(a, k),
-            curve: curve(&|p: &[f64], c| size(c)(p[0], p[1]), &[a, k], &bands, (least, most), level),
+            curve: curve(
+                &|p: &[f64], c| size(c)(p[0], p[1]),
+                &[a, k],
+                &bands,
+                (least, most),
+                spec.targets.iter().copied().max_by(f64::total_cmp),
+                level,
+            ),
         };
         Divided { allocation, draws: self.draws.to_vec() }
     }
