@@ -64,12 +64,14 @@ fn what_studies_have_in_common_is_made_once() {
     assert!(shared > 50, "{shared} tasks in common");
 }
 
-/// All of them into one home, one after the other: nothing fails, what was made before is kept, and every claim has a verdict with evidence.
+/// All of them into one home, one after the other: nothing fails, what was made before is kept, every claim has a verdict with evidence, and all of them stand in one
+/// table.
 #[test]
 fn every_study_runs_in_smoke_and_is_judged() {
     let home = tempfile::tempdir().expect("there is room");
-    for (place, study) in sharing().iter().enumerate() {
-        let study = study.to_str().expect("a path of text");
+    let studies = sharing();
+    let paths: Vec<&str> = studies.iter().map(|study| study.to_str().expect("a path of text")).collect();
+    for (place, study) in paths.iter().enumerate() {
         let run = isoflop(home.path(), &["run", study, "--profile", "smoke", "--json", "-j", "2"]).expect(0).json();
         let totals = &run["totals"];
         assert_eq!((&totals["failed"], &totals["blocked"]), (&0.into(), &0.into()), "{study}: {totals}");
@@ -79,12 +81,26 @@ fn every_study_runs_in_smoke_and_is_judged() {
             .iter()
             .filter(|task| text(&task["name"]).starts_with("world.") && task["outcome"] == "kept");
         assert_eq!(kept.count() == 3, place > 0, "{study} draws its world, or finds it made");
-        let claims = isoflop(home.path(), &["claims", study, "--profile", "smoke", "--json"]);
-        assert!(matches!(claims.code, Some(0 | 6)), "{}", claims.err);
-        for claim in claims.json()["claims"].as_array().expect("a list") {
-            let evidence = text(&claim["evidence"]);
-            assert!(!evidence.is_empty() && !evidence.contains("cannot be evaluated"), "{study}: {claim}");
-        }
+    }
+    let all =
+        |last: &str| isoflop(home.path(), &[&["claims"], paths.as_slice(), &["--profile", "smoke", last]].concat());
+    let judged = all("--json");
+    assert!(matches!(judged.code, Some(0 | 6)), "{}", judged.err);
+    let judged = judged.json();
+    let claims = judged["claims"].as_array().expect("a list");
+    for claim in claims {
+        let evidence = text(&claim["evidence"]);
+        assert!(!evidence.is_empty() && !evidence.contains("cannot be evaluated"), "{claim}");
+        assert!(claim["digest"].is_string() || claim["verdict"] == "not-tested", "{claim}");
+    }
+    let table = all("--markdown").expect(0).out;
+    assert_eq!(table.lines().count(), 2 + claims.len(), "{table}");
+    for study in &studies {
+        let name = study.parent().and_then(Path::file_name).expect("a study lies in a folder").to_string_lossy();
+        assert!(
+            table.contains(&format!("| `{name}` |")) && claims.iter().any(|claim| claim["study"] == *name),
+            "{name}"
+        );
     }
     isoflop(home.path(), &["doctor", "--stop-server"]);
 }

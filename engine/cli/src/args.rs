@@ -175,8 +175,8 @@ pub enum Verb {
     Cache(CacheArgs),
     /// Write a study's results as one self-contained HTML page
     Report(ReportArgs),
-    /// Judge a study's claims by its results
-    Claims(StudyArgs),
+    /// Judge the claims of studies by their results
+    Claims(ClaimsArgs),
     /// Fit a law to two columns of a CSV file
     Fit(Box<FitArgs>),
     /// Count a model's parameters and multiply-accumulates
@@ -273,6 +273,20 @@ pub struct ReportArgs {
     /// Write every table into this folder too: CSV, Markdown, LaTeX
     #[arg(long, value_name = "DIR")]
     pub tables: Option<PathBuf>,
+}
+
+/// Arguments of `claims`.
+#[derive(Debug, Args)]
+pub struct ClaimsArgs {
+    /// Studies: their folders or YAML files
+    #[arg(value_name = "STUDY", default_value = ".")]
+    pub studies: Vec<PathBuf>,
+    /// How they are set.
+    #[command(flatten)]
+    pub set: SetArgs,
+    /// Print one Markdown table, with effects, intervals and digests; contradictions are told and no failure
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
 }
 
 /// Arguments of `model`.

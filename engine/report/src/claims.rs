@@ -179,6 +179,7 @@ pub fn to_json(claims: &[Judged]) -> Value {
                 "check": claim.check,
                 "place": claim.place,
                 "calls": claim.calls,
+                "digest": claim.digest(),
             })
         })
         .collect();

@@ -50,6 +50,7 @@ pub mod table;
 pub mod tables;
 pub mod variant;
 pub mod vega;
+pub mod verdicts;
 
 pub use assets::{Assets, assets};
 pub use claims::{Judged, Verdict, judge, to_json as claims_to_json};
@@ -59,3 +60,4 @@ pub use figure::{Figure, to_csv};
 pub use page::render;
 pub use table::{Align, Table};
 pub use vega::to_vega;
+pub use verdicts::to_markdown as claims_to_markdown;

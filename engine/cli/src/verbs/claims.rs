@@ -1,10 +1,10 @@
-//! `claims`: a study's claims, judged by its results.
+//! `claims`: the claims of studies, judged by their results.
 
 use isoflop_contract::Catalog;
 use isoflop_report::{Judged, Verdict, judge};
 
 use crate::{
-    args::StudyArgs,
+    args::ClaimsArgs,
     facts, home,
     output::{Output, Paint},
     project,
@@ -12,22 +12,52 @@ use crate::{
     stop::Stop,
 };
 
-/// Judges and prints; stops with 6 if a claim is contradicted.
-pub async fn claims(args: &StudyArgs, catalog: &Catalog, settings: &Settings, out: &mut Output) -> Result<(), Stop> {
-    let plan = project::plan(args, catalog)?;
+/// Judges and prints, study by study; stops with 6 if a claim is contradicted, unless a table was asked for.
+pub async fn claims(args: &ClaimsArgs, catalog: &Catalog, settings: &Settings, out: &mut Output) -> Result<(), Stop> {
+    // All studies are read before any is judged, so that a mistake in the last is found at once.
+    let plans = args.studies.iter().map(|study| project::plan_at(study, &args.set, catalog));
+    let plans = plans.collect::<Result<Vec<_>, Stop>>()?;
     let ledger = home::ledger_if_any(settings).await?;
-    let facts = facts::gather(&plan, settings, facts::Sources::of(ledger.as_ref()), facts::Depth::Scalars).await?;
-    let judged = judge(&plan, &facts);
+    let mut studies = Vec::new();
+    for plan in &plans {
+        let facts = facts::gather(plan, settings, facts::Sources::of(ledger.as_ref()), facts::Depth::Scalars).await?;
+        studies.push((plan.study.name.clone(), judge(plan, &facts)));
+    }
+    if args.markdown {
+        return out.text(&isoflop_report::claims_to_markdown(&studies));
+    }
     if out.json {
-        let mut data = isoflop_report::claims_to_json(&judged);
-        data["study"] = plan.study.name.clone().into();
-        out.data(&data)?;
+        out.data(&data(&studies))?;
     } else {
-        for line in lines(&judged, out.color) {
-            out.line(&line)?;
+        for (study, judged) in &studies {
+            if studies.len() > 1 {
+                out.line(&out.paint(Paint::Bold, study))?;
+            }
+            for line in lines(judged, out.color) {
+                out.line(&line)?;
+            }
         }
     }
-    if judged.iter().any(|claim| claim.verdict == Verdict::Contradicted) { Err(Stop::Disproved) } else { Ok(()) }
+    let contradicted = |claim: &Judged| claim.verdict == Verdict::Contradicted;
+    if studies.iter().flat_map(|(_, judged)| judged).any(contradicted) { Err(Stop::Disproved) } else { Ok(()) }
+}
+
+/// What `claims --json` prints: one list of all claims, each with its study; `study` names the one where there is one.
+fn data(studies: &[(String, Vec<Judged>)]) -> serde_json::Value {
+    let mut all = Vec::new();
+    for (study, judged) in studies {
+        if let serde_json::Value::Array(claims) = isoflop_report::claims_to_json(judged)["claims"].take() {
+            all.extend(claims.into_iter().map(|mut claim| {
+                claim["study"] = study.clone().into();
+                claim
+            }));
+        }
+    }
+    let mut data = serde_json::json!({"version": 1, "claims": all});
+    if let [(study, _)] = studies {
+        data["study"] = study.clone().into();
+    }
+    data
 }
 
 /// Claims for a terminal: verdict, name and sentence, and the evidence below.
