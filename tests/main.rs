@@ -19,6 +19,7 @@ mod messages;
 mod metrics;
 mod own;
 mod paper;
+mod pictures;
 mod present;
 mod project;
 mod published;

@@ -2,7 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use isoflop_contract::{Entry, Fed, Value, catalog::SpecError, port::Arity, shape::fits};
+use isoflop_contract::{
+    Entry, Fed, Value,
+    catalog::SpecError,
+    port::Arity,
+    shape::{accepted, fits},
+};
 
 use crate::{
     feed::Feed,
@@ -45,7 +50,8 @@ impl<'w> World<'w, '_> {
                         "the port `{name}` of kind `{}` takes `{}`, and `{}` says that it makes `{}`",
                         entry.name, port.shape, task.name, task.makes
                     );
-                    let hint = format!("say `makes: {}` there if that is what it makes", port.shape);
+                    let one = accepted(port.shape).next().unwrap_or(port.shape);
+                    let hint = format!("say `makes: {one}` there if that is what it makes");
                     findings.push(Finding::new("wrong-shape", message).at(from_span, "this task").hint(hint));
                     break;
                 }

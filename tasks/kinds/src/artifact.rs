@@ -25,6 +25,16 @@ artifacts! {
     /// - `scenes.jsonl`: one line a scene with its caption, objects and questions, for people.
     /// - `preview.png`: the first scenes.
     Scenes = "scenes";
+    /// A part of a set of images from elsewhere, its captions in numbered words: what scenes are but for questions.
+    ///
+    /// - `scenes.safetensors`: `images` u8 `[N, 3, R, R]`; `captions` i32 `[N, L]`, word numbers, 0 where the caption has ended; where asked for, `synthetic` i32
+    ///   `[N, S, L]`, the best first; `quality` f32 `[N]` where the set has it.
+    /// - `vocabulary.json`: `words` (`words[0]` is the padding, `words[1]` any word that is not among them), and `answers` and `categories`, which are empty.
+    /// - `texts.jsonl`: a line an image: `source`, `caption` and `synthetic` as they were, for encoders with a tokenizer of their own.
+    /// - `preview.png`: the first images.
+    Captioned = "captioned";
+    /// Images with captions: drawn ones, or from elsewhere.
+    Set = "scenes or captioned";
     /// A trained denoiser: `model.safetensors` (the weights that trained), `ema.safetensors` (their average, where `ema` was asked for), for each
     /// checkpoint that was asked for the same two as `checkpoints/<step>.safetensors` and `checkpoints/<step>-ema.safetensors`, where states were
     /// kept `checkpoints/<step>-state.safetensors` and `trunk.json` (what was trained on what), `config.json` (the
@@ -54,7 +64,8 @@ artifacts! {
     ///
     /// - `texts-00000.safetensors` and so on: `tokens` f32 `[N, T, W]`, `pooled` f32 `[N, P]`, `mask` i64 `[N, T]`; `empty.safetensors`: the same of the
     ///   empty caption, one row.
-    /// - `config.json`, version 1: `output`, `text` and `data` (digests), `shards` (`file`, `rows`, `digest`).
+    /// - Where synthetic captions were asked for, `synthetic-00000.safetensors` and so on: the same of `count` captions an image, one after the other.
+    /// - `config.json`, version 1: `output`, `text` and `data` (digests), `shards` (`file`, `rows`, `digest`); `synthetic` (`count`, `shards`) where there are some.
     Texts = "texts";
     /// Inception-v3's weights up to its last pooling: `config.json` (a config of the family `inception`), `model.safetensors` (pytorch-fid's names).
     Inception = "inception";

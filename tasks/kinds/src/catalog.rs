@@ -17,6 +17,7 @@ use crate::{
     sample::SampleImages,
     scenes::MakeScenes,
     score::{ScoreAesthetic, ScoreClip, ScoreFrechet, ScoreReward},
+    split::SplitPictures,
     table::ReadTable,
     train::TrainDenoiser,
     vae::TrainVae,
@@ -28,6 +29,7 @@ pub fn catalog() -> Catalog {
     Catalog::new([
         Entry::of::<MakeScenes>(),
         Entry::of::<ImportImages>(),
+        Entry::of::<SplitPictures>(),
         Entry::of::<DescribeData>(),
         Entry::of::<ReadTable>(),
         Entry::of::<ReadQuestions>(),

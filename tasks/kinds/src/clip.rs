@@ -84,9 +84,9 @@ ports! {
     /// What training needs.
     pub struct Needs {
         /// Scenes with captions to learn from.
-        data: One<artifact::Scenes>,
+        data: One<artifact::Set>,
         /// Scenes to measure the retrieval on.
-        heldout: One<artifact::Scenes>,
+        heldout: One<artifact::Set>,
     }
 }
 

@@ -22,8 +22,8 @@ fn yes() -> bool {
 ports! {
     /// What is described: drawn scenes or images from elsewhere.
     pub struct Needs {
-        /// Drawn scenes.
-        data: Maybe<artifact::Scenes>,
+        /// Drawn scenes, or a part of a set from elsewhere.
+        data: Maybe<artifact::Set>,
         /// Images from elsewhere.
         pictures: Maybe<artifact::Pictures>,
         /// How good the images look, as `score-aesthetic` tells of the same set: its mean is then the column `quality`.

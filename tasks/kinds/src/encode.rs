@@ -41,6 +41,10 @@ pub struct EncodeText {
     /// Which of the encoder's outputs.
     #[serde(default)]
     pub output: TextOutput,
+    /// How many of an image's synthetic captions are encoded besides its own: the surest so many.
+    #[serde(default, skip_serializing_if = "is_none")]
+    #[schemars(range(max = 1024))]
+    pub synthetic: u64,
     /// Captions at a time. It changes speed, and perhaps the last bits.
     #[serde(default = "batch")]
     #[schemars(range(min = 1, max = 65_536))]
@@ -64,6 +68,11 @@ pub enum TextOutput {
     PenultimateNormed,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
+}
+
 fn batch() -> u64 {
     64
 }
@@ -82,8 +91,8 @@ ports! {
     pub struct LatentNeeds {
         /// The autoencoder.
         vae: One<artifact::Vae>,
-        /// The scenes whose images are encoded.
-        data: One<artifact::Scenes>,
+        /// The images that are encoded.
+        data: One<artifact::Set>,
     }
 }
 
@@ -92,8 +101,8 @@ ports! {
     pub struct TextNeeds {
         /// The text encoder.
         text: One<artifact::Clip>,
-        /// The scenes whose captions are encoded.
-        data: One<artifact::Scenes>,
+        /// The images whose captions are encoded.
+        data: One<artifact::Set>,
     }
 }
 
@@ -124,6 +133,7 @@ impl Kind for EncodeText {
     type Makes = artifact::Texts;
 
     fn check(&self) -> Result<(), Complaint> {
+        Complaint::unless(self.synthetic <= 1024, "synthetic", "must be at most 1024")?;
         check(self.batch, self.shard)
     }
 }

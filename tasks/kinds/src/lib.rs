@@ -22,6 +22,7 @@ pub mod questions;
 pub mod sample;
 pub mod scenes;
 pub mod score;
+pub mod split;
 pub mod table;
 pub mod train;
 pub mod vae;

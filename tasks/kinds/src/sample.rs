@@ -41,7 +41,7 @@ pub struct SampleImages {
     /// The initial noise of prompt `i` depends on this and `i` alone, so that all models start from the same.
     #[serde(default)]
     pub noise_seed: u64,
-    /// Whether each step's estimate of the image is held to the range of pixels.
+    /// Whether each step's estimate of the image is held to the range of pixels. Latents have none, and are left alone.
     #[serde(default = "yes")]
     pub clip: bool,
 }
@@ -92,8 +92,12 @@ ports! {
     pub struct Needs {
         /// The denoiser to sample from.
         model: One<artifact::Denoiser>,
-        /// Scenes whose captions are the prompts.
-        prompts: One<artifact::Scenes>,
+        /// Images whose captions are the prompts.
+        prompts: One<artifact::Set>,
+        /// The autoencoder that the model's latents are of, where it denoises latents.
+        vae: Maybe<artifact::Vae>,
+        /// The text encoder that the model's captions were read by, where that was frozen.
+        text: Maybe<artifact::Clip>,
     }
 }
 

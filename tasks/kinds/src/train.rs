@@ -1,12 +1,12 @@
-//! `train-denoiser`: a text-conditioned denoiser trained on scenes.
+//! `train-denoiser`: a text-conditioned denoiser trained on images with captions, or on what frozen networks made of them.
 
-use isoflop_contract::{Complaint, Cost, Kind, Runtime, ports};
+use isoflop_contract::{Complaint, Cost, Fed, Kind, Runtime, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     artifact,
-    model::{Backbone, Denoiser, Text},
+    model::{Backbone, Denoiser, FrozenText, Latent, Text},
 };
 
 /// How to train a denoiser. Objective: predict what was mixed into an image at a random noise level (DDPM, arXiv 2006.11239).
@@ -18,11 +18,18 @@ pub struct TrainDenoiser {
     /// The text encoder, trained with it.
     #[serde(default)]
     pub text: Text,
+    /// What a frozen text encoder made of the captions is read instead: what the ports `text` and `heldout_text` hold, which `encode-text` makes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen_text: Option<FrozenText>,
+    /// Latents are denoised instead of pixels: what the ports `latents` and `heldout_latents` hold, which `encode-latents` makes. At each step they are drawn
+    /// anew from their means and deviations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latent: Option<Latent>,
     /// Height and width of the images.
     #[serde(default = "resolution")]
     #[schemars(range(min = 1, max = 16384))]
     pub resolution: u64,
-    /// Squares of `patch × patch` pixels become the channels of one.
+    /// Squares of `patch × patch` pixels, or latents, become the channels of one.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 64))]
     pub patch: u64,
@@ -85,6 +92,10 @@ pub struct TrainDenoiser {
     #[serde(default)]
     #[schemars(range(min = 0, max = 1))]
     pub synthetic_captions: f64,
+    /// Of each image's synthetic captions, the surest so many take part: 1 for the best alone. All that the data hold, unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub synthetic_top: Option<u64>,
     /// Keeps less for the backward pass and computes it again, block by block: the same bits with less memory, in about a third more time.
     #[serde(default)]
     pub recompute: bool,
@@ -303,10 +314,18 @@ fn evaluate_images() -> u64 {
 ports! {
     /// What training needs.
     pub struct Needs {
-        /// Scenes to learn from.
-        data: One<artifact::Scenes>,
-        /// Scenes to measure the held-out loss on.
-        heldout: One<artifact::Scenes>,
+        /// Images with captions to learn from.
+        data: One<artifact::Set>,
+        /// Images with captions to measure the held-out loss on.
+        heldout: One<artifact::Set>,
+        /// The latents of `data`, where latents are denoised.
+        latents: Maybe<artifact::Latents>,
+        /// The latents of `heldout`.
+        heldout_latents: Maybe<artifact::Latents>,
+        /// The frozen text of `data`, where it is read.
+        text: Maybe<artifact::Texts>,
+        /// The frozen text of `heldout`.
+        heldout_text: Maybe<artifact::Texts>,
         /// A denoiser to go on from, instead of from a fresh start: of the same backbone and text encoder, at this or another resolution.
         init: Maybe<artifact::Denoiser>,
         /// A training that is this one but for its length, and keeps its states: this one goes on from the latest that both share, and gives the bits it would give alone.
@@ -318,7 +337,8 @@ impl TrainDenoiser {
     /// What is trained.
     pub fn denoiser(&self) -> Denoiser {
         let (backbone, text) = (self.backbone.clone(), self.text.clone());
-        Denoiser { backbone, text, resolution: self.resolution, patch: self.patch }
+        let (resolution, patch, latent, frozen_text) = (self.resolution, self.patch, self.latent, self.frozen_text);
+        Denoiser { backbone, text, resolution, patch, latent, frozen_text }
     }
 
     /// The steps at the end over which the learning rate falls, where it does.
@@ -407,6 +427,14 @@ schedule: cosine
         Complaint::unless(share, "caption_dropout", "is a share, so between 0 and 1")?;
         let share = (0.0..=1.0).contains(&self.synthetic_captions);
         Complaint::unless(share, "synthetic_captions", "is a share, so between 0 and 1")?;
+        let some = self.synthetic_top.is_none_or(|top| (1..=1024).contains(&top));
+        Complaint::unless(some, "synthetic_top", "must be between 1 and 1024")?;
+        let mixed = self.synthetic_top.is_none() || self.synthetic_captions > 0.0;
+        Complaint::unless(
+            mixed,
+            "synthetic_top",
+            "chooses among synthetic captions, and `synthetic_captions` uses none",
+        )?;
         let kept = !self.keep_states || !self.checkpoints.is_empty();
         Complaint::unless(kept, "keep_states", "keeps a state with each of the `checkpoints`, and there are none")?;
         let Health { spike, patience } = self.health;
@@ -425,6 +453,24 @@ schedule: cosine
 
     fn seeded(&self) -> bool {
         self.seed.is_none()
+    }
+
+    fn suits(&self, fed: &Fed<'_>) -> Vec<Complaint> {
+        let space = ("latent", "{ channels, shrink }", self.latent.is_some(), ["latents", "heldout_latents"]);
+        let text = ("frozen_text", "{ tokens, width }", self.frozen_text.is_some(), ["text", "heldout_text"]);
+        let tied = [space, text].into_iter().flat_map(|(field, form, said, ports)| {
+            ports.into_iter().filter_map(move |port| match (said, fed.ports.contains_key(port)) {
+                (true, false) => {
+                    Some(Complaint::new(field, format!("asks for what is fed to the port `{port}`, and nothing is")))
+                }
+                (false, true) => {
+                    let problem = format!("is fed the port `{port}` and does not say `{field}: {form}`");
+                    Some(Complaint::new("", problem))
+                }
+                _ => None,
+            })
+        });
+        tied.collect()
     }
 
     fn cost(&self) -> Cost {

@@ -82,9 +82,9 @@ ports! {
     /// What training needs.
     pub struct Needs {
         /// Scenes to learn from.
-        data: One<artifact::Scenes>,
+        data: One<artifact::Set>,
         /// Scenes to measure the reconstruction on.
-        heldout: One<artifact::Scenes>,
+        heldout: One<artifact::Set>,
     }
 }
 

@@ -9,6 +9,7 @@ mod import_images;
 mod make_scenes;
 mod read_questions;
 mod read_table;
+mod split_pictures;
 
 use std::{
     fs, io,
@@ -22,6 +23,7 @@ pub fn bodies() -> Vec<Body> {
     vec![
         Body::of(make_scenes::run),
         Body::of(import_images::run),
+        Body::of(split_pictures::run),
         Body::of(describe_data::run),
         Body::of(read_table::run),
         Body::of(read_questions::run),

@@ -1,4 +1,4 @@
-//! A denoiser: a backbone and the text encoder that is trained with it.
+//! A denoiser: a backbone, and the text encoder that is trained with it unless a frozen one has read for it.
 
 use isoflop_contract::Complaint;
 use schemars::JsonSchema;
@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     count::{Block, Count},
     dit::Dit,
+    number,
     pixart::Pixart,
     presets::Preset,
     text::Text,
@@ -131,6 +132,43 @@ impl Backbone {
     }
 }
 
+/// Latents that are denoised in the place of pixels, as an autoencoder makes them of images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Latent {
+    /// Their channels: the autoencoder's `latent_channels`.
+    #[serde(default = "number::four")]
+    #[schemars(range(min = 1, max = 65_536))]
+    pub channels: u64,
+    /// How many times smaller they are than images, in height and in width: 8 for Stable Diffusion's.
+    #[serde(default = "number::eight")]
+    #[schemars(range(min = 1, max = 128))]
+    pub shrink: u64,
+}
+
+/// Text tokens as a frozen encoder made them of captions, in the place of an encoder that is trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FrozenText {
+    /// Tokens of each caption, what fills it up among them: 77 for CLIP's.
+    #[schemars(range(min = 1, max = 1_048_576))]
+    pub tokens: u64,
+    /// Their width: 1024 for OpenCLIP-H.
+    #[schemars(range(min = 1, max = 65_536))]
+    pub width: u64,
+    /// Where the backbone reads the text as a whole: the width of the encoder's own summary of it. The mean of the tokens, unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65_536))]
+    pub pooled: Option<u64>,
+}
+
+impl FrozenText {
+    /// Width of the text as a whole.
+    pub fn pooled(&self) -> u64 {
+        self.pooled.unwrap_or(self.width)
+    }
+}
+
 /// Everything that is trained, and the size it is trained at: what `config.json` of a denoiser holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -141,8 +179,14 @@ pub struct Denoiser {
     pub text: Text,
     /// Height and width of the images.
     pub resolution: u64,
-    /// Squares of `patch × patch` pixels become the channels of one: a lossless latent space at a fraction of the compute.
+    /// Squares of `patch × patch` pixels, or latents, become the channels of one: a lossless latent space at a fraction of the compute.
     pub patch: u64,
+    /// The latents it denoises; pixels, unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latent: Option<Latent>,
+    /// The frozen text it reads; then `text` is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen_text: Option<FrozenText>,
 }
 
 impl Denoiser {
@@ -151,12 +195,58 @@ impl Denoiser {
         if !(1..=1 << 14).contains(&self.resolution) {
             return Err(Complaint::new("resolution", "must be between 1 and 16384"));
         }
-        if !(1..=64).contains(&self.patch) || !self.resolution.is_multiple_of(self.patch) {
-            return Err(Complaint::new("patch", format!("must divide the resolution, which is {}", self.resolution)));
+        if let Some(Latent { channels, shrink }) = self.latent {
+            number::within("latent", &[("channels", channels)], 1 << 16)?;
+            number::within("latent", &[("shrink", shrink)], 128)?;
+            let problem = format!("must divide the resolution, which is {}", self.resolution);
+            Complaint::unless(self.resolution.is_multiple_of(shrink), "latent.shrink", &problem)?;
         }
+        let (what, side) =
+            if self.latent.is_some() { ("latents' side", self.side()) } else { ("resolution", self.side()) };
+        if !(1..=64).contains(&self.patch) || !side.is_multiple_of(self.patch) {
+            return Err(Complaint::new("patch", format!("must divide the {what}, which is {side}")));
+        }
+        self.check_latent()?;
         self.backbone.check(self.size(), "backbone")?;
         self.check_text()?;
         Complaint::unless(self.count().is_sane(), "backbone", "has more multiply-accumulates than can be counted")
+    }
+
+    /// Refuses a backbone for other latents.
+    fn check_latent(&self) -> Result<(), Complaint> {
+        let Some(latent) = self.latent else { return Ok(()) };
+        let (there, patch) = (latent.channels * self.patch * self.patch, self.patch);
+        let (read, out) = (self.backbone.in_channels(), self.backbone.out_channels());
+        let of = if patch == 1 { "latents".to_owned() } else { format!("latents in patches of {patch}×{patch}") };
+        let problem = format!("is {read}, and {of} have {there} channels");
+        Complaint::unless(read == there, "backbone.in_channels", &problem)?;
+        let problem =
+            format!("has {out} channels coming out, and {of} have {there}: as many, or twice as many with a variance");
+        Complaint::unless(out == there || out == 2 * there, "backbone", &problem)
+    }
+
+    /// Refuses frozen text that this backbone cannot read.
+    fn check_frozen(&self, read: u64, frozen: FrozenText) -> Result<(), Complaint> {
+        let FrozenText { tokens, width, .. } = frozen;
+        number::within("frozen_text", &[("tokens", tokens)], 1 << 20)?;
+        number::within("frozen_text", &[("width", width), ("pooled", frozen.pooled())], 1 << 16)?;
+        let unused = "is trained, and `frozen_text` stands in its place: leave one out";
+        Complaint::unless(self.text == Text::default(), "text", unused)?;
+        let (pooled, whole) = (frozen.pooled(), if frozen.pooled.is_some() { "pooled" } else { "width" });
+        let pooled_is = |wanted: u64| {
+            let problem = format!("is {pooled}, and the backbone reads texts as a whole of {wanted}");
+            Complaint::unless(pooled == wanted, &format!("frozen_text.{whole}"), &problem)
+        };
+        match &self.backbone {
+            Backbone::Dit(_) => return pooled_is(read),
+            Backbone::Unet(Unet { text_time: Some(text_time), .. }) => pooled_is(text_time.pooled)?,
+            Backbone::Unet(Unet { pooled_text: true, .. }) => pooled_is(read)?,
+            _ => {}
+        }
+        let problem = format!("is {width}, and the backbone reads tokens of {read}");
+        Complaint::unless(width == read, "frozen_text.width", &problem)?;
+        let only = self.backbone.text_tokens().unwrap_or(tokens);
+        Complaint::unless(tokens == only, "frozen_text.tokens", &format!("is {tokens} and the backbone reads {only}"))
     }
 
     /// Refuses a text encoder that this backbone cannot read.
@@ -164,6 +254,9 @@ impl Denoiser {
         let Some(width) = self.backbone.text_width() else {
             return Err(Complaint::new("backbone.condition", "reads classes, and scenes have captions: use `text`"));
         };
+        if let Some(frozen) = self.frozen_text {
+            return self.check_frozen(width, frozen);
+        }
         self.text.check(width, "text")?;
         let (there, read) = (self.text.tokens, self.backbone.text_tokens().unwrap_or(self.text.tokens));
         Complaint::unless(there == read, "text.tokens", &format!("is {there} and the backbone reads {read}"))?;
@@ -181,9 +274,19 @@ impl Denoiser {
         self.backbone.text_width().unwrap_or(0) // refused by `check`
     }
 
+    /// Text tokens of a caption.
+    pub fn tokens(&self) -> u64 {
+        self.frozen_text.map_or(self.text.tokens, |frozen| frozen.tokens)
+    }
+
+    /// Height and width of the pixels or latents that are denoised.
+    fn side(&self) -> u64 {
+        self.resolution / self.latent.map_or(1, |latent| latent.shrink)
+    }
+
     /// Height and width of what the backbone sees.
     pub fn size(&self) -> u64 {
-        self.resolution / self.patch
+        self.side() / self.patch
     }
 
     /// Every part in the order of the forward pass, under `text.` and the backbone's family.
@@ -192,8 +295,9 @@ impl Denoiser {
             let prefix = prefix.to_owned();
             blocks.into_iter().map(move |block| Block { path: format!("{prefix}.{}", block.path), ..block })
         };
-        let text = under("text", self.text.blocks(self.text_width()));
-        let backbone = under(self.backbone.family(), self.backbone.blocks(self.size(), self.text.tokens));
+        let text = if self.frozen_text.is_some() { Vec::new() } else { self.text.blocks(self.text_width()) };
+        let text = under("text", text);
+        let backbone = under(self.backbone.family(), self.backbone.blocks(self.size(), self.tokens()));
         text.chain(backbone).collect()
     }
 

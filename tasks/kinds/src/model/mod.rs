@@ -26,7 +26,7 @@ pub use autoencoder::AutoencoderKl;
 pub use clip::{Activation, ClipImage, ClipText, Tower};
 pub use companion::{COMPANIONS, Companion, Named, companion};
 pub use count::{Block, Count};
-pub use denoiser::{Backbone, Denoiser};
+pub use denoiser::{Backbone, Denoiser, FrozenText, Latent};
 pub use dit::{Condition, Dit, Embedding};
 pub use inception::Inception;
 pub use ladder::{Ladder, Rung};

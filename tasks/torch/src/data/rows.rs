@@ -21,6 +21,19 @@ pub struct Column {
     width: usize,
 }
 
+impl Column {
+    /// Rows of such a column, wherever they lie, as one tensor `[rows, …]`.
+    pub fn tensor<'a>(&self, rows: impl ExactSizeIterator<Item = &'a [u8]>) -> Tensor {
+        let count = rows.len();
+        let mut bytes = Vec::with_capacity(self.width * count);
+        for row in rows {
+            bytes.extend_from_slice(row);
+        }
+        let shape: Vec<i64> = std::iter::once(count as i64).chain(self.shape.iter().copied()).collect();
+        Tensor::from_data_size(&bytes, &shape, self.kind)
+    }
+}
+
 /// Examples in one file, or in several one after the other.
 #[derive(Debug)]
 pub struct Rows {
@@ -121,13 +134,7 @@ impl Rows {
 
     /// Rows of one column as one tensor `[rows, …]`.
     pub fn stack(&self, column: usize, rows: &[i64]) -> Tensor {
-        let Column { shape, kind, width, .. } = &self.columns[column];
-        let mut bytes = Vec::with_capacity(width * rows.len());
-        for &row in rows {
-            bytes.extend_from_slice(self.row(column, row as u64));
-        }
-        let shape: Vec<i64> = std::iter::once(rows.len() as i64).chain(shape.iter().copied()).collect();
-        Tensor::from_data_size(&bytes, &shape, *kind)
+        self.columns[column].tensor(rows.iter().map(|&row| self.row(column, row as u64)))
     }
 }
 

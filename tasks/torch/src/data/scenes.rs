@@ -1,8 +1,13 @@
 //! Scenes as tensors: images, captions and, where asked for, questions.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+};
 
-use isoflop_contract::Handle;
+use isoflop_contract::{Artifact, Handle};
 use isoflop_kinds::artifact;
 use serde::Deserialize;
 use tch::{Kind, Tensor};
@@ -13,14 +18,24 @@ use crate::error::TorchError;
 /// Images and their captions.
 #[derive(Debug)]
 pub struct Scenes {
-    /// Images u8 `[N, 3, R, R]`.
-    images: Tensor,
+    /// Images u8 `[N, 3, R, R]`; none where captions alone were read.
+    images: Option<Tensor>,
     /// Word numbers i64 `[N, L]`, 0 where a caption has ended.
     captions: Tensor,
     /// Word numbers i64 `[N, K, L]` of synthetic captions, where there are some.
     synthetic: Option<Tensor>,
+    /// Captions as they were before their words were numbered, each image's own and then its synthetic ones, where the set has them.
+    texts: Option<Vec<Vec<String>>>,
     /// Words there are.
     words: usize,
+}
+
+/// A line of `texts.jsonl`.
+#[derive(Deserialize)]
+struct Line {
+    caption: String,
+    #[serde(default)]
+    synthetic: Vec<String>,
 }
 
 /// Questions about scenes.
@@ -82,46 +97,98 @@ impl Tensors {
     }
 }
 
-fn vocabulary(handle: &Handle<artifact::Scenes>) -> Result<Vocabulary, TorchError> {
+/// The captions of a set as they were, where it has them: as many as there are images.
+fn texts(path: &Path, images: i64) -> Result<Option<Vec<Vec<String>>>, TorchError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let file = File::open(path).map_err(TorchError::file("read", path))?;
+    let mut texts = Vec::new();
+    for line in BufReader::new(file).lines() {
+        let line = line.map_err(TorchError::file("read", path))?;
+        let Line { caption, synthetic } =
+            serde_json::from_str(&line).map_err(|source| TorchError::Json { path: path.into(), source })?;
+        texts.push(std::iter::once(caption).chain(synthetic).collect());
+    }
+    if texts.len() as i64 == images {
+        return Ok(Some(texts));
+    }
+    let problem = format!("it has {} lines for {images} images", texts.len());
+    Err(TorchError::Inconsistent { path: path.into(), problem })
+}
+
+fn vocabulary<A: Artifact>(handle: &Handle<A>) -> Result<Vocabulary, TorchError> {
     read_json(&handle.file("vocabulary.json"))
 }
 
 impl Scenes {
     /// Reads images and captions.
-    pub fn read(handle: &Handle<artifact::Scenes>) -> Result<Self, TorchError> {
-        let words = vocabulary(handle)?.words.len();
+    pub fn read<A: Artifact>(handle: &Handle<A>) -> Result<Self, TorchError> {
         let mut tensors = Tensors::read(handle.file("scenes.safetensors"))?;
         let images = tensors.take("images", Kind::Uint8, "u8 [N, 3, R, R]")?;
-        let captions = tensors.take("captions", Kind::Int, "i32 [N, L]")?.to_kind(Kind::Int64);
         let size = images.size();
         tensors.ensure(size[0] > 0, "there are no scenes")?;
         tensors.ensure(size[1] == 3 && size[2] == size[3], "images are not square and of three channels")?;
-        tensors.ensure(size[0] == captions.size()[0], "there are not as many captions as images")?;
+        let scenes = Self::captioned(tensors, handle)?;
+        if size[0] as u64 == scenes.len() {
+            return Ok(Self { images: Some(images), ..scenes });
+        }
+        let (path, problem) =
+            (handle.file("scenes.safetensors"), "there are not as many captions as images".to_owned());
+        Err(TorchError::Inconsistent { path, problem })
+    }
+
+    /// Reads captions alone: images may be many, and what stands for them may lie elsewhere.
+    pub fn read_captions<A: Artifact>(handle: &Handle<A>) -> Result<Self, TorchError> {
+        let path = handle.file("scenes.safetensors");
+        let mut by_name = BTreeMap::new();
+        for name in ["captions", "synthetic"] {
+            match Rows::open(std::slice::from_ref(&path), &[name]) {
+                Ok(rows) if !rows.is_empty() => {
+                    let all: Vec<i64> = (0..rows.len() as i64).collect();
+                    by_name.insert(name.to_owned(), rows.stack(0, &all));
+                }
+                Ok(_) | Err(TorchError::NoTensor { .. }) => {} // one is missed below, the other need not be there
+                Err(error) => return Err(error),
+            }
+        }
+        Self::captioned(Tensors { path, by_name }, handle)
+    }
+
+    fn captioned<A: Artifact>(mut tensors: Tensors, handle: &Handle<A>) -> Result<Self, TorchError> {
+        let words = vocabulary(handle)?.words.len();
+        let captions = tensors.take("captions", Kind::Int, "i32 [N, L]")?.to_kind(Kind::Int64);
         tensors.below(&captions, words, "captions' word numbers")?;
+        let images = captions.size()[0];
         let mut synthetic = None;
         if tensors.by_name.contains_key("synthetic") {
             let written = tensors.take("synthetic", Kind::Int, "i32 [N, K, L]")?.to_kind(Kind::Int64);
-            let whole = written.size()[0] == size[0] && written.size()[1] > 0;
+            let whole = written.size()[0] == images && written.size()[1] > 0;
             tensors.ensure(whole, "not every image has synthetic captions")?;
             tensors.below(&written, words, "synthetic captions' word numbers")?;
             synthetic = Some(reached(&written));
         }
-        Ok(Self { synthetic, ..Self::of(images, &captions, words) })
+        let texts = texts(&handle.file("texts.jsonl"), images)?;
+        if let Some(texts) = &texts {
+            let each = 1 + synthetic.as_ref().map_or(0, |written| written.size()[1]) as usize;
+            tensors.ensure(texts.iter().all(|one| one.len() == each), "`texts.jsonl` has other captions")?;
+        }
+        Ok(Self { images: None, captions: reached(&captions), synthetic, texts, words })
     }
 
     /// Scenes made up of tensors. Columns that no caption reaches are cut off.
     pub fn of(images: Tensor, captions: &Tensor, words: usize) -> Self {
-        Self { images, captions: reached(captions), synthetic: None, words }
+        Self { images: Some(images), captions: reached(captions), synthetic: None, texts: None, words }
     }
 
     /// The images of the scenes in `handle`, u8 `[3, R, R]`, where they lie: to be read a few at a time.
-    pub fn rows(handle: &Handle<artifact::Scenes>) -> Result<Rows, TorchError> {
+    pub fn rows<A: Artifact>(handle: &Handle<A>) -> Result<Rows, TorchError> {
         Rows::open(&[handle.file("scenes.safetensors")], &["images"])
     }
 
     /// How many there are.
     pub fn len(&self) -> u64 {
-        self.images.size()[0] as u64
+        self.captions.size()[0] as u64
     }
 
     /// Whether there are none.
@@ -131,7 +198,7 @@ impl Scenes {
 
     /// Height and width of the images.
     pub fn resolution(&self) -> u64 {
-        self.images.size()[3] as u64
+        self.pixels().size()[3] as u64
     }
 
     /// Words there are, the padding among them.
@@ -160,12 +227,21 @@ impl Scenes {
 
     /// The images as they are, u8 `[N, 3, R, R]`.
     pub fn pixels(&self) -> &Tensor {
-        &self.images
+        self.images.as_ref().expect("who asks for images has read them")
     }
 
     /// The images of these rows, in [-1, 1].
     pub fn images(&self, rows: &Tensor) -> Tensor {
-        unit(&self.images.index_select(0, rows))
+        unit(&self.pixels().index_select(0, rows))
+    }
+
+    /// The captions of these rows as they were, or of each the synthetic one with the number in `which`, where the set has them.
+    pub fn texts(&self, rows: &Tensor, which: Option<&Tensor>) -> Option<Vec<String>> {
+        let numbers = |tensor: &Tensor| Vec::<i64>::try_from(tensor).expect("one dimension of i64");
+        let texts = self.texts.as_ref()?;
+        let rows = numbers(rows);
+        let which = which.map_or_else(|| vec![0; rows.len()], |which| numbers(&(which + 1)));
+        Some(rows.iter().zip(which).map(|(&row, which)| texts[row as usize][which as usize].clone()).collect())
     }
 
     /// The caption of scene `row`, whose words have these names.

@@ -4,16 +4,21 @@ use std::collections::BTreeMap;
 
 use isoflop_contract::Digest;
 use isoflop_kinds::encode::{EncodeText, TextNeeds, TextOutput};
-use isoflop_worker::{Context, Halt, Made};
+use isoflop_worker::{Context, Halt, Interrupted, Made};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 use super::{
-    encoder::{Encoder, Reading, words},
+    encoder::{Encoder, words},
+    latent::rows,
     settle::settle,
     shards::{Shard, Writer},
 };
-use crate::data::{Scenes, write_json, write_tensors};
+use crate::{
+    data::{Scenes, write_json, write_tensors},
+    error::TorchError,
+    models::Reading,
+};
 
 /// What `config.json` of encoded captions holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +34,19 @@ pub struct Config {
     pub data: Digest,
     /// The files, in order.
     pub shards: Vec<Shard>,
+    /// Synthetic captions, where they were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synthetic: Option<Synthetic>,
+}
+
+/// Files of synthetic captions: so many an image, one image after the other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Synthetic {
+    /// How many an image has.
+    pub count: u64,
+    /// The files, in order.
+    pub shards: Vec<Shard>,
 }
 
 fn named(reading: Reading) -> BTreeMap<String, Tensor> {
@@ -40,27 +58,45 @@ fn named(reading: Reading) -> BTreeMap<String, Tensor> {
 pub fn run(spec: EncodeText, needs: TextNeeds, context: &mut Context) -> Result<Made, Halt> {
     settle(context)?;
     let encoder = Encoder::open(&needs.text, spec.output)?;
-    let scenes = Scenes::read(&needs.data)?;
+    let scenes = Scenes::read_captions(&needs.data)?;
     let names = words(&needs.data)?;
-    let mut writer = Writer::new("texts", spec.shard);
-    let mut done = 0;
+    let there = scenes.synthetic().unwrap_or(0) as u64;
+    if spec.synthetic > there {
+        let problem = format!("`synthetic` is {} and `data` has {there} synthetic captions an image", spec.synthetic);
+        return Err(TorchError::Mismatch(problem).into());
+    }
+    let (total, mut done) = (scenes.len() * (1 + spec.synthetic), 0);
     let mut size = Vec::new();
-    let empty = encoder.read_all(&scenes, &names, spec.batch, |reading| {
-        let rows = reading.tokens.size()[0] as u64;
-        size = reading.tokens.size();
-        writer.add(named(reading), rows, context)?;
-        done += rows;
-        context.progress(done, scenes.len());
-        Ok(())
-    })?;
-    write_tensors(&context.out("empty.safetensors"), &named(empty))?;
-    let shards = writer.finish(context)?;
-    let config =
-        Config { version: 1, output: spec.output, text: needs.text.digest(), data: needs.data.digest(), shards };
+    let mut encode = |name: &str, each: u64, synthetic: bool| -> Result<Vec<Shard>, Halt> {
+        let mut writer = Writer::new(name, spec.shard);
+        for numbers in rows(scenes.len() * each, spec.batch) {
+            if context.should_stop() {
+                return Err(Interrupted.into());
+            }
+            let each = each as i64;
+            let (images, which) = (numbers.divide_scalar_mode(each, "floor"), numbers.remainder(each));
+            let reading = encoder.read_rows(&scenes, &images, synthetic.then_some(&which), &names)?;
+            let count = numbers.size()[0] as u64;
+            size = reading.tokens.size();
+            writer.add(named(reading), count, context)?;
+            done += count;
+            context.progress(done, total);
+        }
+        Ok(writer.finish(context)?)
+    };
+    let shards = encode("texts", 1, false)?;
+    let synthetic = match spec.synthetic {
+        0 => None,
+        count => Some(Synthetic { count, shards: encode("synthetic", count, true)? }),
+    };
+    write_tensors(&context.out("empty.safetensors"), &named(encoder.read_nothing(&scenes, &names)?))?;
+    let more = synthetic.as_ref().map_or(0, |synthetic| synthetic.shards.len());
+    let (text, data) = (needs.text.digest(), needs.data.digest());
+    let config = Config { version: 1, output: spec.output, text, data, shards, synthetic };
     write_json(&context.out("config.json"), &config)?;
     Ok(Made::new()
-        .scalar("captions", scenes.len() as f64)?
+        .scalar("captions", total as f64)?
         .scalar("tokens", size[1] as f64)?
         .scalar("width", size[2] as f64)?
-        .scalar("shards", config.shards.len() as f64)?)
+        .scalar("shards", (config.shards.len() + more) as f64)?)
 }

@@ -1,6 +1,6 @@
 //! A frozen text encoder as an artifact, and the captions of scenes as it reads them.
 
-use isoflop_contract::Handle;
+use isoflop_contract::{Artifact, Handle};
 use isoflop_kinds::{
     artifact,
     encode::TextOutput,
@@ -12,7 +12,7 @@ use tch::{Kind, Tensor, no_grad};
 use crate::{
     data::{Scenes, read_json},
     error::TorchError,
-    models::{ClipText, T5Encoder},
+    models::{ClipText, Reading, T5Encoder},
     nn::Params,
     tokens::{CONVENTIONS, Convention, Tokenizer},
     weights::{Weights, load},
@@ -42,7 +42,7 @@ struct Vocabulary {
 }
 
 /// The words of a set of scenes, in the order of their numbers.
-pub fn words(scenes: &Handle<artifact::Scenes>) -> Result<Vec<String>, TorchError> {
+pub fn words<A: Artifact>(scenes: &Handle<A>) -> Result<Vec<String>, TorchError> {
     Ok(read_json::<Vocabulary>(&scenes.file("vocabulary.json"))?.words)
 }
 
@@ -79,17 +79,6 @@ enum Reader {
     Tokens(Box<Tokenizer>),
 }
 
-/// What a text encoder makes of captions.
-#[derive(Debug)]
-pub struct Reading {
-    /// `[N, T, W]`.
-    pub tokens: Tensor,
-    /// The text as a whole, `[N, P]`: in the space shared with images, where there is one.
-    pub pooled: Tensor,
-    /// 1 where a text is, its end included: i64 `[N, T]`.
-    pub mask: Tensor,
-}
-
 impl Encoder {
     /// Reads it.
     pub fn open(handle: &Handle<artifact::Clip>, output: TextOutput) -> Result<Self, TorchError> {
@@ -123,8 +112,9 @@ impl Encoder {
         Ok(Self { network, reader, output })
     }
 
-    /// What it makes of the captions of `scenes` in `rows`, whose words have these names. The empty caption is a row of zeros.
-    pub fn read(&self, captions: &Tensor, names: &[String]) -> Result<Reading, TorchError> {
+    /// What it makes of captions, whose words have these names. The empty caption is a row of zeros. An encoder with a tokenizer of its own reads `texts`
+    /// where there are some, as they were before their words were numbered.
+    pub fn read(&self, captions: &Tensor, names: &[String], texts: Option<Vec<String>>) -> Result<Reading, TorchError> {
         let (ids, mask) = match (&self.reader, &self.network) {
             (Reader::Words(words), Network::Clip(_, config)) => {
                 if words.as_slice() != names {
@@ -146,7 +136,8 @@ impl Encoder {
                     let words = row.iter().filter(|&&word| word != 0).map(|&word| names[word as usize].as_str());
                     words.collect::<Vec<_>>().join(" ")
                 };
-                let tokens = tokenizer.encode(&rows.iter().map(text).collect::<Vec<_>>())?;
+                let texts = texts.unwrap_or_else(|| rows.iter().map(text).collect());
+                let tokens = tokenizer.encode(&texts)?;
                 (tokens.ids, tokens.mask)
             }
         };
@@ -169,18 +160,25 @@ impl Encoder {
         }))
     }
 
-    /// What it makes of the captions of all `scenes`, `batch` at a time, and of the empty one, by whoever takes it in.
-    pub fn read_all(
+    /// What it makes of the captions of the scenes in `rows`: of each one's own, or of the synthetic one with the number in `which`.
+    pub fn read_rows(
         &self,
         scenes: &Scenes,
+        rows: &Tensor,
+        which: Option<&Tensor>,
         names: &[String],
-        batch: u64,
-        mut take: impl FnMut(Reading) -> Result<(), TorchError>,
     ) -> Result<Reading, TorchError> {
         let length = scenes.caption_length() as i64;
-        for rows in super::latent::rows(scenes.len(), batch) {
-            take(self.read(&scenes.captions(&rows, length), names)?)?;
-        }
-        self.read(&Tensor::zeros([1, length], (Kind::Int64, tch::Device::Cpu)), names)
+        let captions = match which {
+            None => scenes.captions(rows, length),
+            Some(which) => scenes.written(rows, which, length),
+        };
+        self.read(&captions, names, scenes.texts(rows, which))
+    }
+
+    /// What it makes of the empty caption.
+    pub fn read_nothing(&self, scenes: &Scenes, names: &[String]) -> Result<Reading, TorchError> {
+        let length = scenes.caption_length() as i64;
+        self.read(&Tensor::zeros([1, length], (Kind::Int64, tch::Device::Cpu)), names, None)
     }
 }

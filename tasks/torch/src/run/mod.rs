@@ -8,6 +8,7 @@ mod encode_latents;
 mod encode_text;
 mod encoder;
 mod examine;
+mod examples;
 mod latent;
 mod plain;
 mod record;

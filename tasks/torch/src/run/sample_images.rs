@@ -10,12 +10,19 @@ use isoflop_kinds::{
 use isoflop_worker::{Context, Halt, Interrupted, Made};
 use tch::{Kind, Tensor, no_grad};
 
-use super::{settle::settle, start::weights_file, train_denoiser::Config};
+use super::{
+    encoder::{Encoder, words},
+    examples::readable,
+    latent::vae,
+    settle::settle,
+    start::weights_file,
+    train_denoiser::Config,
+};
 use crate::{
     data::{Scenes, pixels, read_json, write_preview, write_tensors},
     diffusion::{Schedule, Walk, estimate, guide, levels},
     error::TorchError,
-    models::Denoiser,
+    models::{AutoencoderKl, Denoiser, Reading, Said},
     nn::{Params, precise},
     train::normal,
     weights::{Weights as Files, load as load_weights},
@@ -37,22 +44,86 @@ fn load(handle: &Handle<artifact::Denoiser>, spec: &SampleImages) -> Result<(Con
     Ok((config, model))
 }
 
+/// How the model is told of captions.
+enum Prompts {
+    /// In words, which it reads itself.
+    Words { tokens: i64 },
+    /// As a frozen encoder reads them.
+    Frozen { encoder: Box<Encoder>, names: Vec<String>, empty: Reading },
+}
+
+impl Prompts {
+    fn open(config: &Config, needs: &Needs, prompts: &Scenes) -> Result<Self, TorchError> {
+        let wrong = |problem: &str| Err(TorchError::Mismatch(problem.to_owned()));
+        match (config.reader, &needs.text) {
+            (None, None) => {
+                readable(&config.model, prompts, "prompts")?;
+                Ok(Self::Words { tokens: config.model.tokens() as i64 })
+            }
+            (Some(reader), Some(text)) if reader.text == text.digest() => {
+                let encoder = Box::new(Encoder::open(text, reader.output)?);
+                let names = words(&needs.prompts)?;
+                let empty = encoder.read_nothing(prompts, &names)?;
+                Ok(Self::Frozen { encoder, names, empty })
+            }
+            (Some(_), Some(_)) => wrong("the model was trained on what another text encoder than that of `text` read"),
+            (Some(_), None) => {
+                wrong("the model reads what a frozen text encoder reads, and the port `text` is fed nothing")
+            }
+            (None, Some(_)) => wrong("the model has a text encoder of its own, and the port `text` is fed another"),
+        }
+    }
+
+    /// What is said of these rows; `guided`, the empty caption as often before them.
+    fn of(&self, prompts: &Scenes, rows: &Tensor, guided: bool) -> Result<Said, TorchError> {
+        Ok(match self {
+            Self::Words { tokens } => {
+                let captions = prompts.captions(rows, *tokens);
+                Said::Words(if guided { Tensor::cat(&[&captions.zeros_like(), &captions], 0) } else { captions })
+            }
+            Self::Frozen { encoder, names, empty } => {
+                let read = encoder.read_rows(prompts, rows, None, names)?;
+                let both = |nothing: &Tensor, read: &Tensor| Tensor::cat(&[&nothing.expand_as(read), read], 0);
+                Said::Read(if guided {
+                    Reading::of([
+                        both(&empty.tokens, &read.tokens),
+                        both(&empty.pooled, &read.pooled),
+                        both(&empty.mask, &read.mask),
+                    ])
+                } else {
+                    read
+                })
+            }
+        })
+    }
+}
+
+/// What brings latents back to pixels, and the factor they are multiplied by; none if the model denoises pixels.
+fn decoder(config: &Config, needs: &Needs) -> Result<Option<(AutoencoderKl, f64)>, TorchError> {
+    let wrong = |problem: &str| Err(TorchError::Mismatch(problem.to_owned()));
+    match (config.space, &needs.vae) {
+        (None, None) => Ok(None),
+        (Some(space), Some(handle)) if space.vae == handle.digest() => Ok(Some((vae(handle)?.1, space.scaling_factor))),
+        (Some(_), Some(_)) => wrong("the model denoises latents of another autoencoder than that of `vae`"),
+        (Some(_), None) => wrong("the model denoises latents, and the port `vae` is fed nothing"),
+        (None, Some(_)) => wrong("the model denoises pixels, and the port `vae` is fed an autoencoder"),
+    }
+}
+
 /// Samples images for captions.
 pub fn run(spec: SampleImages, needs: Needs, context: &mut Context) -> Result<Made, Halt> {
     let precision = settle(context)?;
     let (config, model) = load(&needs.model, &spec)?;
-    let prompts = Scenes::read(&needs.prompts)?;
-    let (there, known) = (prompts.words(), config.model.text.vocabulary);
-    if there > known || prompts.caption_length() > config.model.text.tokens {
-        return Err("the prompts have words or lengths that the model's text encoder does not know".into());
-    }
+    let prompts = Scenes::read_captions(&needs.prompts)?;
+    let said = Prompts::open(&config, &needs, &prompts)?;
+    let decoder = decoder(&config, &needs)?;
     if spec.count > prompts.len() {
         let problem = format!("`count` is {} and `prompts` has {} scenes", spec.count, prompts.len());
         return Err(TorchError::Mismatch(problem).into());
     }
 
     let schedule = Schedule::new(&config.noise);
-    let (side, tokens) = (config.model.size() as i64, config.model.text.tokens as i64);
+    let side = config.model.size() as i64;
     let (channels, patch) = (config.model.backbone.in_channels() as i64, config.model.patch as i64);
     let seed = Seed::from_number(spec.noise_seed);
     let walk = levels(schedule.levels(), spec.steps as usize, spec.spacing);
@@ -60,17 +131,17 @@ pub fn run(spec: SampleImages, needs: Needs, context: &mut Context) -> Result<Ma
     let total = spec.count.div_ceil(BLOCK) * walk.len() as u64;
     let mut done = 0;
     for start in (0..spec.count).step_by(BLOCK as usize) {
-        let mut walk_of_block = Walk::new(spec.sampler, &schedule, &walk, spec.eta, spec.clip);
+        let mut walk_of_block = Walk::new(spec.sampler, &schedule, &walk, spec.eta, spec.clip && decoder.is_none());
         // The last block is filled up with the prompts that follow, or the last of all over again.
         let batch: Vec<i64> = (start..start + BLOCK).map(|i| i.min(prompts.len() - 1) as i64).collect();
-        let captions = prompts.captions(&Tensor::from_slice(&batch), tokens);
+        let rows = Tensor::from_slice(&batch);
         let noise = |&i: &i64| normal(seed.stream("initial-noise", i as u64), &[channels, side, side]);
         let mut x = Tensor::stack(&batch.iter().map(noise).collect::<Vec<_>>(), 0);
         let images_of_batch = no_grad(|| -> Result<Tensor, Halt> {
             let guided = (spec.guidance - 1.0).abs() > f64::EPSILON;
             // Guided, the empty caption goes through the model beside the real one.
-            let captions = if guided { Tensor::cat(&[&captions.zeros_like(), &captions], 0) } else { captions };
-            let text = precise(precision, || model.read(&captions));
+            let said = said.of(&prompts, &rows, guided)?;
+            let text = precise(precision, || model.told(&said));
             for (step, &at) in walk.iter().enumerate() {
                 if context.should_stop() {
                     return Err(Interrupted.into());
@@ -93,7 +164,11 @@ pub fn run(spec: SampleImages, needs: Needs, context: &mut Context) -> Result<Ma
                 done += 1;
                 context.progress(done, total);
             }
-            Ok(x.pixel_shuffle(patch))
+            let x = x.pixel_shuffle(patch);
+            Ok(match &decoder {
+                Some((network, factor)) => network.decode(&(x / *factor)),
+                None => x,
+            })
         })?;
         images.push(pixels(&images_of_batch).narrow(0, 0, (spec.count - start).min(BLOCK) as i64));
     }

@@ -48,7 +48,7 @@ pub fn start(
     let other: Config = read_json(&handle.file("config.json"))?;
     let mut values = read_tensors(&weights_file(handle, weights, step)?)?;
     if let (model::Backbone::Uvit(_), model::Backbone::Uvit(_)) = (&config.backbone, &other.model.backbone) {
-        let before = 1 + config.text.tokens as i64;
+        let before = 1 + config.tokens() as i64;
         for (name, parameter) in params.named() {
             if let (true, Some(value)) = (name.ends_with("pos_embed"), values.get_mut(&name)) {
                 *value = stretched(value, before, parameter.size()[1]);

@@ -1,6 +1,6 @@
 //! The body of `train-denoiser`.
 
-use std::{cell::OnceCell, time::Duration};
+use std::{cell::OnceCell, sync::Arc, time::Duration};
 
 use isoflop_contract::{Cost, Kind as _, Seed};
 use isoflop_kinds::{
@@ -11,16 +11,16 @@ use isoflop_worker::{Context, Halt, Made};
 use tch::{Device, Kind, Tensor};
 
 use super::{
+    examples::{Examples, Fed, Lying, Mixing, Reader, Scale, uniform},
     settle::settle,
     start::start,
     trunk::{self, Origin, branch},
 };
 use crate::{
-    data::{Loader, Order, Portions, Rows, Scenes, unit, write_bytes, write_json, write_tensors},
+    data::{Loader, Order, Portions, write_bytes, write_json, write_tensors},
     diffusion::{Schedule, target},
-    draw::drawn,
     error::TorchError,
-    models::Denoiser,
+    models::{Denoiser, Reading, Said},
     nn::{Params, tally::count, thriftily},
     parallel::{fold::stretch, team::Team},
     train::{Heldout, Objective, Recipe, Settings, normal, train},
@@ -42,6 +42,12 @@ pub struct Config {
     pub noise: Noise,
     /// What its output stands for.
     pub prediction: Prediction,
+    /// Whose latents it denoises, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub space: Option<Scale>,
+    /// Whose reading of captions it reads, where that is frozen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reader: Option<Reader>,
 }
 
 /// Predict what was mixed in: everything random depends on the seed and the step alone.
@@ -51,33 +57,32 @@ struct Denoising<'a> {
     prediction: Prediction,
     /// How much an error counts at each level, where not all count alike.
     weights: Option<Tensor>,
-    data: &'a Scenes,
-    /// Images, read ahead.
-    loader: Loader<Rows>,
+    data: &'a Examples,
+    /// Images or latents, and frozen texts, read ahead.
+    loader: Loader<Arc<Lying>>,
     heldout: Heldout,
     order: Order,
     seed: Seed,
     /// In how many parts a batch goes through the network, and images in each.
     parts: u64,
     part: u64,
-    tokens: i64,
-    patch: i64,
     caption_dropout: f64,
-    synthetic_captions: f64,
+    /// The empty caption, as a frozen encoder read it.
+    empty: Option<Reading>,
+    mixing: Option<Mixing>,
     recompute: bool,
     /// Multiply-accumulates of one image, as the layers counted them at the first batch.
     macs: OnceCell<u64>,
 }
 
 impl Denoising<'_> {
-    /// The captions that part `index` of all batches is learned with: those of `rows`, or now and then a synthetic one of each.
-    fn captions(&self, index: u64, rows: &Tensor) -> Tensor {
-        let own = self.data.captions(rows, self.tokens);
-        let Some(count) = self.data.synthetic().filter(|_| self.synthetic_captions > 0.0) else { return own };
-        let draws = uniform(self.seed.stream("captions", index), &[2, rows.size()[0]]);
-        let which = (draws.get(0) * count as f64).floor().clamp(0.0, count as f64 - 1.0).to_kind(Kind::Int64);
-        let written = self.data.written(rows, &which, self.tokens);
-        written.where_self(&draws.get(1).lt(self.synthetic_captions).unsqueeze(1), &own)
+    /// What is said of part `index` of all batches: the captions of its images, or now and then a synthetic one of each.
+    fn said(&self, index: u64, read: Option<Reading>) -> Said {
+        if let Some(read) = read {
+            return Said::Read(read);
+        }
+        let picks = self.mixing.map(|mixing| mixing.picks(index, self.part as i64));
+        Said::Words(self.data.words(&self.order.rows(index, self.part), picks.as_deref()))
     }
 }
 
@@ -93,11 +98,10 @@ impl Objective for Denoising<'_> {
     fn loss(&self, step: u64, part: u64) -> Result<Tensor, TorchError> {
         let (batch, size) = ((self.part * self.parts) as i64, self.part as i64);
         let index = step * self.parts + part; // of this part among all there ever are
-        let rows = self.order.rows(index, self.part);
-        let images = unit(&self.loader.portion(index)?[0]).pixel_unshuffle(self.patch);
-        let captions = self.captions(index, &rows);
+        let (views, read) = self.loader.portion(index)?;
+        let images = self.data.space.clean(&views, |size| normal(self.seed.stream("latent", index), size));
         let kept = uniform(self.seed.stream("dropout", index), &[size, 1]).ge(self.caption_dropout);
-        let captions = captions * kept;
+        let said = self.said(index, read).kept(&kept, self.empty.as_ref());
 
         // Levels are uniform, one from each of `batch` equal stretches: the same expectation as independent draws with less variance.
         let first = part as i64 * size;
@@ -108,7 +112,7 @@ impl Objective for Denoising<'_> {
 
         let noise = normal(self.seed.stream("noise", index), &images.size());
         let noisy = self.schedule.mix(&images, &noise, &level);
-        let forward = || thriftily(self.recompute, || self.model.denoise(&noisy, &level, &self.model.read(&captions)));
+        let forward = || thriftily(self.recompute, || self.model.denoise(&noisy, &level, &self.model.told(&said)));
         let mut output = None;
         if self.macs.get().is_none() {
             let macs = count(|| output = Some(forward())).into_values().sum();
@@ -141,35 +145,39 @@ impl Objective for Denoising<'_> {
     }
 }
 
-/// Uniform doubles in [0, 1) that depend on `seed` alone.
-fn uniform(seed: Seed, size: &[i64]) -> Tensor {
-    drawn(seed.get(), || Tensor::rand(size, (Kind::Double, Device::Cpu)))
+/// What is learned from and what is held out, which must be of one autoencoder and one text encoder.
+fn examples(config: &model::Denoiser, needs: &Needs) -> Result<(Examples, Examples), TorchError> {
+    let open = |name, data, latents, text| Examples::open(&Fed { name, data, latents, text }, config);
+    let data = open("data", &needs.data, needs.latents.as_ref(), needs.text.as_ref())?;
+    let heldout = open("heldout", &needs.heldout, needs.heldout_latents.as_ref(), needs.heldout_text.as_ref())?;
+    let vae = |examples: &Examples| examples.space.scale.map(|scale| scale.vae);
+    if vae(&data) != vae(&heldout) {
+        let problem = "`latents` and `heldout_latents` are of two autoencoders";
+        return Err(TorchError::Mismatch(problem.into()));
+    }
+    if data.reader() != heldout.reader() {
+        let problem = "`text` and `heldout_text` are of two text encoders, or of two outputs of one";
+        return Err(TorchError::Mismatch(problem.into()));
+    }
+    Ok((data, heldout))
 }
 
-/// Whether the data fit the model.
-fn fit(config: &model::Denoiser, scenes: &Scenes, name: &str) -> Result<(), TorchError> {
-    let wrong = |problem: String| Err(TorchError::Mismatch(problem));
-    let (channels, side) = (config.backbone.in_channels(), scenes.resolution());
-    let there = 3 * config.patch * config.patch;
-    if channels != there {
-        return wrong(format!("patched images have {there} channels and the backbone's `in_channels` is {channels}"));
+/// How captions are mixed, if they are.
+fn mixing(spec: &TrainDenoiser, data: &Examples, seed: Seed) -> Result<Option<Mixing>, TorchError> {
+    if spec.synthetic_captions <= 0.0 {
+        return Ok(None);
     }
-    let out = config.backbone.out_channels(); // with a variance behind the prediction or without
-    if out != there && out != 2 * there {
-        return wrong(format!("patched images have {there} channels and {out} come out of the backbone"));
+    let Some(there) = data.synthetic() else {
+        let whose = if spec.frozen_text.is_some() { "text" } else { "data" };
+        let problem = format!("`synthetic_captions` asks for captions that `{whose}` does not have");
+        return Err(TorchError::Mismatch(problem));
+    };
+    let count = spec.synthetic_top.map_or(there, |top| top as i64);
+    if count > there {
+        let problem = format!("`synthetic_top` is {count} and there are {there} synthetic captions an image");
+        return Err(TorchError::Mismatch(problem));
     }
-    if side != config.resolution {
-        return wrong(format!("the images of `{name}` are {side}×{side} and `resolution` is {}", config.resolution));
-    }
-    if scenes.words() > config.text.vocabulary {
-        let (there, known) = (scenes.words(), config.text.vocabulary);
-        return wrong(format!("`{name}` uses {there} words and `text.vocabulary` is {known}"));
-    }
-    if scenes.caption_length() > config.text.tokens {
-        let (there, known) = (scenes.caption_length(), config.text.tokens);
-        return wrong(format!("captions of `{name}` have up to {there} words and `text.tokens` is {known}"));
-    }
-    Ok(())
+    Ok(Some(Mixing { seed, share: spec.synthetic_captions, count }))
 }
 
 /// Trains a denoiser.
@@ -181,14 +189,8 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
         None => context.seed()?,
     };
     let config = spec.denoiser();
-    let (data, heldout) = (Scenes::read(&needs.data)?, Scenes::read(&needs.heldout)?);
-    fit(&config, &data, "data")?;
-    fit(&config, &heldout, "heldout")?;
-
-    if spec.synthetic_captions > 0.0 && data.synthetic().is_none() {
-        let problem = "`synthetic_captions` asks for captions that `data` does not have";
-        return Err(TorchError::Mismatch(problem.into()).into());
-    }
+    let (data, heldout) = examples(&config, &needs)?;
+    let mixing = mixing(&spec, &data, seed)?;
 
     let schedule = Schedule::new(&spec.noise);
     let params = Params::new(seed.stream("init", 0));
@@ -196,8 +198,7 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
     if let Some(other) = &needs.init {
         start(&params, &config, other, spec.init_weights, spec.init_checkpoint)?;
     }
-    let tokens = config.text.tokens as i64;
-    let order = Order::new(seed, data.len());
+    let order = Order::new(seed, data.scenes.len());
     let mine = stretch(team.rank(), team.world(), spec.parts());
     let portions = Portions { order, parts: spec.parts(), size: spec.part(), mine, batches: spec.steps };
     let objective = Denoising {
@@ -206,16 +207,20 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
         prediction: spec.prediction,
         weights: schedule.weights(spec.prediction, spec.weighting),
         data: &data,
-        loader: Loader::new(Scenes::rows(&needs.data)?, portions, READERS, AHEAD)?,
-        heldout: Heldout::new(&heldout, spec.evaluate_images, &config, &schedule, spec.prediction),
+        loader: Loader::new(Arc::clone(&data.lying), data.sequence(portions, mixing), READERS, AHEAD)?,
+        heldout: {
+            let count = spec.evaluate_images.min(heldout.scenes.len()) as i64;
+            let (views, said) = heldout.first(count)?;
+            // Both sets are scaled by the factor of what is learned from, or their losses would be of two problems.
+            Heldout::new(&data.space.clean(&views, Heldout::draws), said, &schedule, spec.prediction)
+        },
         order,
         seed,
         parts: spec.parts(),
         part: spec.part(),
-        tokens,
-        patch: spec.patch as i64,
         caption_dropout: spec.caption_dropout,
-        synthetic_captions: spec.synthetic_captions,
+        empty: data.empty(),
+        mixing,
         recompute: spec.recompute,
         macs: OnceCell::new(),
     };
@@ -252,7 +257,9 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
     if let Some(ema) = &outcome.ema {
         write_tensors(&context.out("ema.safetensors"), ema)?;
     }
-    write_json(&context.out("config.json"), &Config { model: config, noise: spec.noise, prediction: spec.prediction })?;
+    let (space, reader) = (data.space.scale, data.reader());
+    let config = Config { model: config, noise: spec.noise, prediction: spec.prediction, space, reader };
+    write_json(&context.out("config.json"), &config)?;
     if spec.keep_states {
         write_json(&context.out(trunk::FILE), &origin)?;
     }

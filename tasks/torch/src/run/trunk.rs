@@ -29,6 +29,9 @@ pub struct Origin {
     data: String,
     heldout: String,
     init: Option<String>,
+    /// What else is fed, by port, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    frozen: Vec<String>,
 }
 
 /// Fields that may differ between trunk and branch: they say how long to train.
@@ -43,6 +46,13 @@ impl Origin {
             data: needs.data.digest().to_string(),
             heldout: needs.heldout.digest().to_string(),
             init: needs.init.as_ref().map(|init| init.digest().to_string()),
+            frozen: {
+                let latents = [&needs.latents, &needs.heldout_latents];
+                let latents = latents.into_iter().flatten().map(|one| format!("latents {}", one.digest()));
+                let texts = [&needs.text, &needs.heldout_text];
+                let texts = texts.into_iter().flatten().map(|one| format!("text {}", one.digest()));
+                latents.chain(texts).collect()
+            },
         }
     }
 
@@ -59,6 +69,7 @@ impl Origin {
             ("`data`", self.data == other.data),
             ("`heldout`", self.heldout == other.heldout),
             ("`init`", self.init == other.init),
+            ("what is fed as latents or frozen text", self.frozen == other.frozen),
         ];
         let other = others.into_iter().find(|(_, same)| !same).map(|(what, _)| what.to_owned());
         spec.map(|name| format!("`{name}`")).or(other)

@@ -4,14 +4,13 @@
 //! schedule. So two models, two seeds and two points of a curve differ by the model alone.
 
 use isoflop_contract::Seed;
-use isoflop_kinds::{model, train::Prediction};
+use isoflop_kinds::train::Prediction;
 use tch::{Device, Kind, Tensor};
 
 use crate::{
-    data::Scenes,
     diffusion::{Schedule, estimate},
     draw::drawn,
-    models::Denoiser,
+    models::{Denoiser, Said},
 };
 
 /// Where the fixed noise comes from: the same in every study.
@@ -27,30 +26,27 @@ pub struct Heldout {
     noisy: Tensor,
     noise: Tensor,
     level: Tensor,
-    captions: Tensor,
+    said: Said,
 }
 
 impl Heldout {
-    /// The first `count` of `scenes`, or all there are, as `config` sees them.
-    pub fn new(
-        scenes: &Scenes,
-        count: u64,
-        config: &model::Denoiser,
-        schedule: &Schedule,
-        prediction: Prediction,
-    ) -> Self {
-        let tokens = config.text.tokens as i64;
-        let count = count.min(scenes.len()) as i64;
-        let rows = Tensor::arange(count, (Kind::Int64, Device::Cpu));
-        let images = scenes.images(&rows).pixel_unshuffle(config.patch as i64);
+    /// Images or latents as a denoiser sees them without noise, `[N, C, S, S]`, and what is said of them.
+    pub fn new(images: &Tensor, said: Said, schedule: &Schedule, prediction: Prediction) -> Self {
+        let count = images.size()[0];
         let one = &images.size()[1..];
         let noise: Vec<Tensor> = (0..count).map(|i| normal(FIXED.stream("heldout-noise", i as u64), one)).collect();
         let noise = Tensor::stack(&noise, 0);
         let levels: Vec<i64> =
             (0..count).map(|i| ((i as f64 + 0.5) / count as f64 * schedule.levels() as f64) as i64).collect();
         let level = Tensor::from_slice(&levels);
-        let noisy = schedule.mix(&images, &noise, &level);
-        Self { prediction, noisy, noise, level, captions: scenes.captions(&rows, tokens) }
+        let noisy = schedule.mix(images, &noise, &level);
+        Self { prediction, noisy, noise, level, said }
+    }
+
+    /// Fixed normal numbers that latents of held-out images are drawn with, for images of `size[1..]`.
+    pub fn draws(size: &[i64]) -> Tensor {
+        let draw = |i: i64| normal(FIXED.stream("heldout-latent", i as u64), &size[1..]);
+        Tensor::stack(&(0..size[0]).map(draw).collect::<Vec<_>>(), 0)
     }
 
     /// How many images there are.
@@ -68,7 +64,7 @@ impl Heldout {
         let start = look as i64 * BATCH;
         let length = BATCH.min(self.count() - start);
         let part = |t: &Tensor| t.narrow(0, start, length);
-        let text = model.read(&part(&self.captions));
+        let text = model.told(&self.said.narrow(start, length));
         let (noisy, level) = (part(&self.noisy), part(&self.level));
         let output = model.denoise(&noisy, &level, &text).to_kind(Kind::Float);
         let seen = estimate(self.prediction, schedule, &noisy, output, &level).noise;
