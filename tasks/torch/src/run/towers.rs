@@ -110,7 +110,7 @@ impl Towers {
         let (names, length) = (words(handle)?, scenes.caption_length() as i64);
         in_blocks(count, |rows| {
             let captions = scenes.captions(&Tensor::from_slice(rows), length);
-            Ok(precise(self.precision, || self.text.read(&captions, &names))?.pooled.to_kind(Kind::Float))
+            Ok(precise(self.precision, || self.text.read(&captions, &names, None))?.pooled.to_kind(Kind::Float))
         })
     }
 }
