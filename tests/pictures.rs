@@ -10,7 +10,7 @@ const STUDY: &str = "\
 study: pictures
 seed: 5
 tasks:
-  set: { kind: import-images, files: { set: "pictures/*" }, with: { layout: folder, resolution: 16, synthetic: [best] } }
+  set: { kind: import-images, files: { set: 'pictures/*' }, with: { layout: folder, resolution: 16, synthetic: [best] } }
   described: { kind: describe-data, needs: { pictures: set }, with: {} }
   train: { kind: split-pictures, needs: { pictures: set }, with: { part: training, share: 0.3, words: 20, tokens: 8, synthetic: 1 } }
   held: { kind: split-pictures, needs: { pictures: set }, with: { part: held-out, share: 0.3, words: 20, tokens: 8, synthetic: 1 } }
