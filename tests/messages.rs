@@ -1,5 +1,7 @@
 //! Mistakes: each gets its exit code, its place and a sentence that helps.
 
+use std::fmt::Write;
+
 use crate::project::Project;
 
 #[test]
@@ -81,7 +83,7 @@ fn fit_reads_the_tables_of_others() {
     for family in ["GPT v2", "OPT"] {
         for i in 1..=8 {
             let loss = format!("{:.6}", 3.0 * 10_f64.powi(i).powf(-0.1)).replace('.', ",");
-            text += &format!("{family};1e{i};{loss}\r\n");
+            let _ = write!(text, "{family};1e{i};{loss}\r\n");
         }
     }
     text += "OPT;1e9;NaN\r\nOPT;1e10;n/a\r\nPaLM 540B;1e9;2,5\r\n";

@@ -23,6 +23,7 @@ impl Reading {
     }
 
     /// The same of each of its tensors.
+    #[must_use]
     pub fn map(&self, change: impl Fn(&Tensor) -> Tensor) -> Self {
         Self::of([&self.tokens, &self.pooled, &self.mask].map(change))
     }
