@@ -1,6 +1,6 @@
 //! A folder of pictures on its way through the whole product with real libtorch: imported, split, described, learned from in latent space and in pixels, sampled.
 
-use std::{fmt::Write, fs, path::Path, process::Command};
+use std::{fmt::Write as _, fs, path::Path, process::Command};
 
 use serde_json::Value;
 
@@ -61,10 +61,8 @@ fn a_folder_of_pictures_is_learned_from_and_sampled() {
     let mut lines = String::new();
     for number in 0..24 {
         fs::write(project.path(&format!("pictures/{number}.png")), &picture).unwrap();
-        let _ = write!(
-            lines,
-            "{{\"file_name\": \"{number}.png\", \"caption\": \"A dog on hill {number}\", \"best\": \"a dog\"}}\n"
-        );
+        writeln!(lines, r#"{{"file_name": "{number}.png", "caption": "A dog on hill {number}", "best": "a dog"}}"#)
+            .unwrap();
     }
     project.write("pictures/captions.jsonl", &lines);
     let run = |study: &[&str]| -> (Option<i32>, String, String) {
