@@ -1,7 +1,6 @@
 //! Latent diffusion whole: an autoencoder and a text encoder are trained and frozen, a denoiser learns from what they made of scenes, and samples come
 //! back as pictures. Whatever holds for pixels holds here: the same bits after an interruption, on several processes, behind a trunk.
 
-#[expect(dead_code, reason = "other tests use the rest of it")]
 mod worker;
 
 use std::{
@@ -318,7 +317,9 @@ fn every_family_goes_on_at_a_higher_resolution() {
                 let between = place(&old, 0, 0) * 0.75 + place(&old, 0, 1) * 0.25;
                 assert!((place(&new, 0, 1) - between).abs().max().double_value(&[]) < 1e-6);
             } else {
-                assert!(weight == &after[name], "{family}: {name} moved");
+                // What is nought yet may move by the learning rate.
+                let moved = (weight - &after[name]).abs().max().double_value(&[]);
+                assert!(moved < 1e-25, "{family}: {name} moved by {moved}");
             }
         }
     }
