@@ -288,7 +288,7 @@ fn every_family_goes_on_at_a_higher_resolution() {
         spec()["backbone"].clone(),
         with(transformer("pixart"), &json!({"context": 16})),
         with(transformer("dit"), &json!({"condition": {"text": 16}})),
-        with(transformer("uvit"), &json!({"size": SIDE / 2, "context": 16, "tokens": 4})),
+        with(transformer("uvit"), &json!({"size": SIDE / 2, "patch": 1, "context": 16, "tokens": 4})),
     ] {
         let family = backbone["family"].as_str().unwrap().to_owned();
         let short = json!({"backbone": backbone, "steps": 2, "warmup": 0, "checkpoints": [], "keep_states": false, "synthetic_captions": 0});
