@@ -6,7 +6,7 @@ use isoflop_contract::{Entry, Fed, Kind as _, canon, port::Arity};
 use isoflop_kinds::{model::Count, train::TrainDenoiser};
 use serde_json::{Value, json};
 
-fn spec(more: Value) -> Value {
+fn spec(more: &Value) -> Value {
     let mut spec = json!({
         "backbone": {
             "family": "unet", "in_channels": 4, "channels": [320, 640, 1280], "layers_per_block": 2, "transformer_depth": [0, 4, 4],
@@ -24,7 +24,7 @@ fn spec(more: Value) -> Value {
 /// `SDXL-UNet-TD4_4` at 256 pixels in Stable Diffusion's latents, told by OpenCLIP-H: 1.32B parameters and 143 GMACs (Li et al. 2024, Table 1).
 #[test]
 fn the_papers_setting_counts_as_the_paper_does() {
-    let spec: TrainDenoiser = serde_json::from_value(spec(json!({}))).unwrap();
+    let spec: TrainDenoiser = serde_json::from_value(spec(&json!({}))).unwrap();
     assert_eq!(spec.check(), Ok(()));
     let Count { params, macs, .. } = spec.denoiser().count();
     assert!((params as f64 / 1e9 - 1.32).abs() < 6e-3, "{params}");
@@ -58,7 +58,7 @@ fn what_is_left_out_is_not_in_the_key_and_what_does_not_fit_is_refused_at_its_fi
         ("synthetic_top", json!({"synthetic_top": 5})),
         ("synthetic_top", json!({"synthetic_captions": 0.5, "synthetic_top": 0})),
     ] {
-        let spec: TrainDenoiser = serde_json::from_value(spec(more.clone())).unwrap();
+        let spec: TrainDenoiser = serde_json::from_value(spec(&more)).unwrap();
         assert_eq!(spec.check().map_err(|complaint| complaint.field), Err(field.to_owned()), "{more}");
     }
 }
@@ -73,13 +73,13 @@ fn what_is_said_and_what_is_fed_are_held_together() {
         found.iter().map(|error| format!("{:?}", error.fault)).collect()
     };
     let all = ["latents", "heldout_latents", "text", "heldout_text"];
-    assert_eq!(suits(&spec(json!({})), &all), [""; 0]);
+    assert_eq!(suits(&spec(&json!({})), &all), [""; 0]);
     assert_eq!(
-        suits(&spec(json!({})), &all[..3]),
+        suits(&spec(&json!({})), &all[..3]),
         [r#"Invalid("asks for what is fed to the port `heldout_text`, and nothing is")"#]
     );
-    assert_eq!(suits(&spec(json!({})), &[]).len(), 4);
-    let mut pixels = spec(json!({}));
+    assert_eq!(suits(&spec(&json!({})), &[]).len(), 4);
+    let mut pixels = spec(&json!({}));
     pixels.as_object_mut().unwrap().remove("latent");
     assert_eq!(
         suits(&pixels, &all)[0],

@@ -1,7 +1,7 @@
 //! A table: rows of CSV under a header, from which points are taken by the names of their columns.
 //!
 //! Files of others come as they come: cells parted by commas, semicolons, tabs or bars (whichever makes a table), with a byte order mark, with lines of
-//! remarks on top, with missing values in many spellings. What is a number is for [`cell`] to say.
+//! remarks on top, with missing values in many spellings. What is a number is for `cell.rs` to say.
 
 use std::{collections::BTreeMap, io::Read};
 
