@@ -187,7 +187,7 @@ fn more_processes_than_a_kind_has_are_refused() {
             "study.yaml",
             &format!(
                 "study: s\nseed: 1\ntasks:\n  scenes: {{ kind: make-scenes, with: {{ images: 8, resolution: 16 }} }}\n  \
-                 judge:\n    kind: train-vqa\n    needs: {{ data: scenes, heldout: scenes }}\n    with: {{ steps: 1, batch: 1 }}\n    on: {{ {on} }}\n"
+                 judge:\n    kind: train-vqa\n    needs: {{ data: scenes, heldout: scenes }}\n    with: {{ steps: 1, batch: 1, warmup: 0 }}\n    on: {{ {on} }}\n"
             ),
         );
         let checked = project.run(&["check"]);

@@ -7,6 +7,7 @@ use isoflop_contract::{
     catalog::{self, Reading, SpecError},
     checkpoint::{Checkpointing, Every},
     environment::Torch,
+    port::Arity,
     quantity::Seconds,
 };
 
@@ -130,9 +131,15 @@ impl<'w, 'n> World<'w, 'n> {
                 };
                 let form = forms.with.as_ref().map(|(form, _)| form);
                 let kept = entry.open.then(|| Arc::new(with.clone()));
+                // Ports that may be left out can depend on the spec, and no file of the study has a say in that.
+                let tied = !entry.open && entry.ports.iter().any(|port| port.arity == Arity::Maybe);
+                let held = tied.then(|| with.clone());
                 let reading = fault::all(with, |with| entry.read(with));
                 let of = format!("kind `{}`", entry.name);
                 let reading = reading.map_err(|errors| say(trial, &errors, form, span, &of)).ok()?;
+                if let Some(with) = held {
+                    say(trial, &open::unsuited(entry, text, &with, &[], None), form, span, &of);
+                }
                 Some((Arc::new(reading), kept))
             })
         });

@@ -126,6 +126,13 @@ fn hinted(hint: Option<&str>) -> String {
     hint.map_or_else(String::new, |hint| format!(" ({hint})"))
 }
 
+/// The line on which a record begins. The reader's own begins where the record before ended: on the second half of CRLF, or before empty lines.
+fn line(text: &str, position: &csv::Position) -> u64 {
+    let rest = text.as_bytes().get(position.byte() as usize..).unwrap_or_default();
+    let breaks = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    position.line() + breaks.filter(|byte| **byte == b'\n').count() as u64
+}
+
 fn more(others: usize) -> String {
     match others {
         0 => String::new(),
@@ -160,7 +167,7 @@ impl Table {
         let mut rows = Vec::new();
         for record in reader.records() {
             let record = record?;
-            let line = record.position().map_or(0, csv::Position::line) + skipped;
+            let line = record.position().map_or(0, |position| line(text, position)) + skipped;
             let mut cells: Vec<String> = record.iter().map(str::to_owned).collect();
             // Spreadsheets leave empty cells beyond the last column.
             while cells.len() > header.len() && cells.last().is_some_and(String::is_empty) {
@@ -327,6 +334,16 @@ mod tests {
         match Table::read(text.as_bytes()).and_then(|table| table.points_of(&spec)) {
             Err(error) => error.to_string(),
             Ok(_) => "no error".to_owned(),
+        }
+    }
+
+    #[test]
+    fn lines_are_counted_whatever_ends_them() {
+        for text in ["x,loss\n1,2\n\n3,4\n", "x,loss\r\n1,2\r\n\r\n3,4\r\n", "# remark\r\nx,loss\r\n1,2\r\n3,4\r\n"] {
+            let points =
+                Table::read(text.as_bytes()).unwrap().points_of(&FitScaling::of(Form::Power, "x", "loss")).unwrap();
+            let last = text.lines().count();
+            assert_eq!(points.rows[1].label, format!("line {last}"), "{text:?}");
         }
     }
 
