@@ -3,7 +3,7 @@
 //! A result is in the ledger before its bytes are sent, and the run does not wait for them until it is over. What could not be sent is said
 //! once; the results stand, and `isoflop cache push` sends the rest another time.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use isoflop_contract::{Key, quantity::Bytes};
 use isoflop_ledger::{Ledger, PastOutcome};
@@ -18,7 +18,8 @@ use crate::aligned::count;
 
 /// Sends in the background.
 pub struct Courier {
-    plan: Arc<Plan>,
+    /// By name of the task.
+    known: HashMap<String, Key>,
     keys: UnboundedSender<Key>,
     work: JoinHandle<Sent>,
 }
@@ -35,16 +36,17 @@ struct Sent {
 
 impl Courier {
     /// A courier between `store` and its remote.
-    pub fn new(plan: &Arc<Plan>, store: &Arc<Store>, ledger: &Ledger) -> Self {
+    pub fn new(plan: &Plan, store: &Arc<Store>, ledger: &Ledger) -> Self {
         let (keys, asked) = mpsc::unbounded_channel();
         let work = tokio::spawn(send(asked, Arc::clone(store), ledger.clone()));
-        Self { plan: Arc::clone(plan), keys, work }
+        let known = plan.tasks().iter().map(|task| (task.name.clone(), task.key)).collect();
+        Self { known, keys, work }
     }
 
     /// Takes up what the task of this name made.
     pub fn take(&self, task: &str) {
-        if let Some(task) = self.plan.tasks().iter().find(|other| other.name == task) {
-            let _ = self.keys.send(task.key);
+        if let Some(key) = self.known.get(task) {
+            let _ = self.keys.send(*key);
         }
     }
 

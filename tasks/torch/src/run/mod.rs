@@ -9,6 +9,7 @@ mod encode_text;
 mod encoder;
 mod examine;
 mod examples;
+mod head;
 mod latent;
 mod plain;
 mod record;

@@ -40,11 +40,7 @@ pub fn leave(
     (params, outcome, measure): (&Params, &Outcome, &str),
     (plain, cost): (&Plain, &Cost),
 ) -> Result<Made, Halt> {
-    write_tensors(&context.out("model.safetensors"), &params.state())?;
-    write_bytes(&context.out("history.csv"), outcome.csv(measure).as_bytes())?;
-    Ok(Made::new()
-        .scalar("train_loss", outcome.loss)?
-        .scalar("params", params.count() as f64)?
+    Ok(leave_head(context, params, outcome, measure)?
         .scalar("macs", cost.macs.unwrap_or_default() as f64)?
         .scalar("compute", cost.flops)?
         .scalar("images_seen", (plain.batch * plain.steps) as f64)?)

@@ -8,14 +8,15 @@ use isoflop_kinds::{
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor, no_grad};
 
-use super::towers::Towers;
+use super::{
+    head::{self, Told},
+    towers::Towers,
+};
 use crate::{
     data::{Gallery, read_json},
     error::TorchError,
     metrics::in_blocks,
     models::Head,
-    nn::Params,
-    weights::{Weights, load},
 };
 
 /// What `config.json` of a preference holds.
@@ -52,21 +53,10 @@ pub struct Reference {
 
 /// A trained head.
 pub fn open(handle: &Handle<artifact::Reward>, clip: Digest) -> Result<(Config, Head), TorchError> {
-    let path = handle.file("config.json");
-    let config: Config = read_json(&path)?;
-    let wrong = |problem: String| TorchError::Inconsistent { path: path.clone(), problem };
-    if let Err(complaint) = config.head.check("head") {
-        return Err(wrong(format!("`{}` {}", complaint.field, complaint.problem)));
-    }
-    if config.clip != clip {
-        return Err(wrong("the head was trained on other towers than `clip` is".into()));
-    }
-    if !(config.deviation > 0.0 && config.deviation.is_finite() && config.mean.is_finite()) {
-        return Err(wrong("`mean` and `deviation` standardize nothing".into()));
-    }
-    let params = Params::hollow();
-    let head = Head::new(&params.root(), &config.head, config.width as i64);
-    load(&params, "head", &Weights::open(&handle.file("model.safetensors"))?)?;
+    let config: Config = read_json(&handle.file("config.json"))?;
+    let Config { head: layers, width, mean, deviation, .. } = &config;
+    let told = Told { layers, width: *width, mean: *mean, deviation: *deviation, clip: Some(config.clip) };
+    let head = head::open(handle, &told, clip)?;
     Ok((config, head))
 }
 
