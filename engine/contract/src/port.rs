@@ -22,6 +22,20 @@ pub enum Arity {
     Maybe,
     /// All cells of a gather, by label.
     Many,
+    /// All cells of a gather, or nothing.
+    MaybeMany,
+}
+
+impl Arity {
+    /// Whether the port must be fed.
+    pub fn required(self) -> bool {
+        matches!(self, Self::One | Self::Many)
+    }
+
+    /// Whether it is fed by a gather.
+    pub fn gathers(self) -> bool {
+        matches!(self, Self::Many | Self::MaybeMany)
+    }
 }
 
 /// One port of a kind.
@@ -107,7 +121,7 @@ impl Ports for Open {
     }
 }
 
-/// How a declared port type becomes a field. Implemented by [`One`], [`Maybe`] and [`Many`].
+/// How a declared port type becomes a field. Implemented by [`One`], [`Maybe`], [`Many`] and [`MaybeMany`].
 pub trait Slot {
     /// What the body gets.
     type Field;
@@ -128,6 +142,9 @@ pub struct Maybe<A>(PhantomData<A>);
 /// A port that takes a gather.
 #[derive(Debug)]
 pub struct Many<A>(PhantomData<A>);
+/// A port that takes a gather or nothing.
+#[derive(Debug)]
+pub struct MaybeMany<A>(PhantomData<A>);
 
 fn typed<A: Artifact>(port: &'static str, input: Input) -> Result<Handle<A>, PortError> {
     if fits(A::SHAPE, &input.shape) {
@@ -167,8 +184,18 @@ impl<A: Artifact> Slot for Many<A> {
     const SHAPE: &'static str = A::SHAPE;
 
     fn take(name: &'static str, given: Option<Given>) -> Result<Self::Field, PortError> {
+        given.map_or(Err(PortError::Missing(name)), |given| MaybeMany::<A>::take(name, Some(given)))
+    }
+}
+
+impl<A: Artifact> Slot for MaybeMany<A> {
+    type Field = BTreeMap<String, Handle<A>>;
+    const ARITY: Arity = Arity::MaybeMany;
+    const SHAPE: &'static str = A::SHAPE;
+
+    fn take(name: &'static str, given: Option<Given>) -> Result<Self::Field, PortError> {
         match given {
-            None => Err(PortError::Missing(name)),
+            None => Ok(BTreeMap::new()),
             Some(Given::One(_)) => Err(PortError::Arity(name)),
             Some(Given::Many(inputs)) => {
                 inputs.into_iter().map(|(label, input)| Ok((label, typed(name, input)?))).collect()

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The functions that the `check` of a claim may call besides the built-in ones.
-pub const CLAIM_FUNCTIONS: [&str; 14] = [
+pub const CLAIM_FUNCTIONS: [&str; 15] = [
     "mean",
     "std",
     "min",
@@ -30,6 +30,7 @@ pub const CLAIM_FUNCTIONS: [&str; 14] = [
     "correlation",
     "difference",
     "above",
+    "below",
     "within",
     "every",
     "agree",

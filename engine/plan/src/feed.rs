@@ -79,7 +79,7 @@ impl<'w, 'n> World<'w, 'n> {
             }
         }
         if let Some(entry) = entry {
-            for port in entry.ports.iter().filter(|port| port.arity != Arity::Maybe && !given.contains_key(port.name)) {
+            for port in entry.ports.iter().filter(|port| port.arity.required() && !given.contains_key(port.name)) {
                 if text.unread.iter().any(|unread| unread == port.name) {
                     continue;
                 }
@@ -187,7 +187,7 @@ impl<'w, 'n> World<'w, 'n> {
             return;
         };
         match (declared.arity, gathering) {
-            (Arity::Many, false) => self.inbox.push(
+            (Arity::Many | Arity::MaybeMany, false) => self.inbox.push(
                 Finding::new("wrong-arity", format!("the port `{port}` of `{}` takes a gather", entry.name))
                     .at(span, "here it needs one task")
                     .hint(format!("write `gather: {{ {port}: {from} }}`")),
@@ -222,7 +222,7 @@ impl<'w, 'n> World<'w, 'n> {
             "`{}` feeds nothing to the port `{}` of `{}`, which takes `{}`",
             text.name, port.name, entry.name, port.shape
         );
-        let key = if port.arity == Arity::Many { "gather" } else { "needs" };
+        let key = if port.arity.gathers() { "gather" } else { "needs" };
         let example = self.tasks_making(port.shape, &text.name).next().unwrap_or("TASK");
         let hint = format!("add `{key}: {{ {}: {example} }}`", port.name);
         self.inbox.push(Finding::new("missing-port", message).at(text.span, "this task").hint(hint));

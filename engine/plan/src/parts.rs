@@ -7,7 +7,6 @@ use isoflop_contract::{
     catalog::{self, Reading, SpecError},
     checkpoint::{Checkpointing, Every},
     environment::Torch,
-    port::Arity,
     quantity::Seconds,
 };
 
@@ -132,7 +131,7 @@ impl<'w, 'n> World<'w, 'n> {
                 let form = forms.with.as_ref().map(|(form, _)| form);
                 let kept = entry.open.then(|| Arc::new(with.clone()));
                 // Ports that may be left out can depend on the spec, and no file of the study has a say in that.
-                let tied = !entry.open && entry.ports.iter().any(|port| port.arity == Arity::Maybe);
+                let tied = !entry.open && entry.ports.iter().any(|port| !port.arity.required());
                 let held = tied.then(|| with.clone());
                 let reading = fault::all(with, |with| entry.read(with));
                 let of = format!("kind `{}`", entry.name);

@@ -6,12 +6,7 @@
 
 mod templated;
 
-use isoflop_contract::{
-    Catalog, Demand, Entry, Runtime, Value,
-    environment::Torch,
-    port::{Arity, Port},
-    schema,
-};
+use isoflop_contract::{Catalog, Demand, Entry, Runtime, Value, environment::Torch, port::Port, schema};
 use serde_json::{Map, json};
 
 use self::templated::templated;
@@ -52,13 +47,13 @@ fn described(mut schema: Value, description: &str) -> Value {
 /// What holds of a task if its kind is this one.
 fn of_kind(entry: &Entry) -> Value {
     let with = entry.schema();
-    let needs = |many: bool| entry.ports.iter().filter(move |port| (port.arity == Arity::Many) == many);
+    let needs = |many: bool| entry.ports.iter().filter(move |port| port.arity.gathers() == many);
     let mut required = Vec::new();
     if with.get("required").and_then(Value::as_array).is_some_and(|fields| !fields.is_empty()) {
         required.push("with");
     }
     for (key, many) in [("needs", false), ("gather", true)] {
-        if needs(many).any(|port| port.arity != Arity::Maybe) {
+        if needs(many).any(|port| port.arity.required()) {
             required.push(key);
         }
     }
@@ -85,7 +80,7 @@ fn ports<'p>(entry: &Entry, ports: impl Iterator<Item = &'p Port>, value: &str) 
     for port in ports {
         let description = format!("{} Takes: {}.", port.about, port.shape);
         properties.insert(port.name.to_owned(), json!({ "description": description, "allOf": [{ "$ref": value }] }));
-        if port.arity != Arity::Maybe {
+        if port.arity.required() {
             required.push(port.name);
         }
     }

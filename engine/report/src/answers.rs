@@ -7,10 +7,11 @@ use isoflop_plan::template::{Function, Functions};
 
 use crate::interval::Interval;
 
-/// `above`, `within`, `every` and `agree`, as [`claims`](crate::claims) describes them.
+/// `above`, `below`, `within`, `every` and `agree`, as [`claims`](crate::claims) describes them.
 pub fn functions() -> Functions {
-    let functions: [(&str, Function); 4] = [
+    let functions: [(&str, Function); 5] = [
         ("above", Arc::new(above)),
+        ("below", Arc::new(below)),
         ("within", Arc::new(within)),
         ("every", Arc::new(every)),
         ("agree", Arc::new(agree)),
@@ -19,13 +20,22 @@ pub fn functions() -> Functions {
 }
 
 fn above(given: &[Value], _: &BTreeMap<String, Value>) -> Result<Value, String> {
-    let usage = || "write above(difference(…)) or above(difference(…), bound)".to_owned();
+    Ok(side("above", given)?.into())
+}
+
+fn below(given: &[Value], _: &BTreeMap<String, Value>) -> Result<Value, String> {
+    Ok(side("below", given)?.map(|above| !above).into())
+}
+
+/// Whether an interval lies above a bound, or below it; asked by the function `name`.
+fn side(name: &str, given: &[Value]) -> Result<Option<bool>, String> {
+    let usage = || format!("write {name}(difference(…)) or {name}(difference(…), bound)");
     let (interval, bound) = match given {
         [interval] => (interval, 0.0),
         [interval, bound] => (interval, bound.as_f64().ok_or_else(usage)?),
         _ => return Err(usage()),
     };
-    Ok(Interval::read(interval).ok_or_else(usage)?.above(bound).into())
+    Ok(Interval::read(interval).ok_or_else(usage)?.above(bound))
 }
 
 fn within(given: &[Value], _: &BTreeMap<String, Value>) -> Result<Value, String> {

@@ -17,7 +17,7 @@
 //!
 //! | function | value |
 //! |---|---|
-//! | `above(interval, bound)` | whether it lies above `bound` (0 if left out) |
+//! | `above(interval, bound)`, `below(interval, bound)` | whether it lies above `bound` (0 if left out), or below |
 //! | `within(interval, margin)` | whether it lies within `margin` of zero |
 //! | `every([…])` | whether all of these hold |
 //! | `agree(values, printed, tolerance)` | whether each value is as near as that to the printed one; `unit=1e9` if those are printed in billions |

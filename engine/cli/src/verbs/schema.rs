@@ -68,6 +68,7 @@ fn key(port: &Port) -> &'static str {
         Arity::One => "needs",
         Arity::Maybe => "may need",
         Arity::Many => "gathers",
+        Arity::MaybeMany => "may gather",
     }
 }
 

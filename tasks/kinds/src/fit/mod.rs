@@ -123,6 +123,8 @@ ports! {
     pub struct FitNeeds {
         /// The points: all cells of a gather, each with x and y among its final numbers or axes. One with a file `table.csv` gives a point a row.
         points: Many<Any>,
+        /// Other cells, whose final numbers points have too: of each point, those of the cell that is at the same values of all axes that both have.
+        beside: MaybeMany<Any>,
     }
 }
 

@@ -28,7 +28,8 @@ pub fn run(spec: FitScaling, needs: FitNeeds, context: &mut Context) -> Result<M
 pub fn points_of(spec: &FitScaling, needs: FitNeeds) -> Result<Points, Halt> {
     let (numbers, words) = columns(spec);
     let mut rows = Vec::new();
-    for (label, handle) in needs.points {
+    let FitNeeds { points, beside } = needs;
+    for (label, handle) in points {
         let table = handle.file(TABLE);
         if table.exists() {
             let points = Table::read(std::fs::File::open(table)?)?.points_of(spec)?;
@@ -39,8 +40,13 @@ pub fn points_of(spec: &FitScaling, needs: FitNeeds) -> Result<Points, Halt> {
             rows.extend(points.rows.into_iter().map(named));
             continue;
         }
+        let partner = partner(&label, &handle, &beside)?;
+        let number = |name: &String| {
+            let value = number(&handle, name).or_else(|| partner?.scalars().get(name).copied())?;
+            Some((name.clone(), value))
+        };
         rows.push(Point {
-            numbers: numbers.iter().filter_map(|name| Some((name.clone(), number(&handle, name)?))).collect(),
+            numbers: numbers.iter().filter_map(number).collect(),
             words: words
                 .iter()
                 .filter_map(|name| Some((name.clone(), word(&handle, name)?)))
@@ -49,6 +55,26 @@ pub fn points_of(spec: &FitScaling, needs: FitNeeds) -> Result<Points, Halt> {
         });
     }
     Ok(Points { rows })
+}
+
+/// The cell beside that a point has its other numbers from: the one that is at the point's values of all axes that both have.
+fn partner<'b>(
+    label: &str,
+    point: &Handle<Any>,
+    beside: &'b BTreeMap<String, Handle<Any>>,
+) -> Result<Option<&'b Handle<Any>>, Halt> {
+    let alike = |(_, other): &(&String, &Handle<Any>)| {
+        other.cell().iter().all(|(axis, value)| point.cell().get(axis).is_none_or(|own| own == value))
+    };
+    let mut partners = beside.iter().filter(alike);
+    match (partners.next(), partners.next()) {
+        (None, _) if beside.is_empty() => Ok(None),
+        (Some((_, one)), None) => Ok(Some(one)),
+        (None, _) => Err(format!("no cell at the port `beside` goes with the point `{label}`").into()),
+        (Some((first, _)), Some((second, _))) => {
+            Err(format!("two cells at the port `beside` go with the point `{label}`: `{first}` and `{second}`").into())
+        }
+    }
 }
 
 /// The final number `name` of an artifact, or else the axis of that name.
@@ -60,4 +86,62 @@ fn number(handle: &Handle<Any>, name: &str) -> Option<f64> {
 fn word(handle: &Handle<Any>, name: &str) -> Option<String> {
     let value = handle.cell().get(name)?;
     Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use isoflop_contract::{
+        Cell, Digest, Value,
+        handle::Input,
+        port::{Given, Ports},
+    };
+    use isoflop_kinds::fit::Form;
+
+    use super::*;
+
+    /// Axes and final numbers of a cell.
+    type Told<'t> = (&'t [(&'t str, i64)], &'t [(&'t str, f64)]);
+
+    fn cells(cells: &[Told<'_>]) -> Given {
+        let input = |(axes, scalars): &Told<'_>| {
+            let cell = Cell::new(axes.iter().map(|(axis, value)| ((*axis).to_owned(), Value::from(*value))));
+            let scalars = scalars.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
+            let path = std::path::PathBuf::from("nowhere");
+            (cell.label(), Input { shape: "score".to_owned(), digest: Digest::of("x"), cell, path, scalars })
+        };
+        Given::Many(cells.iter().map(input).collect())
+    }
+
+    fn points(given: &[(&str, Given)]) -> Result<Points, Halt> {
+        let given = given.iter().map(|(port, given)| ((*port).to_owned(), given.clone())).collect();
+        let needs = FitNeeds::take(given).expect("the ports are there");
+        points_of(&FitScaling::of(Form::Power, "pairs", "score"), needs)
+    }
+
+    #[test]
+    fn points_have_the_numbers_of_the_cell_beside() {
+        let scores = || {
+            let runs: [Told<'_>; 3] = [
+                (&[("data", 1), ("seed", 0)], &[("score", 0.5)]),
+                (&[("data", 1), ("seed", 1)], &[("score", 0.6)]),
+                (&[("data", 2), ("seed", 0)], &[("score", 0.7), ("pairs", 9.0)]),
+            ];
+            ("points", cells(&runs))
+        };
+        let described = |sets: &[Told<'_>]| ("beside", cells(sets));
+        let first: Told<'_> = (&[("data", 1)], &[("pairs", 10.0), ("score", 0.0)]);
+        let second: Told<'_> = (&[("data", 2)], &[("pairs", 20.0)]);
+        let joined = points(&[scores(), described(&[first, second])]).expect("each point has its cell beside");
+        let found: Vec<(f64, f64)> =
+            joined.rows.iter().map(|row| (row.numbers["pairs"], row.numbers["score"])).collect();
+        // A point's own numbers come first.
+        assert_eq!(found, [(10.0, 0.5), (10.0, 0.6), (9.0, 0.7)]);
+
+        let said =
+            |given: &[(&str, Given)]| format!("{:?}", points(given).expect_err("a point has no one cell beside"));
+        assert!(said(&[scores(), described(&[first])]).contains("goes with the point `data=2,seed=0`"));
+        let twice: Told<'_> = (&[("data", 1), ("way", 3)], &[("pairs", 1.0)]);
+        assert!(said(&[scores(), described(&[first, second, twice])]).contains("`data=1` and `data=1,way=3`"));
+        assert_eq!(points(&[scores()]).expect("nothing need be beside").rows.len(), 3);
+    }
 }
