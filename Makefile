@@ -10,7 +10,7 @@ quickstart: build
 	@$(BIN)/isoflop run studies/quickstart --report report.html
 
 # The paper's studies at desk scale, one after the other into one home: hours of one core, less whatever is kept. Then the table of what they tell.
-PAPER := $(patsubst %/study.yaml,%,$(shell grep -l ../parts/recipe.yaml studies/*/study.yaml))
+PAPER := $(patsubst %/study.yaml,%,$(shell grep -l ../parts/ studies/*/study.yaml))
 desk: build
 	@for study in $(PAPER); do $(BIN)/isoflop run $$study --keep-going || exit; done
 	@$(MAKE) --no-print-directory results
