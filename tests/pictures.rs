@@ -94,5 +94,41 @@ fn a_folder_of_pictures_is_learned_from_and_sampled() {
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("is fed the port `latents` and does not say `latent: { channels, shrink }`"), "{said}");
     assert!(said.contains("asks for what is fed to the port `heldout_text`, and nothing is"), "{said}");
+    // So is what the training that a model comes from says of it: no training has to end first.
+    project.write(
+        "study.yaml",
+        &STUDY.replace("vae: vae, text: clip }, with: { count", "text: clip }, with: { count").replace(
+            "model: pixels, prompts: held }, with: {",
+            "model: pixels, prompts: held }, with: { checkpoint: 3,",
+        ),
+    );
+    let (code, out, err) = run(&["check", "--json"]);
+    assert_eq!(code, Some(3), "{out}{err}");
+    let told: Value = serde_json::from_str(&out).unwrap();
+    let line = |start: &str| STUDY.lines().position(|line| line.trim_start().starts_with(start)).unwrap() as u64 + 1;
+    let said: Vec<(u64, &str, &str)> = told["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|finding| {
+            let text = |name: &str| finding[name].as_str().unwrap_or_else(|| panic!("no {name} in {finding}"));
+            (finding["line"].as_u64().unwrap(), text("message"), text("hint"))
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [
+            (
+                line("latent_samples:"),
+                "`latent_samples` (kind `sample-images`) samples from a model that denoises latents, and feeds nothing to the port `vae`",
+                "feed it the autoencoder that they are of: `needs: { vae: … }`"
+            ),
+            (
+                line("pixel_samples:"),
+                "`pixel_samples` (kind `sample-images`) asks for step 3, and the training at its port `model` keeps no checkpoint of it",
+                "say `checkpoints: [3]` there"
+            ),
+        ]
+    );
     run(&["doctor", "--stop-server"]);
 }

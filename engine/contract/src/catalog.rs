@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     canon,
     cost::Cost,
-    fed::Fed,
+    fed::{Fed, Feeders, Misfit},
     kind::{Complaint, Kind, Outside, Runtime},
     port::{Port, Ports},
     schema,
@@ -48,6 +48,7 @@ pub struct Entry {
     pub makes: &'static str,
     read: fn(&Value) -> Result<Reading, SpecError>,
     suits: fn(&Value, &Fed<'_>) -> Vec<SpecError>,
+    follows: Option<fn(&Value, &Feeders<'_>) -> Vec<Misfit>>,
     schema: fn() -> Value,
 }
 
@@ -119,6 +120,7 @@ impl Entry {
             makes: K::Makes::SHAPE,
             read: read::<K>,
             suits: suits::<K>,
+            follows: K::FOLLOWS.then_some(follows::<K>),
             schema: schema::of::<K>,
         }
     }
@@ -131,6 +133,11 @@ impl Entry {
     /// What of a `with:` that reads does not go with the ports and files of its task.
     pub fn suits(&self, with: &Value, fed: &Fed<'_>) -> Vec<SpecError> {
         (self.suits)(with, fed)
+    }
+
+    /// What of a spec, as it was read, does not go with the tasks that feed it.
+    pub fn follows(&self, spec: &Value, feeders: &Feeders<'_>) -> Vec<Misfit> {
+        self.follows.map_or_else(Vec::new, |follows| follows(spec, feeders))
     }
 
     /// The shape of what every task of the kind makes; `None` if each spec says it.
@@ -177,6 +184,11 @@ fn suits<K: Kind>(with: &Value, fed: &Fed<'_>) -> Vec<SpecError> {
         Ok(kind) => kind.suits(fed).into_iter().map(|complaint| placed(complaint, with)).collect(),
         Err(error) => vec![error],
     }
+}
+
+fn follows<K: Kind>(spec: &Value, feeders: &Feeders<'_>) -> Vec<Misfit> {
+    // A spec that does not read back has been complained of where it was read.
+    typed::<K>(spec).map_or_else(|_| Vec::new(), |kind| kind.follows(feeders))
 }
 
 /// A complaint with its field as a path into `with`.

@@ -8,7 +8,12 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{cost::Cost, fed::Fed, port::Ports, shape::Artifact};
+use crate::{
+    cost::Cost,
+    fed::{Fed, Feeders, Misfit},
+    port::Ports,
+    shape::Artifact,
+};
 
 /// Which worker program runs a kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -36,6 +41,8 @@ pub trait Kind: Serialize + DeserializeOwned + JsonSchema + 'static {
     const FILES: bool = false;
     /// Whether one process does all of it, so that a second rank of it would have nothing to do.
     const ALONE: bool = false;
+    /// Whether [`follows`](Self::follows) has anything to say.
+    const FOLLOWS: bool = false;
     /// One line that says what it does.
     const ABOUT: &'static str;
     /// A complete `with:` in YAML.
@@ -77,6 +84,11 @@ pub trait Kind: Serialize + DeserializeOwned + JsonSchema + 'static {
 
     /// Refuses what does not go with the ports and files of the task. Asked at plan time only.
     fn suits(&self, _fed: &Fed<'_>) -> Vec<Complaint> {
+        Vec::new()
+    }
+
+    /// Refuses what does not go with the tasks that feed it. Asked of each cell, at plan time only.
+    fn follows(&self, _feeders: &Feeders<'_>) -> Vec<Misfit> {
         Vec::new()
     }
 }

@@ -52,7 +52,7 @@ pub use cost::Cost;
 pub use demand::Demand;
 pub use digest::Digest;
 pub use environment::Environment;
-pub use fed::Fed;
+pub use fed::{Fed, Feeder, Feeders, Misfit};
 pub use handle::{Handle, Input};
 pub use key::Key;
 pub use kind::{Complaint, Kind, Outside, Runtime};

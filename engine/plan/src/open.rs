@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use isoflop_contract::{
-    Entry, Fed, Value,
+    Entry, Fed, Feeder, Value,
     catalog::SpecError,
     port::Arity,
     shape::{accepted, fits},
@@ -26,6 +26,29 @@ impl<'w> World<'w, '_> {
             let message =
                 format!("`{port}` cannot name a port: lower-case letters, digits, `-` and `_` only, a letter first");
             self.inbox.push(Finding::new("bad-name", message).at(span, "this name"));
+        }
+    }
+
+    /// Holds a cell's spec against the tasks that feed it, where its kind has something to say of them.
+    pub(crate) fn follows(
+        &self,
+        entry: &Entry,
+        text: &TaskText<'_>,
+        spec: &Value,
+        feeds: &[Feed<'w>],
+        needs: &BTreeMap<String, TaskNeed>,
+        findings: &mut Vec<Finding>,
+    ) {
+        let feeder = |port: &str| {
+            let TaskNeed::One(task) = needs.get(port)? else { return None };
+            let task = &self.tasks[*task];
+            Some(Feeder { kind: task.kind, spec: &task.recipe.spec })
+        };
+        for misfit in entry.follows(spec, &feeder) {
+            let span =
+                feeds.iter().map(Feed::port).find(|(port, _)| *port == misfit.port).map_or(text.span, |(_, span)| span);
+            let message = format!("`{}` (kind `{}`) {}", text.name, entry.name, misfit.problem);
+            findings.push(Finding::new("wrong-feeder", message).at(span, "this task").hint(misfit.hint));
         }
     }
 

@@ -297,6 +297,9 @@ impl<'w, 'n> World<'w, 'n> {
                 feeds.and_then(|feeds| self.needs(text, (points, index), feeds, entered.map(|()| &stage), &mut trial));
             if let (Some(entry), Some(feeds), Some((needs, _))) = (entry, feeds, &needs) {
                 self.shapes(entry, feeds, needs, &mut trial.findings);
+                if let Some(parts) = &parts {
+                    self.follows(entry, text, &parts.reading.spec, feeds, needs, &mut trial.findings);
+                }
             }
             if self.said(text, points, index, trial, &mut failed) {
                 break;

@@ -1,10 +1,13 @@
 //! `sample-images`: images for the captions of a set of scenes.
 
-use isoflop_contract::{Complaint, Cost, Kind, Runtime, ports};
+use isoflop_contract::{Complaint, Cost, Feeders, Kind, Misfit, Runtime, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{artifact, train::Weights};
+use crate::{
+    artifact,
+    train::{TrainDenoiser, Weights},
+};
 
 /// How to sample, with classifier-free guidance (arXiv 2207.12598).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -108,6 +111,7 @@ impl Kind for SampleImages {
     const REVISION: u32 = 3;
     const RUNTIME: Runtime = Runtime::Torch;
     const SEEDED: bool = false; // `noise_seed` is the only randomness, so all models share it
+    const FOLLOWS: bool = true;
     const ABOUT: &'static str = "Samples images for the captions of a set of scenes.";
     const EXAMPLE: &'static str = "count: 256\nsteps: 20\nguidance: 3\n";
     type Needs = Needs;
@@ -123,7 +127,97 @@ impl Kind for SampleImages {
         Complaint::unless(self.guidance.is_finite() && self.guidance >= 0.0, "guidance", "must not be negative")
     }
 
+    fn follows(&self, feeders: &Feeders<'_>) -> Vec<Misfit> {
+        let Some(model) = TrainDenoiser::behind(feeders("model")) else { return Vec::new() };
+        let tied = |port: &'static str, said: bool, wants: &str, who: &str, otherwise: &str| {
+            let (at, problem, hint) = match (said, feeders(port).is_some()) {
+                (true, false) => {
+                    let problem = format!("samples from a model that {wants}, and feeds nothing to the port `{port}`");
+                    ("model", problem, format!("feed it {who}: `needs: {{ {port}: … }}`"))
+                }
+                (false, true) => {
+                    let problem = format!("feeds the port `{port}`, and samples from a model that {otherwise}");
+                    (port, problem, "leave the port out".to_owned())
+                }
+                _ => return None,
+            };
+            Some(Misfit { port: at, problem, hint })
+        };
+        let space = ("denoises latents", "the autoencoder that they are of", "denoises pixels");
+        let text = ("reads frozen text", "the encoder that read it", "has a text encoder of its own");
+        [
+            tied("vae", model.latent.is_some(), space.0, space.1, space.2),
+            tied("text", model.frozen_text.is_some(), text.0, text.1, text.2),
+            model.lacks("model", self.weights, self.checkpoint),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
     fn cost(&self) -> Cost {
         Cost::default() // depends on the model, which is a need
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use isoflop_contract::{Entry, Feeder};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What is said of sampling with `with` from a training with `more`, where these ports are fed.
+    fn said(more: Value, with: Value, fed: &[&str]) -> Vec<String> {
+        let mut spec = json!({
+            "backbone": {"family": "dit", "width": 32, "depth": 1, "heads": 2, "condition": {"text": 64}}, "steps": 9, "batch": 2, "learning_rate": 1e-3, "warmup": 0
+        });
+        let mut own = json!({"count": 1});
+        for (whole, part) in [(&mut spec, more), (&mut own, with)] {
+            whole.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
+        }
+        let feeder = |port: &str| match port {
+            "model" => Some(Feeder { kind: "train-denoiser", spec: &spec }),
+            port => fed.contains(&port).then_some(Feeder { kind: "train-vae", spec: &Value::Null }),
+        };
+        let misfits = Entry::of::<SampleImages>().follows(&own, &feeder);
+        misfits.into_iter().map(|misfit| format!("{}: {} ({})", misfit.port, misfit.problem, misfit.hint)).collect()
+    }
+
+    #[test]
+    fn ports_and_weights_are_those_of_the_model() {
+        let latent = json!({"latent": {"channels": 4, "shrink": 2}, "frozen_text": {"tokens": 4, "width": 16}});
+        assert_eq!(said(json!({}), json!({}), &[]), [""; 0]);
+        assert_eq!(said(latent.clone(), json!({}), &["vae", "text"]), [""; 0]);
+        assert_eq!(
+            said(latent, json!({}), &["text"]),
+            [
+                "model: samples from a model that denoises latents, and feeds nothing to the port `vae` (feed it the autoencoder that they are of: \
+              `needs: { vae: … }`)"
+            ]
+        );
+        assert_eq!(
+            said(json!({}), json!({}), &["text"]),
+            [
+                "text: feeds the port `text`, and samples from a model that has a text encoder of its own (leave the port out)"
+            ]
+        );
+        assert_eq!(
+            said(json!({}), json!({"weights": "ema"}), &[]),
+            [
+                "model: asks for averaged weights, and the training at its port `model` keeps no `ema` (say `ema: { decay: 0.999 }` there, or `raw` \
+              weights here)"
+            ]
+        );
+        let step = |kept: Value, step: u64| said(json!({"checkpoints": kept}), json!({"checkpoint": step}), &[]);
+        assert_eq!(step(json!([3, 6]), 6), [""; 0]);
+        let lacking = |hint: &str, step: u64| {
+            [format!(
+                "model: asks for step {step}, and the training at its port `model` keeps no checkpoint of it ({hint})"
+            )]
+        };
+        assert_eq!(step(json!([3, 6]), 4), lacking("it keeps those of 3, 6", 4));
+        assert_eq!(step(json!([]), 4), lacking("say `checkpoints: [4]` there", 4));
+        assert_eq!(step(json!([3]), 9), lacking("leave the step out: that is its end", 9));
     }
 }
