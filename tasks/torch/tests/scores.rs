@@ -5,9 +5,17 @@ mod worker;
 
 use std::path::Path;
 
-use isoflop_torch::draw::drawn;
+use isoflop_contract::Seed;
+use isoflop_kinds::model::{self, Companion};
+use isoflop_torch::{
+    data::read_tensors,
+    draw::drawn,
+    metrics::{Gaussian, frechet, kernel_distance},
+    models::Inception,
+    nn::Params,
+};
 use serde_json::{Value, json};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind, Tensor, no_grad};
 use worker::{input, work};
 
 const SIDE: i64 = 8;
@@ -47,7 +55,7 @@ fn write_scenes(folder: &Path, count: i64, seed: u64, strengths: &[f64]) {
 /// The pictures of scenes as if somebody had sampled them: those of `rows`.
 fn write_images(scenes: &Path, rows: &[i64], folder: &Path) {
     std::fs::create_dir_all(folder).unwrap();
-    let images = isoflop_torch::data::read_tensors(&scenes.join("scenes.safetensors")).unwrap();
+    let images = read_tensors(&scenes.join("scenes.safetensors")).unwrap();
     let images = images["images"].index_select(0, &Tensor::from_slice(rows));
     Tensor::write_safetensors(&[("images", &images)], folder.join("images.safetensors")).unwrap();
 }
@@ -284,4 +292,54 @@ fn degradations_stand_in_their_order() {
     let needs = json!({"data": scenes("data"), "worse": scenes("heldout"), "heldout": scenes("heldout"), "heldout_worse": scenes("heldout"), "clip": clip});
     let said = work("train-reward", &spec, &needs, Some(3), &at("out"));
     assert!(said["message"].as_str().unwrap().starts_with("`worse` does not show the scenes of `data`"), "{said}");
+}
+
+/// The published features, here of a network that nobody trained: from the port to the distance.
+#[test]
+fn inception_is_a_network_among_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let config = model::Inception { resize: model::inception::Resize::PytorchFid };
+    let params = Params::new(Seed::from_number(1));
+    let network = Inception::new(&params.root(), &config);
+    // As it comes, each of the many layers would make less of what it sees.
+    for (name, parameter) in params.named() {
+        if name.ends_with("bn.weight") {
+            no_grad(|| drop(parameter.shallow_clone().fill_(2.4)));
+        }
+    }
+    std::fs::create_dir_all(at("inception")).unwrap();
+    let text = serde_json::to_string(&Companion::Inception(config)).unwrap();
+    std::fs::write(at("inception").join("config.json"), text).unwrap();
+    let state = params.state();
+    let tensors: Vec<(&str, &Tensor)> = state.iter().map(|(name, tensor)| (name.as_str(), tensor)).collect();
+    Tensor::write_safetensors(&tensors, at("inception").join("model.safetensors")).unwrap();
+
+    write_scenes(&at("reference"), 6, 1, &[0.0]);
+    write_scenes(&at("images"), 4, 2, &[60.0]);
+    let needs = json!({
+        "data": input(&at("images"), "scenes"), "reference": input(&at("reference"), "scenes"), "inception": input(&at("inception"), "inception")
+    });
+    let said = work("score-frechet", &json!({"bootstrap": 100}), &needs, None, &at("out"));
+    let see = |name: &str| {
+        let pictures = &read_tensors(&at(name).join("scenes.safetensors")).unwrap()["images"];
+        no_grad(|| network.features(pictures))
+    };
+    let (images, reference) = (see("images"), see("reference"));
+    let wanted = frechet(&Gaussian::of(&reference), &Gaussian::of(&images));
+    let near = |name: &str, wanted: f64| {
+        let value = number(&said, name);
+        assert!((value - wanted).abs() < 1e-3 * wanted.abs(), "{name} is {value}, and {wanted} was worked out");
+    };
+    near("frechet", wanted);
+    near("kernel_distance", kernel_distance(&images, &reference));
+    assert_eq!(number(&said, "features") as u64, 2048, "{said}");
+    let (lower, upper) = (number(&said, "frechet_lower"), number(&said, "frechet_upper"));
+    assert!(0.0 < wanted && lower < wanted && wanted < upper, "{said}");
+    let told = metric(&at("out"));
+    assert_eq!(
+        told["preprocessing"],
+        "to 299×299, bilinear, pixels as squares (pytorch-fid's); pixels to about [-1, 1]"
+    );
+    assert!(told["inputs"].as_object().unwrap().contains_key("inception"), "{told}");
 }

@@ -1,6 +1,8 @@
 //! How far two sets of images are apart, by features: the Fréchet distance of the Gaussians fitted to them (Heusel et al. 2017, arXiv 1706.08500), its value for
 //! endless samples (Chong and Forsyth 2020, arXiv 1911.07023), and the kernel distance (Bińkowski et al. 2018, arXiv 1801.01401). All in double precision.
 
+use std::cell::OnceCell;
+
 use tch::{Kind, Tensor};
 
 /// A Gaussian.
@@ -33,20 +35,42 @@ impl Gaussian {
 #[derive(Debug)]
 pub struct Reference {
     gaussian: Gaussian,
-    root: Tensor,
+    /// Of the covariance, once it is wanted.
+    root: OnceCell<Tensor>,
 }
 
 impl Reference {
     /// The Gaussian of features `[N, D]`.
     pub fn of(features: &Tensor) -> Self {
-        let gaussian = Gaussian::of(features);
-        Self { root: gaussian.root(), gaussian }
+        Self { gaussian: Gaussian::of(features), root: OnceCell::new() }
     }
 
-    /// The Fréchet distance of features `[N, D]`.
+    /// The Fréchet distance of features `[N, D]`. Of fewer rows than features it costs N D² instead of D³.
     pub fn frechet(&self, features: &Tensor) -> f64 {
-        frechet_from(&self.gaussian, &self.root, &Gaussian::of(features))
+        let [count, width] = features.size()[..] else { panic!("features are rows of numbers") };
+        if count < width {
+            return self.frechet_of_few(features);
+        }
+        let root = self.root.get_or_init(|| self.gaussian.root());
+        frechet_from(&self.gaussian, root, &Gaussian::of(features))
     }
+
+    /// With `S₂ = Xᵀ X`, X being the centred rows over `√(N − 1)`, the product `S₁ S₂` has the eigenvalues of the symmetric `X S₁ Xᵀ` and zeros.
+    fn frechet_of_few(&self, features: &Tensor) -> f64 {
+        let features = features.to_kind(Kind::Double);
+        let mean = features.mean_dim(0, false, Kind::Double);
+        let rows = (&features - &mean) / ((features.size()[0] - 1) as f64).sqrt();
+        let inner = rows.matmul(&self.gaussian.covariance).matmul(&rows.tr());
+        let apart = (&self.gaussian.mean - &mean).square().sum(Kind::Double);
+        let spread = self.gaussian.covariance.trace() + rows.square().sum(Kind::Double);
+        (apart + spread - roots(&inner) * 2.0).double_value(&[])
+    }
+}
+
+/// The sum of the roots of the eigenvalues of a matrix that is symmetric but for rounding.
+fn roots(inner: &Tensor) -> Tensor {
+    let inner = (inner + inner.tr()) / 2.0;
+    inner.linalg_eigvalsh("L").clamp_min(0.0).sqrt().sum(Kind::Double)
 }
 
 /// `‖μ₁ − μ₂‖² + Tr(S₁ + S₂ − 2 (S₁ S₂)^½)`. The root's trace is had exactly, also where covariances are singular: `S₁ S₂` has the eigenvalues of the
@@ -57,10 +81,7 @@ pub fn frechet(a: &Gaussian, b: &Gaussian) -> f64 {
 
 /// The same from `a`, whose covariance has the root `root`: for many distances from one set.
 fn frechet_from(a: &Gaussian, root: &Tensor, b: &Gaussian) -> f64 {
-    let inner = root.matmul(&b.covariance).matmul(root);
-    // Symmetric but for rounding.
-    let inner = (&inner + inner.tr()) / 2.0;
-    let overlap = inner.linalg_eigvalsh("L").clamp_min(0.0).sqrt().sum(Kind::Double);
+    let overlap = roots(&root.matmul(&b.covariance).matmul(root));
     let apart = (&a.mean - &b.mean).square().sum(Kind::Double);
     let spread = a.covariance.trace() + b.covariance.trace();
     (apart + spread - overlap * 2.0).double_value(&[])
@@ -148,6 +169,20 @@ mod tests {
         let wanted = 1.0 + 4.0 + 4.0 + 2.25;
         assert!((frechet(&a, &b) - wanted).abs() < 1e-9 && (frechet(&b, &a) - wanted).abs() < 1e-9);
         assert!(frechet(&a, &a).abs() < 1e-9);
+    }
+
+    /// Fewer rows than features: the same distance by a smaller matrix.
+    #[test]
+    fn few_rows_are_as_far_as_their_gaussian_is() {
+        let reference = normal(40, 1);
+        for (count, seed) in [(2, 2), (5, 3), (11, 4)] {
+            let few = normal(count, seed) + 0.5;
+            let (short, long) =
+                (Reference::of(&reference).frechet(&few), frechet(&Gaussian::of(&reference), &Gaussian::of(&few)));
+            assert!((short - long).abs() < 1e-6 * long, "{count}: {short} {long}");
+        }
+        let few = normal(6, 5);
+        assert!(Reference::of(&few).frechet(&few).abs() < 1e-6);
     }
 
     /// Two samples of one Gaussian: the plain distance is biased upward, the extrapolated one and the kernel's are not.
