@@ -277,6 +277,62 @@ fn the_recipe_does_what_it_says() {
     assert!(said["message"].as_str().unwrap().contains("no weights at step 5"), "{said}");
 }
 
+/// Transformers of pixels go on from a smaller picture's weights: all of them stay, and learned positions are stretched.
+#[test]
+fn transformers_go_on_at_a_higher_resolution() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    write_scenes(&at("data"), 1);
+    write_scenes_of(&at("large"), 3, 2 * SIDE, false);
+    let needs = |data: &str| json!({"data": input(&at(data), "scenes"), "heldout": input(&at(data), "scenes")});
+    for family in ["dit", "pixart", "uvit"] {
+        let of = |side: i64, rate: f64, steps: u64| {
+            let mut spec = spec(rate);
+            let mut backbone = json!({"family": family, "width": 16, "depth": 2, "heads": 2});
+            let own = match family {
+                "dit" => json!({"condition": {"text": 16}}),
+                "pixart" => json!({"context": 16}),
+                _ => json!({"context": 16, "tokens": 4, "size": side}),
+            };
+            backbone.as_object_mut().unwrap().extend(own.as_object().unwrap().clone());
+            for (field, value) in [
+                ("backbone", backbone),
+                ("resolution", json!(side)),
+                ("steps", json!(steps)),
+                ("warmup", json!(0)),
+                ("weight_decay", json!(0)),
+            ] {
+                spec[field] = value;
+            }
+            spec
+        };
+        let (small, large) = (at(&format!("{family}-small")), at(&format!("{family}-large")));
+        let said = work("train-denoiser", &of(SIDE, 1e-3, 4), &needs("data"), Some(7), &small);
+        assert_eq!(said["notice"], "made", "{family}: {said}");
+        let mut given = needs("large");
+        given["init"] = input(&small, "denoiser");
+        let said = work("train-denoiser", &of(2 * SIDE, 1e-30, 2), &given, Some(9), &large);
+        assert_eq!(said["notice"], "made", "{family}: {said}");
+        assert!(said["scalars"]["loss"].as_f64().is_some_and(|loss| loss > 0.0 && loss < 2.0), "{family}: {said}");
+        let [before, after] = [&small, &large]
+            .map(|folder| isoflop_torch::data::read_tensors(&folder.join("model.safetensors")).unwrap());
+        assert!(before.keys().eq(after.keys()), "{family}");
+        let moved: Vec<&String> = before.keys().filter(|name| before[*name] != after[*name]).collect();
+        if family != "uvit" {
+            assert_eq!(moved, [""; 0], "{family}");
+            continue;
+        }
+        assert_eq!(moved.len(), 1, "{moved:?}");
+        let ([old, new], others) = ([&before[moved[0]], &after[moved[0]]], 1 + 4);
+        let (few, many) = ((SIDE / 2) * (SIDE / 2), SIDE * SIDE);
+        assert_eq!((old.size(), new.size()), (vec![1, others + few, 16], vec![1, others + many, 16]));
+        assert_eq!(old.narrow(1, 0, others), new.narrow(1, 0, others));
+        // Both corners stay where they were.
+        assert_eq!(old.narrow(1, others, 1), new.narrow(1, others, 1));
+        assert_eq!(old.narrow(1, others + few - 1, 1), new.narrow(1, others + many - 1, 1));
+    }
+}
+
 /// A branch ends with the bits of the same training without a trunk, whether it is longer or shorter than the trunk.
 #[test]
 fn a_branch_ends_as_if_it_had_been_alone() {
