@@ -43,3 +43,46 @@ fn every_score_is_made_and_shown() {
     let kept = run(&["run", "metrics", "--json"]).expect(0).json();
     assert_eq!((&kept["totals"]["kept"], &kept["totals"]["made"]), (&ran["totals"]["made"], &Value::from(0)));
 }
+
+/// Renderers whose quality is known: `fixtures/renderers`.
+#[test]
+fn renderers_stand_in_their_order() {
+    let project = Project::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/renderers");
+    fs::copy(folder.join("study.yaml"), project.path("study.yaml")).expect("the fixture is there");
+    let run = |args: &[&str]| {
+        let mut command = project.command(args);
+        command.env("ISOFLOP_TORCH", programs().join("isoflop-torch"));
+        crate::project::Ran::of(&command.output().expect("isoflop was built with the tests"))
+    };
+    run(&["run", "-j", "2"]).expect(0);
+    let show = |task: &str, by: &str| -> Value {
+        run(&["show", &format!("{task}[by={by}]"), "--json"]).expect(0).json()["scalars"].clone()
+    };
+    let number = |said: &Value, name: &str| said[name].as_f64().unwrap_or_else(|| panic!("no {name} in {said}"));
+
+    // Of every element: the right pictures are told, others are guessed at.
+    let (perfect, shuffled) = (show("asked", "perfect"), show("asked", "shuffled"));
+    assert_eq!(number(&perfect, "alignment").to_bits(), number(&perfect, "ceiling").to_bits(), "{perfect}");
+    assert!((number(&shuffled, "alignment") - number(&perfect, "chance")).abs() < 0.06, "{shuffled} {perfect}");
+    for element in ["existence", "color", "shape", "counting", "size"] {
+        let name = format!("alignment_{element}");
+        let (right, other) = (number(&perfect, &name), number(&shuffled, &name));
+        assert!(right > other + 0.12 && other < 0.6, "{element}: {right} of the right pictures, {other} of others");
+    }
+    // Of two questions whether something is there, one is answered "no" rightly by whoever sees neither.
+    assert!((number(&shuffled, "alignment_existence") - 0.5).abs() < 0.15, "{shuffled}");
+
+    // Ever worse pictures of the right scenes: further from what they were, and told no better. What a judge sees in them is lost late.
+    for way in [["perfect", "blurred", "blurred_more"], ["perfect", "noisy", "noisy_more"]] {
+        let asked = way.map(|by| show("asked", by));
+        let scores = asked.each_ref().map(|said| number(said, "alignment"));
+        let noise = number(&asked[0], "alignment_stderr").max(0.005);
+        let falling = scores.is_sorted_by(|a, b| *b <= a + noise) && scores[2] < scores[0];
+        assert!(falling, "{way:?}: {scores:?} within {noise}");
+        for name in ["frechet", "kernel_distance"] {
+            let distances = way.map(|by| number(&show("apart", by), name));
+            assert!(distances.is_sorted_by(|a, b| a < b), "{way:?}: {name} {distances:?}");
+        }
+    }
+}

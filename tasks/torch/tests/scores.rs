@@ -158,6 +158,20 @@ fn a_perfect_renderer_scores_the_ceiling_and_a_shuffled_one_chance() {
     assert!(said("perfect").iter().all(|x| x.abs() < 6.0));
 
     tifa(&at, &scenes("heldout"));
+
+    // The right scenes under ever more noise, until nothing is to be seen in them.
+    let mut faithful = Vec::new();
+    for strength in [0.0, 150.0, 400.0, 1500.0] {
+        write_scenes(&at("noisy"), 150, 2, &[strength]);
+        write_images(&at("noisy"), &turned(150, 0), &at("noisy-images"));
+        let needs = json!({
+            "images": input(&at("noisy-images"), "images"), "prompts": scenes("heldout"), "vqa": input(&at("vqa"), "vqa")
+        });
+        let said = work("score-alignment", &json!({}), &needs, None, &at("out"));
+        faithful.push((number(&said, "alignment"), number(&said, "alignment_stderr")));
+    }
+    assert!(faithful.windows(2).all(|two| two[1].0 <= two[0].0 + two[0].1.max(two[1].1)), "{faithful:?}");
+    assert!(faithful[3].0 < faithful[0].0 - 5.0 * faithful[3].1, "{faithful:?}");
 }
 
 /// Questions from a file take the place of the scenes' own, with choices.
