@@ -245,6 +245,7 @@ fn the_report_holds_up_in_a_browser() {
     sorts_tables(&mut browser);
     serves_keyboards(&mut browser);
     serves_screen_readers(&mut browser);
+    numbers_lead_to_their_records(&mut browser);
     let shots = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let looks = [
         ("desktop", 1280, "light", "screen"),
@@ -263,7 +264,7 @@ fn the_report_holds_up_in_a_browser() {
         );
         let shown = browser
             .value("[...document.querySelectorAll('figure svg')].filter((s) => s.getClientRects().length).length");
-        let figures = browser.value("document.querySelectorAll('figure .broad').length");
+        let figures = browser.value("document.querySelectorAll('figure .broad, figure .matrix').length");
         if medium == "screen" {
             browser.value("document.querySelectorAll('details').forEach((d) => d.open = true)");
             let faint = browser.value(FAINT);
@@ -359,6 +360,30 @@ fn serves_screen_readers(browser: &mut Browser) {
     let levels = "[...document.querySelectorAll('h1,h2,h3,h4')].map((h) => Number(h.tagName[1]))";
     let levels: Vec<i64> = serde_json::from_value(browser.value(levels)).expect("numbers");
     assert!(levels.first() == Some(&1) && levels.windows(2).all(|pair| pair[1] - pair[0] <= 1), "{levels:?}");
+}
+
+/// Every link in the page has its target, numbers among them; following one opens the record that it leads into, which names task, key and digest.
+fn numbers_lead_to_their_records(browser: &mut Browser) {
+    let lost = "[...document.querySelectorAll('a[href^=\"#\"]')].map((a) => a.getAttribute('href').slice(1)).filter((id) => !document.getElementById(id))";
+    assert_eq!(browser.value(lost), json!([]), "links without a target");
+    let of = |place: &str| format!("document.querySelectorAll('{place} a.v[href^=\"#t\"]').length");
+    for place in [".evidence", ".cards", "section[aria-labelledby=cells]"] {
+        assert!(browser.value(&of(place)).as_u64() > Some(0), "no number in {place} leads anywhere");
+    }
+    let shut = "document.querySelectorAll('details.task').forEach((d) => d.open = false)";
+    browser.value(shut);
+    let followed = browser.value(
+        "(async () => { const a = document.querySelector('section[aria-labelledby=cells] a.v'); const said = a.textContent; a.click(); \
+         await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0))); \
+         for (let i = 0; i < 500 && !document.querySelector('details.task[open]'); i++) await new Promise((done) => setTimeout(done, 20)); \
+         const target = document.querySelector(':target'); const record = target.closest('details'); \
+         return { said, target: target.textContent, open: record.open, record: record.textContent }; })()",
+    );
+    assert_eq!(followed["open"], true, "{followed}");
+    let record = followed["record"].as_str().expect("a record has a text");
+    assert!(["key", "digest", "kind"].iter().all(|part| record.contains(part)), "{record}");
+    assert!(followed["target"].as_str().is_some_and(|number| number.contains(" = ")), "{followed}");
+    browser.value("history.replaceState(null, '', location.pathname); scrollTo(0, 0)");
 }
 
 /// No error on the console, and nothing asked for but the page.

@@ -114,8 +114,17 @@ pub struct Cited {
     pub task: String,
     /// What the task made.
     pub digest: Option<Digest>,
+    /// Which of its numbers.
+    #[serde(skip)]
+    pub scalar: String,
     /// The number; of a correlation, the second of the two.
     pub value: f64,
+}
+
+impl Cited {
+    fn of(task: &TaskFacts, scalar: &str, value: f64) -> Self {
+        Self { task: task.name.clone(), digest: task.digest, scalar: scalar.to_owned(), value }
+    }
 }
 
 impl fmt::Display for Call {
@@ -413,7 +422,7 @@ fn call(table: &Table, name: &str, reduce: Reduce, given: &[Value], axes: &Named
         }
         let value = table.scalar(row, scalar)?;
         values.push(value);
-        tasks.push(Cited { task: row.task.name.clone(), digest: row.task.digest, value });
+        tasks.push(Cited::of(&row.task, scalar, value));
     }
     let value = reduce(&values)?;
     let at = if axes.is_empty() { String::new() } else { format!(", {}", written(axes)) };
@@ -449,12 +458,12 @@ fn correlation(table: &Table, name: &str, given: &[Value], named: &Named) -> Res
     let mut tasks = Vec::new();
     for row in table.rows(group, &axes)? {
         let partner = if group == other { row } else { partner(row, &others, other)? };
-        let (x, y) = (table.scalar(row, x)?, table.scalar(partner, y)?);
-        pairs.push((x, y));
+        let pair = (table.scalar(row, x)?, table.scalar(partner, y)?);
+        pairs.push(pair);
         if group != other {
-            tasks.push(Cited { task: row.task.name.clone(), digest: row.task.digest, value: x });
+            tasks.push(Cited::of(&row.task, x, pair.0));
         }
-        tasks.push(Cited { task: partner.task.name.clone(), digest: partner.task.digest, value: y });
+        tasks.push(Cited::of(&partner.task, y, pair.1));
     }
     let interval = Interval::correlation(&pairs, level)
         .ok_or("a rank correlation needs two cells, and neither side may be constant")?;
@@ -510,7 +519,7 @@ fn difference(table: &Table, given: &[Value], named: &Named) -> Result<Call, Str
         let (more, less) = (table.scalar(row, scalar)?, table.scalar(partner, scalar)?);
         differences.push(more - less);
         for (row, value) in [(row, more), (*partner, less)] {
-            tasks.push(Cited { task: row.task.name.clone(), digest: row.task.digest, value });
+            tasks.push(Cited::of(&row.task, scalar, value));
         }
     }
     let interval = Interval::of(&differences, level).ok_or("a difference needs a pair")?;

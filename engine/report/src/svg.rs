@@ -2,6 +2,7 @@
 
 use crate::{
     color::{Ink, dark_rules},
+    font,
     html::{escape, put, putln},
     scene::{Anchor, Fill, Item, Part, Point, RAISED, Scene, Stroke, Type, Verb},
 };
@@ -33,21 +34,23 @@ fn write(scene: &Scene, document: bool) -> String {
         putln!(out, "<rect width=\"{width:.0}\" height=\"{height:.0}\" {}/>", paint(Some(Fill::of(Ink::Paper)), None));
     }
     let mut clips = 0;
+    let mut alike = String::new();
     for item in &scene.items {
+        let look = shared(item);
+        if look != alike {
+            out.push_str(if alike.is_empty() { "" } else { "</g>\n" });
+            if !look.is_empty() {
+                putln!(out, "<g {look}>");
+            }
+            alike = look;
+        }
         match item {
             Item::Path { outline, fill, stroke, tip } => {
                 put!(out, "<path d=\"{}\" {}", d(outline), paint(*fill, *stroke));
                 close(&mut out, "path", tip);
             }
-            Item::Disc { at: (x, y), radius, fill, stroke, tip } => {
-                put!(
-                    out,
-                    "<circle cx=\"{}\" cy=\"{}\" r=\"{}\" {}",
-                    at(*x),
-                    at(*y),
-                    at(*radius),
-                    paint(Some(*fill), *stroke)
-                );
+            Item::Disc { at: (x, y), radius, tip, .. } => {
+                put!(out, "<circle cx=\"{}\" cy=\"{}\" r=\"{}\"", at(*x), at(*y), at(*radius));
                 close(&mut out, "circle", tip);
             }
             Item::Text { at, parts, look, upwards } => text(&mut out, *at, parts, *look, *upwards),
@@ -66,8 +69,19 @@ fn write(scene: &Scene, document: bool) -> String {
             Item::End => out.push_str("</g>\n"),
         }
     }
+    if !alike.is_empty() {
+        out.push_str("</g>\n");
+    }
     out.push_str("</svg>\n");
     out
+}
+
+/// What discs that follow each other have in common is written once: there may be thousands.
+fn shared(item: &Item) -> String {
+    match item {
+        Item::Disc { fill, stroke, .. } => paint(Some(*fill), *stroke),
+        _ => String::new(),
+    }
 }
 
 fn close(out: &mut String, name: &str, tip: &str) {
@@ -150,9 +164,17 @@ fn text(out: &mut String, (x, y): Point, parts: &[Part], look: Type, upwards: bo
         Anchor::Middle => " text-anchor=\"middle\"",
         Anchor::End => " text-anchor=\"end\"",
     };
+    // As wide as it was laid out, whichever of the fonts a machine has: a wider one would run over what stands beside it.
+    let long = match parts {
+        [part] if part.text.chars().nth(3).is_some() => {
+            let long = font::width(&part.text, look.size, look.bold);
+            format!(" textLength=\"{}\" lengthAdjust=\"spacingAndGlyphs\"", at(long))
+        }
+        _ => String::new(),
+    };
     let weight = if look.bold { " font-weight=\"700\"" } else { "" };
     let turn = if upwards { format!(" transform=\"rotate(-90 {} {})\"", at(x), at(y)) } else { String::new() };
-    let place = format!("x=\"{}\" y=\"{}\" font-size=\"{}\"{anchor}{weight}{turn}", at(x), at(y), at(look.size));
+    let place = format!("x=\"{}\" y=\"{}\" font-size=\"{}\"{anchor}{weight}{turn}{long}", at(x), at(y), at(look.size));
     if look.halo {
         // A copy below instead of `paint-order`, which some viewers do not know.
         let edge = paint(Some(Fill::of(Ink::Paper)), Some(Stroke::of(Ink::Paper, 3.0)));

@@ -86,7 +86,12 @@ mod tests {
     }
 
     fn call(value: Value, tasks: &[&str]) -> Call {
-        let cited = |task: &&str| Cited { task: (*task).into(), digest: Some(Digest::of(task)), value: 1.0 };
+        let cited = |task: &&str| Cited {
+            task: (*task).into(),
+            digest: Some(Digest::of(task)),
+            scalar: "a".into(),
+            value: 1.0,
+        };
         Call {
             call: "difference(s.a, d=x − d=y)".into(),
             value,

@@ -33,6 +33,10 @@ pub fn series(scene: &mut Scene, series: &Series, mark: Mark, panel: &Panel, plo
                 scene.line((end, y - 3.0), (end, y + 3.0), bar);
             }
         }
+        if mark == Mark::Faint && point.label.is_empty() {
+            draw(scene, mark, series.ink, (x, y), String::new());
+            continue;
+        }
         let mut tip = if point.label.is_empty() { series.name.clone() } else { point.label.clone() };
         for (axis, value) in [(&panel.x, point.x), (&panel.y, point.y)] {
             if axis.scale != Scale::Rows {

@@ -62,7 +62,9 @@ pub fn residuals(id: &str, unit: &str, axes: &[Axis], rows: &[Residual]) -> Figu
         let line = [first, last].map(|x| Datum::new(x, middle + x * deviation, "")).to_vec();
         panel.draw("normal", Shape::Dotted, Ink::Text, line);
     }
-    panel.draw("fitted", Shape::Marks(Mark::Disc), Ink::family(0), points);
+    // More than these would hide each other.
+    let mark = if n > 60 { Mark::Faint } else { Mark::Disc };
+    panel.draw("fitted", Shape::Marks(mark), Ink::family(0), points);
     panels.push(panel);
     let mut legend = vec![Entry::of("rows", format!("fitted, n = {n}"), Shape::Marks(Mark::Disc), Ink::family(0))];
     if rows.iter().any(|row| row.held_out) {
@@ -243,6 +245,9 @@ pub fn forest(id: &str, percent: &str, params: &[(String, Param)]) -> Figure {
     Figure { legend, ..Figure::of(id, "Parameters with their intervals", panel) }
 }
 
+/// Draws that a cloud shows; more would hide each other and make heavy files. Histograms and correlations are of all.
+const SHOWN: usize = 400;
+
 /// How parameters go together over resamples: a histogram of each, and a cloud for each pair.
 pub fn pairs(id: &str, names: &[String], draws: &[Vec<f64>], estimate: &[f64]) -> Figure {
     let n = names.len();
@@ -271,7 +276,7 @@ pub fn pairs(id: &str, names: &[String], draws: &[Vec<f64>], estimate: &[f64]) -
                 let points = draws
                     .iter()
                     .filter_map(|draw| Some(Datum::new(*draw.get(col)?, *draw.get(row)?, "")))
-                    .take(600)
+                    .take(SHOWN)
                     .collect();
                 panel.draw(
                     format!("{} and {}", symbol(&names[col]), symbol(&names[row])),
@@ -286,8 +291,10 @@ pub fn pairs(id: &str, names: &[String], draws: &[Vec<f64>], estimate: &[f64]) -
             panels.push(panel);
         }
     }
+    let clouds = number::plural(draws.len(), "draw");
+    let clouds = if draws.len() > SHOWN { format!("{clouds}, {SHOWN} in each cloud") } else { clouds };
     let mut legend = vec![
-        Entry::of("resamples", number::plural(draws.len(), "draw"), Shape::Marks(Mark::Faint), Ink::family(0)),
+        Entry::of("resamples", clouds, Shape::Marks(Mark::Faint), Ink::family(0)),
         Entry::of("resamples", "estimate", Shape::Marks(Mark::Diamond), Ink::Law),
     ];
     for row in 0..n {

@@ -63,7 +63,11 @@ fn row(page: &Page<'_>, task: &TaskFacts, columns: &[&str]) -> String {
     put!(out, "</th><td>{}{bits}</td>", badge(task.state));
     for column in columns {
         match task.scalars.get(*column) {
-            Some(value) => put!(out, "<td class=\"n\" title=\"{value}\" data-v=\"{value}\">{}</td>", cell(*value)),
+            // Keys go to the record by the row's name, and need not stop at each of its numbers.
+            Some(value) => {
+                let link = page.number(&task.name, column, &cell(*value)).replacen("<a ", "<a tabindex=\"-1\" ", 1);
+                put!(out, "<td class=\"n\" title=\"{value}\" data-v=\"{value}\">{link}</td>");
+            }
             None => put!(out, "<td class=\"n\"></td>"),
         }
     }

@@ -49,7 +49,10 @@ fn evidence(page: &Page<'_>, claim: &Judged) -> String {
             .tasks
             .iter()
             .take(24)
-            .map(|cited| format!("{} {}", page.link(&cited.task), number::sig(cited.value, 4)))
+            .map(|cited| {
+                let value = page.number(&cited.task, &cited.scalar, &number::sig(cited.value, 4));
+                format!("{} {value}", page.link(&cited.task))
+            })
             .collect();
         let more = call.tasks.len().saturating_sub(24);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };

@@ -11,6 +11,9 @@ use crate::{
     number::{plural, short, sig},
 };
 
+/// Fits whose checks are open at once; of more, a page would be too long to find anything in.
+const OPEN: usize = 2;
+
 /// All fits, empty if there are none.
 pub fn section(page: &Page<'_>) -> String {
     let mut out = String::new();
@@ -32,7 +35,7 @@ pub fn section(page: &Page<'_>) -> String {
             putln!(out, "<h3 id=\"fit{i}\">{}: {}</h3>", page.link(name), escape(&law.figure.title));
             out.push_str(&figure(law));
         }
-        out.push_str(&card(name, fit));
+        out.push_str(&card(page, name, fit));
         let checks: Vec<&Exhibit> = of(Of::Check((*name).to_owned())).collect();
         if !checks.is_empty() {
             let titles: Vec<String> = checks.iter().map(|check| escape(&check.figure.title)).collect();
@@ -42,7 +45,8 @@ pub fn section(page: &Page<'_>) -> String {
                 .collect();
             putln!(
                 out,
-                "<details open><summary>How far to trust <code>{}</code>: {}</summary>\n{}</details>",
+                "<details{}><summary>How far to trust <code>{}</code>: {}</summary>\n{}</details>",
+                if page.fits.len() > OPEN { "" } else { " open" },
                 escape(name),
                 titles.join(" · "),
                 drawn.concat()
@@ -52,12 +56,12 @@ pub fn section(page: &Page<'_>) -> String {
     out
 }
 
-fn card(name: &str, fit: &Fit) -> String {
+fn card(page: &Page<'_>, name: &str, fit: &Fit) -> String {
     let mut out = String::from("<div class=\"cards\"><div>\n<h4>Law</h4>\n");
     if !fit.formula.is_empty() {
         putln!(out, "<p class=\"formula\">{}</p>", raised(&fit.formula));
     }
-    out.push_str(&parameters(name, fit));
+    out.push_str(&parameters(page, name, fit));
     out.push_str("</div><div>\n<h4>Data and fit</h4>\n");
     let fitted = fit.points.iter().filter(|p| !p.held_out && p.dropped.is_none()).count();
     let mut rows = vec![(
@@ -78,15 +82,23 @@ fn card(name: &str, fit: &Fit) -> String {
     let nested = |value: &Value| {
         matches!(value, Value::Object(_)) || value.as_array().is_some_and(|v| v.iter().any(Value::is_object))
     };
-    for (name, value) in fit.rest.iter().filter(|(_, value)| !nested(value) && !value.is_null()) {
-        rows.push((spoken(name), scalar(value)));
+    let told_above = ["n", "parameters"];
+    let plain =
+        |(name, value): &(&String, &Value)| !nested(value) && !value.is_null() && !told_above.contains(&name.as_str());
+    for (field, value) in fit.rest.iter().filter(plain) {
+        // Among a fit's final numbers the objective's value has its name.
+        let number = if field == "loss" { "objective" } else { field.as_str() };
+        let shown = scalar(value);
+        rows.push((titled(field), if value.is_number() { page.number(name, number, &shown) } else { shown }));
     }
     out.push_str(&pairs(&format!("Data and fit of {name}"), &rows));
     out.push_str("</div>\n");
-    for (name, value) in fit.rest.iter().filter(|(_, value)| nested(value)) {
+    out.push_str(&foretold(page, name, fit));
+    // The objective is told in words above, delta and all.
+    for (name, value) in fit.rest.iter().filter(|(name, value)| nested(value) && *name != "objective_exactly") {
         // A table needs the whole width.
         let wide = if value.is_array() { " style=\"grid-column: 1 / -1\"" } else { "" };
-        let title = capital(&spoken(name));
+        let title = capital(&titled(name));
         putln!(out, "<div{wide}><h4>{}</h4>\n{}</div>", escape(&title), block(&title, value));
     }
     out.push_str("</div>\n");
@@ -94,6 +106,79 @@ fn card(name: &str, fit: &Fit) -> String {
         putln!(out, "<p class=\"warning\">⚠ {}</p>", escape(warning));
     }
     out
+}
+
+/// What a field of a record is called on the page.
+fn titled(name: &str) -> String {
+    let title = match name {
+        "aicc" => "AICc, by residuals of y",
+        "r2" => "R²",
+        "loss" => "objective at the optimum",
+        "at_ten_times" => "law at ten times the largest x",
+        "points_digest" => "digest of the points",
+        "share_of_resamples" => "share of resamples in an interval",
+        "optima" => "other optima",
+        "alternatives" => "other forms on the same points",
+        "sensitivity" => "other choices",
+        "holdout" => "hold-out",
+        "mean_abs_error" => "mean absolute error",
+        "mean_abs_log_error" => "mean absolute log error",
+        "train_mean_abs_error" => "the same on what was fitted",
+        "train_mean_abs_log_error" => "the same, of logarithms",
+        "refit" => "by a fit of its own to the rest",
+        "at_optimum" => "share of starts at the optimum",
+        "near_optimum" => "share of starts near it",
+        "gradient" => "scaled gradient",
+        "condition" => "condition number",
+        "moved" => "distance from the start",
+        "minimum" => "curvature is positive",
+        "on_bound" => "parameters on a bound",
+        "worked_out" => "worked out from the others",
+        "ruled_out_too" => "with rows ruled out",
+        "leaves_range" => "leaves its range",
+        "loss_column" => "loss",
+        other => return spoken(other),
+    };
+    title.to_owned()
+}
+
+/// What the law says where it was asked.
+fn foretold(page: &Page<'_>, name: &str, fit: &Fit) -> String {
+    if fit.targets.is_empty() {
+        return String::new();
+    }
+    let number = |value: f64| sig(value, 4).replace('-', "−");
+    let between = |ends: Option<(f64, f64)>| {
+        ends.map_or_else(|| "not given".to_owned(), |(low, high)| format!("{} … {}", number(low), number(high)))
+    };
+    let mut rows = String::new();
+    for target in &fit.targets {
+        let place: Vec<String> =
+            target.at.iter().map(|(name, value)| format!("{} = {}", escape(&spoken(name)), number(*value))).collect();
+        let best: Vec<String> = target
+            .best
+            .iter()
+            .map(|(name, best)| {
+                format!("{}* = {} ({})", escape(name), number(best.value), between(best.lower.zip(best.upper)))
+            })
+            .collect();
+        let value = page.number(name, "", &number(target.y));
+        putln!(
+            rows,
+            "<tr><th scope=\"row\">{}</th><td class=\"n\">{value}</td><td class=\"n\">{}</td><td>{}</td></tr>",
+            place.join(", "),
+            between(target.interval),
+            best.join("<br>")
+        );
+    }
+    let head = head_cell("at", false)
+        + &head_cell(&spoken(&fit.y), true)
+        + &head_cell(&format!("{} interval of an observation", fit.percent()), true)
+        + &head_cell("best use of that compute", false);
+    format!(
+        "<div style=\"grid-column: 1 / -1\"><h4>What the law foretells</h4>\n{}</div>\n",
+        wide(&format!("What {name} foretells"), "", &head, &rows)
+    )
 }
 
 /// Points that were left out, those of one reason together.
@@ -121,12 +206,24 @@ fn raised(formula: &str) -> String {
     let mut out = String::new();
     let mut rest = formula;
     while let Some((before, after)) = rest.split_once('^') {
-        out.push_str(&escape(before));
+        out.push_str(&escape(&minus(before)));
         let (power, tail) = exponent(after);
-        put!(out, "<sup>{}</sup>", escape(power));
+        put!(out, "<sup>{}</sup>", escape(&minus(power)));
         rest = tail;
     }
-    out + &escape(rest)
+    out + &escape(&minus(rest))
+}
+
+/// Hyphens that are minus signs, which stand before a number or between two terms, as such; names keep theirs.
+fn minus(text: &str) -> String {
+    let letters: Vec<char> = text.chars().collect();
+    let is_minus = |i: usize| {
+        let before = i.checked_sub(1).and_then(|i| letters.get(i));
+        let after = letters.get(i + 1);
+        before.is_none_or(|c| " ([{^·=".contains(*c))
+            && after.is_some_and(|c| *c == ' ' || *c == '(' || c.is_ascii_digit())
+    };
+    letters.iter().enumerate().map(|(i, c)| if *c == '-' && is_minus(i) { '−' } else { *c }).collect()
 }
 
 /// The exponent that `text` begins with, and what comes after it.
@@ -157,7 +254,7 @@ const ERRORS: [ErrorOf; 3] =
     [("std. error", |p| p.stderr), ("by curvature", |p| p.wald), ("by sandwich", |p| p.sandwich)];
 
 /// The parameters, and what follows from them.
-fn parameters(name: &str, fit: &Fit) -> String {
+fn parameters(page: &Page<'_>, name: &str, fit: &Fit) -> String {
     let all = || fit.params.iter().chain(&fit.derived);
     if all().next().is_none() {
         return String::new();
@@ -181,7 +278,7 @@ fn parameters(name: &str, fit: &Fit) -> String {
             "<tr><th scope=\"row\">{}</th><td class=\"n\" title=\"{}\">{}</td><td class=\"n\">{interval}</td>",
             escape(&symbol(param)),
             estimate.value,
-            number(estimate.value)
+            page.number(name, param, &number(estimate.value))
         );
         for (_, of) in &errors {
             put!(rows, "<td class=\"n\">{}</td>", of(estimate).map_or_else(String::new, |error| sig(error, 2)));
@@ -223,6 +320,41 @@ fn sorted_by(value: Option<&Value>) -> String {
     value.and_then(Value::as_f64).map_or_else(String::new, |number| format!(" data-v=\"{number}\""))
 }
 
+/// A column of a table made from maps: a member, or a number of a member that is a map of numbers, such as the parameters of each row.
+struct Column<'a> {
+    name: &'a str,
+    inner: Option<&'a str>,
+}
+
+impl<'a> Column<'a> {
+    fn of(items: &'a [Value], name: &'a str) -> Vec<Self> {
+        let mut inner: Vec<&str> = Vec::new();
+        for value in items.iter().filter_map(|item| item.get(name)).filter(|value| !value.is_null()) {
+            match value.as_object() {
+                Some(members) if !members.is_empty() && members.values().all(Value::is_number) => {
+                    inner.extend(
+                        members.keys().map(String::as_str).filter(|key| !inner.contains(key)).collect::<Vec<_>>(),
+                    );
+                }
+                _ => return vec![Self { name, inner: None }],
+            }
+        }
+        if inner.is_empty() || inner.contains(&"mean_abs_error") {
+            return vec![Self { name, inner: None }];
+        }
+        inner.into_iter().map(|key| Self { name, inner: Some(key) }).collect()
+    }
+
+    fn value(&self, item: &'a Value) -> Option<&'a Value> {
+        let value = item.get(self.name)?;
+        self.inner.map_or(Some(value), |inner| value.get(inner))
+    }
+
+    fn title(&self) -> String {
+        self.inner.map_or_else(|| titled(self.name), symbol)
+    }
+}
+
 /// A map as two columns, a list of maps as a table.
 fn block(title: &str, value: &Value) -> String {
     match value {
@@ -233,7 +365,7 @@ fn block(title: &str, value: &Value) -> String {
                 .filter(|(_, value)| plain(value))
                 .partition(|(_, value)| value.as_array().is_some_and(|items| items.iter().any(Value::is_object)));
             let rows: Vec<(String, String)> =
-                rows.into_iter().map(|(name, value)| (spoken(name), scalar(value))).collect();
+                rows.into_iter().map(|(name, value)| (titled(name), scalar(value))).collect();
             let tables: Vec<String> = tables.into_iter().map(|(_, value)| block(title, value)).collect();
             pairs(title, &rows) + &tables.concat()
         }
@@ -245,24 +377,29 @@ fn block(title: &str, value: &Value) -> String {
                 }
             }
             // What names a row stands first.
-            columns.sort_by_key(|name| !matches!(*name, "name" | "form" | "label"));
-            let is_number = |name: &str| {
+            let first = ["name", "form", "label", "objective", "rows", "ruled_out_too", "formula"];
+            columns.sort_by_key(|name| first.iter().position(|other| other == name).unwrap_or(first.len()));
+            let is_number = |column: &Column<'_>| {
                 items
                     .iter()
-                    .filter_map(|item| item.get(name))
+                    .filter_map(|item| column.value(item))
                     .all(|value| value.is_number() || value.is_null() || value.get("mean_abs_error").is_some())
             };
-            let head: Vec<String> = columns.iter().map(|name| head_cell(&spoken(name), is_number(name))).collect();
+            let cells: Vec<Column<'_>> = columns.iter().flat_map(|name| Column::of(items, name)).collect();
+            let head: Vec<String> = cells.iter().map(|column| head_cell(&column.title(), is_number(column))).collect();
             let row = |item: &Value| {
-                let cells: Vec<String> = columns
+                let cells: Vec<String> = cells
                     .iter()
-                    .map(|name| {
-                        let class = if is_number(name) { " class=\"n\"" } else { "" };
-                        format!(
-                            "<td{class}{}>{}</td>",
-                            sorted_by(item.get(name)),
-                            item.get(name).map_or_else(String::new, scalar)
-                        )
+                    .map(|column| {
+                        let class = if is_number(column) { " class=\"n\"" } else { "" };
+                        let value = column.value(item);
+                        let shown = match value {
+                            Some(Value::String(text)) if column.name == "formula" => {
+                                format!("<span class=\"nowrap\">{}</span>", raised(text))
+                            }
+                            value => value.map_or_else(String::new, scalar),
+                        };
+                        format!("<td{class}{}>{shown}</td>", sorted_by(value))
                     })
                     .collect();
                 format!("<tr>{}</tr>\n", cells.concat())
@@ -284,5 +421,6 @@ mod tests {
         assert_eq!(raised("x^2 + b^{(a+1)} <i>"), "x<sup>2</sup> + b<sup>(a+1)</sup> &lt;i&gt;");
         assert_eq!(raised("a^(b"), "a<sup>(b</sup>");
         assert_eq!(raised("a^"), "a<sup></sup>");
+        assert_eq!(raised("ln err-avg = 7 - 0.2 · N^-0.3"), "ln err-avg = 7 − 0.2 · N<sup>−0.3</sup>");
     }
 }

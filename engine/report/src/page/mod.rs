@@ -26,10 +26,10 @@ use crate::{
     html::{escape, percent},
 };
 
-/// Sorts a table by the column whose button was pressed.
+/// Sorts a table by the column whose button was pressed, and opens the record that a link leads into.
 const SCRIPT: &str = include_str!("sort.js");
 /// The digest of [`SCRIPT`] as a page's policy names it; a test holds it true.
-const SCRIPT_DIGEST: &str = "sha256-uL5RMvoJevyAb1bwWbLedyVvCjnNp3dvVDSIUiIIdo4=";
+const SCRIPT_DIGEST: &str = "sha256-KZ95Nrq0MySt68kgp0TJAPI+Y/LIQ50Y7pIklJUMr7Q=";
 
 /// What all sections look at.
 struct Page<'a> {
@@ -101,17 +101,43 @@ impl Page<'_> {
             _ => escape(task),
         }
     }
+
+    /// A number that a task made, shown as `text`: a link to the number in the task's record, or to the record where it is not among the task's numbers.
+    fn number(&self, task: &str, scalar: &str, text: &str) -> String {
+        match self.index.place(task) {
+            Some(i) if i < provenance::RECORDS => {
+                let among = self.index.task(task).and_then(|task| task.scalars.keys().position(|name| name == scalar));
+                let number = among.map_or_else(String::new, |n| format!("n{n}"));
+                format!("<a class=\"v\" href=\"#t{i}{number}\">{text}</a>")
+            }
+            _ => text.to_owned(),
+        }
+    }
 }
+
+/// Panels of a matrix side by side, from which on a phone shows the broad drawing in a box that scrolls: smaller ones could not be read.
+const MATRIX: usize = 4;
 
 /// A figure with its caption and its data, in the width that the screen has room for; the other is not there for anybody.
 fn figure(exhibit: &Exhibit) -> String {
     let (figure, caption) = (&exhibit.figure, escape(&exhibit.caption));
     let notes: Vec<String> = figure.notes.iter().map(|note| escape(note)).collect();
     let figure = &crate::figure::Figure { notes: Vec::new(), ..figure.clone() };
+    let drawn = if figure.columns == 0 && figure.side() >= MATRIX {
+        format!(
+            "<div class=\"wide matrix\" role=\"region\" tabindex=\"0\" aria-label=\"{}\">{}</div>",
+            escape(&figure.title),
+            to_svg(figure, Width::Double)
+        )
+    } else {
+        format!(
+            "<div class=\"broad\">{}</div><div class=\"narrow\">{}</div>",
+            to_svg(figure, Width::Double),
+            to_svg(figure, Width::Single)
+        )
+    };
     format!(
-        "<figure id=\"{id}\">\n<div class=\"broad\">{}</div><div class=\"narrow\">{}</div><figcaption>{caption} {} <a download=\"{id}.csv\" href=\"data:text/csv;charset=utf-8,{}\">Data of this figure (CSV)</a></figcaption></figure>\n",
-        to_svg(figure, Width::Double),
-        to_svg(figure, Width::Single),
+        "<figure id=\"{id}\">\n{drawn}<figcaption>{caption} {} <a download=\"{id}.csv\" href=\"data:text/csv;charset=utf-8,{}\">Data of this figure (CSV)</a></figcaption></figure>\n",
         notes.join(" "),
         percent(&to_csv(figure)),
         id = escape(&figure.id)

@@ -152,7 +152,10 @@ fn record(page: &Page<'_>, i: usize, task: &TaskFacts) -> String {
     let needs: Vec<String> = task.needs.iter().take(60).map(|name| page.link(name)).collect();
     let more = if task.needs.len() > 60 { format!(" and {} more", task.needs.len() - 60) } else { String::new() };
     add("needs", (!needs.is_empty()).then(|| format!("{}{more}", needs.join(", "))));
-    let scalars: Vec<String> = task.scalars.iter().map(|(name, value)| format!("{} = {value}", escape(name))).collect();
+    let number = |(n, (name, value)): (usize, (&String, &f64))| {
+        format!("<span id=\"t{i}n{n}\">{} = {value}</span>", escape(name))
+    };
+    let scalars: Vec<String> = task.scalars.iter().enumerate().map(number).collect();
     add("numbers", (!scalars.is_empty()).then(|| format!("<span class=\"mono\">{}</span>", scalars.join("<br>"))));
     let recipe = page
         .recipes

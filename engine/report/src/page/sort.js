@@ -30,3 +30,11 @@ for (const table of document.querySelectorAll("table.sort")) {
     });
   });
 }
+// A link to a number leads into a record that is folded: it is opened, in every browser.
+const unfold = () => {
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let e = target; e; e = e.parentElement) if (e.tagName === "DETAILS") e.open = true;
+  if (target && target.closest("details")) target.scrollIntoView();
+};
+addEventListener("hashchange", unfold);
+unfold();
