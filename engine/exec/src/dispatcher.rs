@@ -46,6 +46,11 @@ enum Phase {
 }
 
 impl Phase {
+    /// Whether it waits for an answer before it can be launched.
+    const fn is_asking(self) -> bool {
+        matches!(self, Self::Leasing | Self::Looking | Self::Claiming)
+    }
+
     /// Whether its key is busy with it.
     const fn is_under_way(self) -> bool {
         matches!(self, Self::Leasing | Self::Looking | Self::Claiming | Self::Poised | Self::Running)
@@ -80,7 +85,7 @@ struct Task {
 const LOSSES: u32 = 2;
 
 /// How many tasks may wait for their record before others begin: with a slow ledger, what is made must not pile up.
-const UNRECORDED: usize = 64;
+const UNRECORDED: usize = 128;
 
 /// See the module.
 #[derive(Debug)]
@@ -102,6 +107,11 @@ pub struct Dispatcher {
     elsewhere: usize,
     /// How many tasks rest.
     resting: usize,
+    /// How many tasks are poised, and how many have asked for what they need before they can be launched.
+    poised: usize,
+    asking: usize,
+    /// Tasks whose record is all that another one waits for.
+    awaited: BTreeSet<usize>,
     /// Ticks so far.
     now: u64,
     /// Failures so far.
@@ -161,6 +171,9 @@ impl Dispatcher {
             made: BTreeSet::new(),
             elsewhere: 0,
             resting: 0,
+            poised: 0,
+            asking: 0,
+            awaited: BTreeSet::new(),
             now: 0,
             failures: 0,
             touched: VecDeque::new(),
@@ -232,6 +245,17 @@ impl Dispatcher {
         self.ahead.0
     }
 
+    /// Whether nobody waits for an answer: every slot is at work, enough tasks are poised to follow, and no record lets one begin that could not
+    /// before.
+    pub fn is_at_ease(&self) -> bool {
+        let asking_with_room = self.asking + self.poised > self.ahead.1;
+        !self.closing
+            && self.poised > 0
+            && 2 * self.poised >= self.ahead.0
+            && !asking_with_room
+            && self.awaited.is_empty()
+    }
+
     /// Whether `task` would be tried again if it faltered now.
     pub fn would_retry(&self, task: usize) -> bool {
         !self.closing && self.tasks[task].tries < self.tasks[task].retries
@@ -298,11 +322,26 @@ impl Dispatcher {
         debug_assert_eq!(self.tasks[task].phase, Phase::Running);
         self.vacate(task);
         self.unrecorded += 1;
+        if self.tasks[task].consumers.iter().any(|consumer| self.awaits_records(*consumer)) {
+            self.awaited.insert(task);
+        }
+    }
+
+    /// Whether a task waits for nothing but records.
+    fn awaits_records(&self, task: usize) -> bool {
+        let Task { phase, needs, .. } = &self.tasks[task];
+        let is_over = |producer: &usize| match self.tasks[*producer].phase {
+            Phase::Made | Phase::Diverged | Phase::Failed | Phase::Blocked(_) => true,
+            Phase::Running => self.tasks[*producer].room.is_none(),
+            _ => false,
+        };
+        *phase == Phase::Waiting && needs.iter().flat_map(Need::tasks).all(is_over)
     }
 
     fn ended(&mut self, task: usize, ending: Ending) {
         debug_assert_eq!(self.tasks[task].phase, Phase::Running);
         self.unrecorded -= usize::from(self.tasks[task].room.is_none());
+        self.awaited.remove(&task);
         match ending {
             Ending::Made => {
                 self.made.insert(self.tasks[task].key);
@@ -454,6 +493,10 @@ impl Dispatcher {
         self.elsewhere -= usize::from(before == Phase::Elsewhere);
         self.resting += usize::from(matches!(phase, Phase::Resting(_)));
         self.resting -= usize::from(matches!(before, Phase::Resting(_)));
+        self.poised += usize::from(phase == Phase::Poised);
+        self.poised -= usize::from(before == Phase::Poised);
+        self.asking += usize::from(phase.is_asking());
+        self.asking -= usize::from(before.is_asking());
     }
 
     fn settle(&mut self, task: usize, phase: Phase) {

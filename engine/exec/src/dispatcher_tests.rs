@@ -137,6 +137,37 @@ fn a_room_is_free_when_its_worker_is_gone_and_who_is_claimed_ahead_has_it_next()
 }
 
 #[test]
+fn the_run_is_at_ease_while_slots_are_at_work_and_others_are_poised() {
+    let mut dispatcher = dispatcher((0..4).map(|_| node(vec![], RUN)), 1);
+    let mut at_ease = |input| {
+        dispatcher.step(input);
+        dispatcher.is_at_ease()
+    };
+    assert!(!at_ease(Input::Started) && !at_ease(granted(0)));
+    assert!(!at_ease(Input::Ahead(2)), "nobody is poised yet");
+    assert!(at_ease(granted(1)), "one of two is");
+    assert!(!at_ease(Input::Vacated(0)), "and has the room now");
+    assert!(at_ease(granted(2)) && at_ease(granted(3)), "no record is waited for");
+    assert!(at_ease(Input::Ended(0, Ending::Made)));
+    assert!(!at_ease(Input::Halt));
+}
+
+#[test]
+fn a_record_that_another_task_waits_for_is_hurried() {
+    let sum = Need::Many(vec![0, 1]);
+    let mut dispatcher = dispatcher((0..5).map(|n| node(if n == 4 { vec![sum.clone()] } else { vec![] }, RUN)), 1);
+    let mut at_ease = |input| {
+        dispatcher.step(input);
+        dispatcher.is_at_ease()
+    };
+    assert!(!at_ease(Input::Started) && !at_ease(granted(0)) && !at_ease(Input::Ahead(1)) && at_ease(granted(1)));
+    assert!(!at_ease(Input::Vacated(0)) && at_ease(granted(2)), "the other one of the sum runs still");
+    assert!(!at_ease(Input::Vacated(1)) && !at_ease(granted(3)), "the sum waits for records alone");
+    assert!(!at_ease(Input::Ended(0, Ending::Made)));
+    assert!(at_ease(Input::Ended(1, Ending::Made)), "and is in line now");
+}
+
+#[test]
 fn what_is_claimed_ahead_is_given_back_where_nothing_may_start() {
     let mut dispatcher = dispatcher((0..3).map(|_| node(vec![], RUN)), 1);
     let stopped = |task| Command::Block(task, Because::Stopped);

@@ -7,10 +7,10 @@
 use std::time::{Duration, Instant};
 
 /// Claims are ahead by so much time.
-const MOMENT: Duration = Duration::from_millis(60);
+const MOMENT: Duration = Duration::from_millis(150);
 
 /// And by no more tasks than this.
-const MOST: usize = 32;
+const MOST: usize = 48;
 
 /// After so long without a task that ended, what is claimed ahead goes back.
 const STALLED: Duration = Duration::from_secs(1);
@@ -61,10 +61,10 @@ mod tests {
         let mut pace = Pace::new(2);
         assert_eq!(pace.ahead(now), 0, "nothing is known yet");
         for _ in 0..10 {
-            pace.note(now, Duration::from_millis(5));
+            pace.note(now, Duration::from_millis(10));
         }
-        assert_eq!(pace.ahead(now), 24);
-        assert_eq!(pace.ahead(now + STALLED), 24);
+        assert_eq!(pace.ahead(now), 30);
+        assert_eq!(pace.ahead(now + STALLED), 30);
         assert_eq!(pace.ahead(now + 2 * STALLED), 0, "a long task is in the way");
         pace.note(now, Duration::from_hours(1));
         assert_eq!(pace.ahead(now), 0);

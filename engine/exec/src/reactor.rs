@@ -45,6 +45,9 @@ use crate::{
     tool::Tools,
 };
 
+/// How long what nobody waits for may wait for others, so that the ledger writes them together.
+const COMPANY: Duration = Duration::from_millis(100);
+
 /// How often to look whether another engine is done with a task.
 const LOOK_AGAIN: Duration = Duration::from_millis(300);
 
@@ -127,6 +130,7 @@ pub async fn run(job: Job, moments: UnboundedSender<Moment>) -> Result<Summary, 
         found: BTreeMap::new(),
         presence,
         released: BTreeMap::new(),
+        patience: Duration::ZERO,
         holders: BTreeMap::new(),
         work: JoinSet::new(),
         finished: false,
@@ -183,6 +187,8 @@ struct Reactor {
     presence: Lease,
     /// Keys that are being given back, or have been: each of these ends when that is done.
     released: BTreeMap<Key, oneshot::Receiver<()>>,
+    /// How long the ledger may let asks wait for others.
+    patience: Duration,
     /// Who was last seen to have a task.
     holders: BTreeMap<usize, String>,
     work: JoinSet<Event>,
@@ -290,6 +296,10 @@ impl Reactor {
                 }
                 Command::Finish => self.finished = true,
             }
+        }
+        let patience = if self.dispatcher.is_at_ease() { COMPANY } else { Duration::ZERO };
+        if std::mem::replace(&mut self.patience, patience) != patience {
+            self.shared.ledger.gather(patience);
         }
         for (reason, tasks) in blocked {
             self.write(move |shared| async move { shared.ledger.block(shared.run, &tasks, &reason).await });

@@ -2,19 +2,24 @@
 //!
 //! A durable commit waits for the disk, and one is as quick for twenty tasks as for one. So claims, beginnings and ends of attempts stand in
 //! line; whoever finds nobody at it writes all that stand there in one transaction, and again until the line is empty. While one transaction
-//! waits for the disk, the next one's tasks gather: nobody waits for company, and an engine with one task waits for nothing.
+//! waits for the disk, the next one's tasks gather. Nobody waits for company beyond that, and an engine with one task waits for nothing, unless
+//! the engine says that no answer is awaited just now ([`Ledger::gather`]): a transaction costs thirty times what one more ask in it does.
 //!
 //! Nobody is answered before the commit. What concerns one ask alone (a lost lease, a value that has no place) is its answer and nobody else's;
 //! should the database refuse a transaction for what is in it, each ask is tried once more by itself.
 
 use std::{
     collections::{BTreeMap, BTreeSet, btree_map::Entry},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use isoflop_contract::Key;
 use sqlx::PgConnection;
-use tokio::sync::oneshot;
+use tokio::{
+    sync::{Notify, oneshot},
+    time::timeout,
+};
 
 use crate::{
     at::At,
@@ -82,26 +87,60 @@ type Waiting = (Ask, oneshot::Sender<Answered>);
 
 /// The line.
 #[derive(Debug, Default)]
-pub(crate) struct Group(Mutex<Line>);
+pub(crate) struct Group {
+    line: Mutex<Line>,
+    /// Told when whoever waits for company should look again.
+    hurry: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Line {
     waiting: Vec<Waiting>,
     /// Whether somebody writes.
     busy: bool,
+    /// How long the first in line may wait for company.
+    patience: Duration,
 }
 
 impl Group {
-    /// Stands in line. True if nobody writes: then the caller must see to it.
-    fn join(&self, waiting: Waiting) -> bool {
-        let mut line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stands in line, which is full with `most`. True if nobody writes: then the caller must see to it.
+    fn join(&self, waiting: Waiting, most: usize) -> bool {
+        let mut line = self.line();
         line.waiting.push(waiting);
+        if line.waiting.len() == most {
+            self.hurry.notify_one();
+        }
         !std::mem::replace(&mut line.busy, true)
+    }
+
+    fn set_patience(&self, patience: Duration) {
+        self.line().patience = patience;
+        self.hurry.notify_one();
+    }
+
+    /// How long to wait before writing: none, if nobody stands in line or it is full with `most`.
+    fn patience(&self, most: usize) -> Duration {
+        let line = self.line();
+        if (1..most).contains(&line.waiting.len()) { line.patience } else { Duration::ZERO }
+    }
+
+    /// Waits for company, as long as nobody is in a hurry.
+    async fn gather(&self, most: usize) {
+        let gathered = async {
+            while !self.patience(most).is_zero() {
+                self.hurry.notified().await;
+            }
+        };
+        let _ = timeout(self.patience(most), gathered).await; // in time or not, it goes on
     }
 
     /// The first `most` in line, of each key one: what a key's second ask is told depends on the first. None: the line is empty and nobody writes.
     fn take(&self, most: usize) -> Option<Vec<Waiting>> {
-        let mut line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut line = self.line();
         let mut keys = BTreeSet::new();
         let (taken, left): (Vec<Waiting>, Vec<Waiting>) = std::mem::take(&mut line.waiting)
             .into_iter()
@@ -120,8 +159,11 @@ struct Writing {
 
 impl Writing {
     async fn carry_on(mut self) {
-        while let Some(waiting) = self.ledger.group().take(self.ledger.most()) {
+        let (group, most) = (self.ledger.group(), self.ledger.most());
+        group.gather(most).await;
+        while let Some(waiting) = group.take(most) {
             self.ledger.write_all(waiting).await;
+            group.gather(most).await;
         }
         self.done = true;
     }
@@ -130,17 +172,24 @@ impl Writing {
 impl Drop for Writing {
     fn drop(&mut self) {
         if !self.done {
-            *self.ledger.group().0.lock().unwrap_or_else(PoisonError::into_inner) = Line::default();
+            let mut line = self.ledger.group().line();
+            *line = Line { patience: line.patience, ..Line::default() };
         }
     }
 }
 
 impl Ledger {
+    /// Lets asks wait for company for so long; not at all from now on, if that is zero. To be set by an engine whose slots have enough to do
+    /// without the answers, and only for as long as that is so.
+    pub fn gather(&self, patience: Duration) {
+        self.group().set_patience(patience);
+    }
+
     /// Asks, and waits for the commit.
     pub(crate) async fn ask(&self, ask: Ask) -> Answered {
         let doing = ask.doing();
         let (answer, answered) = oneshot::channel();
-        if self.group().join((ask, answer)) {
+        if self.group().join((ask, answer), self.most()) {
             // A task of its own: whoever asked first may go away, and the others still want their answers.
             tokio::spawn(Writing { ledger: self.clone(), done: false }.carry_on());
         }
@@ -174,7 +223,7 @@ impl Ledger {
     /// One transaction for all of `asks`, whose keys differ.
     async fn write(&self, asks: &[&Ask]) -> Result<Vec<Answered>, LedgerError> {
         let doing = asks.first().map_or("", |ask| ask.doing());
-        self.with(doing, |pool| async move {
+        self.in_line(doing, |pool| async move {
             let mut tx = pool.begin_with(BEGIN).await?;
             let mut batch = Batch {
                 me: self.holder().to_string(),

@@ -93,16 +93,21 @@ struct Connections {
     generation: u64,
     options: PgConnectOptions,
     pool: PgPool,
+    /// One connection, for the line of asks alone: what it does it does all the time, and the server has the plans at hand.
+    line: PgPool,
 }
 
 impl Connections {
     fn new(generation: u64, options: PgConnectOptions) -> Self {
-        let pool = PgPoolOptions::new()
-            .max_connections(6)
-            .acquire_timeout(Duration::from_secs(5))
-            .test_before_acquire(false)
-            .connect_lazy_with(options.clone());
-        Self { generation, options, pool }
+        let pool = |most| {
+            PgPoolOptions::new()
+                .max_connections(most)
+                .acquire_timeout(Duration::from_secs(5))
+                .test_before_acquire(false)
+                .connect_lazy_with(options.clone())
+        };
+        let (pool, line) = (pool(5), pool(1));
+        Self { generation, options, pool, line }
     }
 }
 
@@ -115,7 +120,7 @@ impl Ledger {
     /// The same, for an engine that is not like all others.
     pub async fn open_as(place: Place, engine: Engine) -> Result<Self, LedgerError> {
         let ledger = Self::connect(place, engine).await?;
-        ledger.within(FIRST_PATIENCE, "be prepared", |pool| ledger.prepare(pool)).await?;
+        ledger.within(FIRST_PATIENCE, "be prepared", |connections| ledger.prepare(connections.pool)).await?;
         Ok(ledger)
     }
 
@@ -145,8 +150,9 @@ impl Ledger {
     /// Connects to the ledger at `place` for questions alone: nothing is brought up to date. None if nothing was ever recorded there.
     pub async fn look(place: Place) -> Result<Option<Self>, LedgerError> {
         let ledger = Self::connect(place, Engine::default()).await?;
-        let there = ledger.within(FIRST_PATIENCE, "be looked at", |pool| async move {
-            Ok(sqlx::query_scalar("select to_regclass('isoflop.results') is not null").fetch_one(&pool).await?)
+        let there = ledger.within(FIRST_PATIENCE, "be looked at", |connections| async move {
+            let question = sqlx::query_scalar("select to_regclass('isoflop.results') is not null");
+            Ok(question.fetch_one(&connections.pool).await?)
         });
         let there: bool = there.await?;
         Ok(there.then_some(ledger))
@@ -179,8 +185,8 @@ impl Ledger {
 
     /// Closes all connections. A private server goes on running.
     pub async fn close(&self) {
-        let pool = self.0.connections.read().await.pool.clone();
-        pool.close().await;
+        let Connections { pool, line, .. } = self.0.connections.read().await.clone();
+        tokio::join!(pool.close(), line.close());
     }
 
     /// Does `work`, again after a lost connection, for up to half a minute. `doing` completes "the ledger could not".
@@ -189,19 +195,29 @@ impl Ledger {
         W: Fn(PgPool) -> F,
         F: Future<Output = Result<T, Fault>>,
     {
-        self.within(PATIENCE, doing, work).await
+        self.within(PATIENCE, doing, |connections| work(connections.pool)).await
+    }
+
+    /// The same, on the connection of the line of asks.
+    pub(crate) async fn in_line<T, W, F>(&self, doing: &'static str, work: W) -> Result<T, LedgerError>
+    where
+        W: Fn(PgPool) -> F,
+        F: Future<Output = Result<T, Fault>>,
+    {
+        self.within(PATIENCE, doing, |connections| work(connections.line)).await
     }
 
     async fn within<T, W, F>(&self, patience: Duration, doing: &'static str, work: W) -> Result<T, LedgerError>
     where
-        W: Fn(PgPool) -> F,
+        W: Fn(Connections) -> F,
         F: Future<Output = Result<T, Fault>>,
     {
         let mut deadline: Option<Instant> = None;
         let mut pause = Duration::from_millis(5);
         loop {
-            let Connections { generation, options, pool } = self.0.connections.read().await.clone();
-            let source = match tokio::time::timeout(SILENCE, Box::pin(work(pool))).await {
+            let connections = self.0.connections.read().await.clone();
+            let (generation, options) = (connections.generation, connections.options.clone());
+            let source = match tokio::time::timeout(SILENCE, Box::pin(work(connections))).await {
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(Fault::Final(error))) => return Err(error),
                 Ok(Err(Fault::Sql(source))) => source,

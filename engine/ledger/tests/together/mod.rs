@@ -2,6 +2,8 @@
 
 mod silence;
 
+use std::time::Duration;
+
 use isoflop_contract::{Failure, FailureClass};
 use isoflop_ledger::{
     AttemptOutcome, Claim, Ending, Engine, Ledger, LedgerError, Place, PlanTask, Purpose, RunId, RunState, Saved,
@@ -51,6 +53,42 @@ fn many_tasks_share_transactions_and_each_is_recorded_once() {
         assert_eq!(ended, 40);
         assert!(transactions < 81, "no two events share a transaction");
         println!("81 events in {transactions} transactions");
+    });
+}
+
+#[test]
+fn what_nobody_waits_for_gathers_until_somebody_does() {
+    run_on_threads(async {
+        let engine = Engine { group: 12, ..Engine::default() };
+        let ledger = Ledger::open_as(Place::Private(home().server()), engine).await.unwrap();
+        let (run, tasks) = many(&ledger, "gathered", 13).await;
+        let tables = tables(&home().server()).await;
+        let claim = |task: &PlanTask| {
+            let (ledger, key) = (ledger.clone(), task.key);
+            tokio::spawn(async move { granted(ledger.claim(run, key, Purpose::Make).await.unwrap()) })
+        };
+        ledger.gather(Duration::from_hours(1));
+        let mut claims = vec![];
+        for task in &tasks[..12] {
+            claims.push(claim(task));
+            // Who would not wait is in a transaction of its own by now.
+            ledger.run_tasks(run).await.unwrap();
+        }
+        for claim in claims {
+            claim.await.unwrap(); // the twelfth fills the line
+        }
+        let keys: Vec<Vec<u8>> = tasks.iter().map(|task| task.key.as_bytes().to_vec()).collect();
+        let (transactions, rows): (i64, i64) =
+            sqlx::query_as("select count(distinct xmin::text), count(*) from leases where key = any($1)")
+                .bind(keys)
+                .fetch_one(&tables)
+                .await
+                .unwrap();
+        assert_eq!((transactions, rows), (1, 12));
+        let last = claim(&tasks[12]);
+        ledger.gather(Duration::ZERO);
+        last.await.unwrap();
+        ledger.close().await;
     });
 }
 
