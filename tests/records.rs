@@ -59,6 +59,32 @@ fn an_empty_project_says_so_plainly() {
 }
 
 #[test]
+fn a_task_is_looked_for_in_the_study_that_is_named() {
+    let project = Project::new();
+    for (study, task) in [("first", "train"), ("second", "law")] {
+        let command = "{ kind: command, with: { argv: [touch, \"{out.x}\"], outputs: { x: {} } } }";
+        project.write("study.yaml", &format!("study: {study}\nseed: 1\ntasks:\n  {task}: {command}\n"));
+        project.run(&["run"]).expect(0);
+    }
+    // Both made the same bytes; the latest run is that of the other study.
+    let shown = project.run(&["show", "train", "--study", "first", "--json"]).expect(0).json();
+    assert_eq!((&shown["task"], &shown["study"]), (&Value::from("train"), &Value::from("first")));
+    for (args, said) in [
+        (
+            ["trian", "--study", "first"],
+            "no run of `first` in the ledger has a task named `trian`; did you mean `train`?",
+        ),
+        (["train", "--study", "second"], "no run of `second` in the ledger has a task named `train`"),
+        (["train", "--study", "frist"], "no study named `frist` was run; `isoflop runs` lists what was"),
+    ] {
+        let err = project.run(&[&["show"][..], &args].concat()).expect(2).err;
+        assert!(err.contains(said), "{args:?}: {err}");
+    }
+    let digits = &shown["digest"].as_str().unwrap()[..12];
+    assert_eq!(project.run(&["show", digits, "--json"]).expect(0).json()["digest"], shown["digest"]);
+}
+
+#[test]
 fn a_number_is_traced_up_and_data_down() {
     let project = Project::new();
     let run = project.run(&["run", "--json"]).expect(0).json();

@@ -251,7 +251,7 @@ pub struct RunArgs {
 /// Arguments of `show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// A task's name, as `plan` prints it, or its key's first digits
+    /// A task's name, as `plan` prints it, or the first digits of its key or of its artifact's digest
     pub name: String,
     /// Only the study of this name
     #[arg(short, long, value_name = "NAME")]

@@ -14,7 +14,7 @@ fn lock() -> String {
 
 /// The digest of a program's file, so that results of two builds can be told apart; nothing if it cannot be read.
 pub fn program(path: &Path) -> Option<Digest> {
-    Digest::of_reader(fs::File::open(path).ok()?).ok().map(|(digest, _)| digest)
+    isoflop_store::digest(&fs::File::open(path).ok()?).ok().map(|(digest, _)| digest)
 }
 
 /// Host, processor, system, versions, and the commit of the study's repository.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     args::ShowArgs,
-    home,
+    named::{self, Named},
     output::{Output, Paint},
     settings::Settings,
     stop::{Stop, infrastructure},
@@ -17,39 +17,10 @@ use crate::{
 
 /// Finds the task in the ledger and prints what is known of it.
 pub async fn show(args: &ShowArgs, settings: &Settings, out: &mut Output) -> Result<(), Stop> {
-    let Some(ledger) = home::ledger_if_any(settings).await? else {
-        return Err(Stop::Usage(format!("nothing was run yet: there is no ledger in {}", settings.home.display())));
-    };
-    let (task, key, study) = find(&ledger, args).await?;
-    let shown = gather(&ledger, task, key, study).await?;
+    let ledger = named::ledger(settings).await?;
+    let Named { label, key, study, .. } = named::task(&ledger, &args.name, args.study.as_deref()).await?;
+    let shown = gather(&ledger, label, key, study).await?;
     if out.json { out.data(&shown) } else { print(&shown, out) }
-}
-
-/// The task's name, key and study: by name in the latest run that has it, else by the first digits of its key.
-async fn find(ledger: &Ledger, args: &ShowArgs) -> Result<(String, Key, String), Stop> {
-    let latest = ledger.task_latest(&args.name, args.study.as_deref()).await.map_err(infrastructure)?;
-    if let Some(task) = latest {
-        return Ok((task.name, task.key, task.study));
-    }
-    let hexadecimal = args.name.len() >= 6 && args.name.chars().all(|c| c.is_ascii_hexdigit());
-    let keys = if hexadecimal { ledger.keys_like(&args.name).await.map_err(infrastructure)? } else { Vec::new() };
-    match keys.as_slice() {
-        [key] => Ok((format!("key {}", key.short()), *key, String::new())),
-        [] => Err(Stop::Usage(unknown(ledger, &args.name).await?)),
-        several => Err(Stop::Usage(format!("{} keys begin with {}; give more digits", several.len(), args.name))),
-    }
-}
-
-async fn unknown(ledger: &Ledger, name: &str) -> Result<String, Stop> {
-    let mut message = format!("no run in the ledger has a task named `{name}`");
-    if let Some(run) = ledger.runs(1).await.map_err(infrastructure)?.into_iter().next() {
-        let tasks = ledger.run_tasks(run.id).await.map_err(infrastructure)?;
-        let names = tasks.iter().map(|task| task.name.as_str());
-        if let Some(near) = isoflop_plan::nearest(name, names) {
-            message = format!("{message}; did you mean `{near}`?");
-        }
-    }
-    Ok(message)
 }
 
 async fn gather(ledger: &Ledger, task: String, key: Key, study: String) -> Result<Value, Stop> {
