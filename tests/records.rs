@@ -66,7 +66,7 @@ fn a_task_is_looked_for_in_the_study_that_is_named() {
         project.write("study.yaml", &format!("study: {study}\nseed: 1\ntasks:\n  {task}: {command}\n"));
         project.run(&["run"]).expect(0);
     }
-    // Both made the same bytes; the latest run is that of the other study.
+    // The latest run is that of the other study, which keeps under its own name what the first one made.
     let shown = project.run(&["show", "train", "--study", "first", "--json"]).expect(0).json();
     assert_eq!((&shown["task"], &shown["study"]), (&Value::from("train"), &Value::from("first")));
     for (args, said) in [
