@@ -3,7 +3,7 @@
 //! A matrix has axes that vary the thing studied (`size`, `variant`, `data`) and axes that only repeat it: those named `seed`, `repeat`,
 //! `replicate` or `trial`. A mean goes over the latter, never over the former.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use isoflop_contract::{Cell, Value};
 
@@ -135,22 +135,53 @@ fn axes_in_order<'a>(tasks: &[&'a TaskFacts]) -> Vec<&'a str> {
 }
 
 /// The dearest task with a parameter count that `task` rests on and that was made for its cell: what was trained for it. Tasks shared by other
-/// cells (data, a judge) are passed over unless there is nothing else.
+/// cells (data, a judge) are passed over, and so is what another such task rests on: the autoencoder behind a denoiser of latents.
 pub fn trained<'a>(index: &Index<'a>, task: &'a TaskFacts) -> Option<&'a TaskFacts> {
     let shares = |other: &TaskFacts| {
         !other.cell.is_empty() && other.cell.iter().all(|(axis, value)| task.cell.get(axis) == Some(value))
-    };
-    let dearest = |tasks: &[&'a TaskFacts]| {
-        tasks
-            .iter()
-            .copied()
-            .filter(|task| task.cost.params.is_some())
-            .max_by(|a, b| a.cost.flops.total_cmp(&b.cost.flops))
     };
     let lineage = index.lineage([task.name.as_str()]);
     if task.cell.is_empty() {
         return if task.cost.params.is_some() { Some(task) } else { None };
     }
-    let own: Vec<&TaskFacts> = lineage.into_iter().filter(|other| shares(other)).collect();
-    dearest(&own)
+    let own: Vec<&TaskFacts> =
+        lineage.into_iter().filter(|other| other.cost.params.is_some() && shares(other)).collect();
+    let behind: BTreeSet<&str> = own
+        .iter()
+        .flat_map(|other| index.lineage(other.needs.iter().map(String::as_str)))
+        .map(|behind| behind.name.as_str())
+        .collect();
+    own.into_iter()
+        .filter(|other| !behind.contains(other.name.as_str()))
+        .max_by(|a, b| a.cost.flops.total_cmp(&b.cost.flops))
+}
+
+#[cfg(test)]
+mod tests {
+    use isoflop_contract::{Cost, Key};
+
+    use super::*;
+    use crate::facts::Facts;
+
+    #[test]
+    fn what_was_trained_for_a_score_is_the_denoiser_and_not_the_autoencoder_behind_it() {
+        let task = |name: &str, needs: &[&str], params: Option<u64>, flops| TaskFacts {
+            cell: Cell::new([("vae".to_owned(), Value::from("sdxl"))]),
+            needs: needs.iter().map(|need| (*need).to_owned()).collect(),
+            cost: Cost { params, flops, ..Cost::default() },
+            ..TaskFacts::new(name, name, "kind", Key::of_text(name))
+        };
+        let tasks = vec![
+            task("vae", &[], Some(168), 9e12),
+            task("train", &["vae"], Some(2360), 1e12),
+            task("samples", &["train", "vae"], None, 0.0),
+            task("scores", &["samples"], None, 0.0),
+        ];
+        let facts = Facts { tasks, ..Facts::default() };
+        let index = facts.index();
+        for (name, expected) in [("scores", "train"), ("train", "train"), ("vae", "vae")] {
+            let found = trained(&index, index.task(name).expect("the task is there"));
+            assert_eq!(found.map(|task| task.name.as_str()), Some(expected), "of {name}");
+        }
+    }
 }

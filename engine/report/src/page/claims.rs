@@ -63,7 +63,10 @@ fn evidence(page: &Page<'_>, claim: &Judged) -> String {
         ));
     }
     if claim.verdict == Verdict::NotTested {
-        lines.push(format!("<li>{}</li>", escape(&claim.evidence)));
+        // What was called stands above already.
+        let calls: Vec<String> = claim.calls.iter().map(ToString::to_string).collect();
+        let said = claim.evidence.strip_suffix(&format!(": {}", calls.join("; "))).unwrap_or(&claim.evidence);
+        lines.push(format!("<li>{}</li>", escape(said)));
     }
     format!("<ul class=\"evidence\">{}</ul>", lines.concat())
 }
