@@ -306,6 +306,16 @@ fn least_absolute_deviations_stand_on_a_kink() {
             best = best.min(logs.iter().map(|(x, y)| (y - a.1 - slope * (x - a.0)).abs()).sum());
         }
     }
+    // Evenly spaced and rounded, as read off a figure: signs nearly cancel, and the objective is almost flat beside its kink.
+    let round = |x: f64| format!("{x:.3e}").parse::<f64>().unwrap();
+    let even = (0..12).map(|k| libm::pow(10.0, 3.0 + 0.4 * f64::from(k)));
+    let read = even.map(|x| (round(x), round(2.0 + 8.0 * libm::pow(x, -0.15)))).collect::<Vec<_>>();
+    let spec = FitScaling {
+        objective: Some("log:lad".parse().unwrap()),
+        bootstrap: 100,
+        ..FitScaling::of(Form::Power, "x", "y")
+    };
+    assert!(fit(&Points::of("x", "y", read), &spec).unwrap().certificate.converged);
     for (form, objective) in [(Form::Power, "log:lad"), (Form::LogLinear, "linear:lad"), (Form::PowerOffset, "log:lad")]
     {
         let spec = FitScaling {

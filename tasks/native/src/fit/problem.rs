@@ -28,6 +28,9 @@ pub struct Problem<'a> {
     scale: f64,
 }
 
+/// A residual this small against the mean one counts as none: a slope that nearly vanishes, as evenly spaced rows make it, ends a search so near its kink.
+const MET: f64 = 1e-5;
+
 /// What evaluations overwrite.
 #[derive(Debug, Clone, Default)]
 pub struct Work {
@@ -249,7 +252,7 @@ impl<'a> Problem<'a> {
     /// is at most `floor` long, count as none.
     pub fn cosine(&self, theta: &[f64], work: &mut Work, floor: f64) -> f64 {
         let columns = self.columns(theta, work);
-        let score = self.multipliers(&columns, &work.score);
+        let score = self.multipliers(&columns, work);
         let length = norm(&score);
         if length <= floor {
             return 0.0;
@@ -263,11 +266,21 @@ impl<'a> Problem<'a> {
 
     /// The scores that count at an optimum. Absolute deviations have a kink where a row is met exactly: there any score between those of its two sides is
     /// one, and the place is an optimum if some choice of them cancels the rest. What is left of residuals there is rounding and says nothing.
-    fn multipliers(&self, columns: &[Vec<f64>], score: &[f64]) -> Vec<f64> {
-        let mut score = score.to_vec();
+    fn multipliers(&self, columns: &[Vec<f64>], work: &Work) -> Vec<f64> {
+        let mut score = work.score.clone();
+        if self.objective.rho != Rho::Lad {
+            return score;
+        }
         let most = |row: usize| self.block.weight[row] * self.delta;
-        let met: Vec<usize> = (0..score.len()).filter(|row| score[*row].abs() < most(*row)).collect();
-        if self.objective.rho != Rho::Lad || met.is_empty() || met.len() > columns.len() {
+        // Of Huber's function, rho = score (r - c / 2) with score = weight c.
+        let size = |row: usize| match score[row] {
+            s if s.abs() < most(row) => s.abs() / self.block.weight[row].max(f64::MIN_POSITIVE),
+            s => (work.rho[row] / s).abs() + 0.5 * self.delta,
+        };
+        let residuals: Vec<f64> = (0..score.len()).map(size).collect();
+        let near = MET * sum(&residuals) / residuals.len() as f64;
+        let met: Vec<usize> = (0..score.len()).filter(|row| residuals[*row] < near.max(self.delta)).collect();
+        if met.is_empty() || met.len() > columns.len() {
             return score;
         }
         let sizes: Vec<f64> = columns.iter().map(|column| norm(column).max(f64::MIN_POSITIVE)).collect();
