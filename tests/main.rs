@@ -17,6 +17,7 @@ mod machine;
 mod machines;
 mod messages;
 mod metrics;
+mod next;
 mod own;
 mod paper;
 mod pictures;

@@ -18,6 +18,7 @@
 mod allocation;
 pub mod bfgs;
 mod bootstrap;
+mod caution;
 mod cell;
 mod certificate;
 mod chain;
@@ -26,7 +27,9 @@ mod counting;
 mod curve;
 mod dense;
 mod error;
+mod estimate;
 mod fitting;
+mod foretell;
 mod judge;
 pub mod law;
 pub mod math;

@@ -107,7 +107,7 @@ fn errors_of_the_first_law_are_carried_into_the_second() {
         (Written::of(Form::Power, &[6.0, -0.05]), |loss: f64| 0.25 + 0.5 / (1.0 + libm::exp(-(12.0 - 5.0 * loss))));
     let target = BTreeMap::from([("x".to_owned(), 3e10)]);
     let truth = score(loss.at(&[3e10]));
-    let (mut covered, mut alone, mut wider, studies) = (0, 0, 0, 100);
+    let (mut covered, mut alone, mut wider, studies) = (0, 0, 0, 400);
     for study in 0..studies {
         let mut noise = Noise::of(500 + study);
         let rows: Vec<[f64; 3]> = (0..24)
@@ -133,8 +133,9 @@ fn errors_of_the_first_law_are_carried_into_the_second() {
         alone += i32::from(chained.second_alone_lower <= truth && truth <= chained.second_alone_upper);
         assert_eq!(fit.then.as_ref().unwrap().params["lo"].value.to_bits(), 0.25_f64.to_bits());
     }
-    assert!((82..=96).contains(&covered), "chains cover {covered} of {studies}");
-    assert!(wider > 70 && alone <= covered, "{wider} are wider; the second law alone covers {alone}, both {covered}");
+    println!("chains cover {covered} of {studies}, {wider} {alone}");
+    assert!((340..=380).contains(&covered), "85 to 95 in 100: chains cover {covered} of {studies}");
+    assert!(wider > 280 && alone <= covered, "{wider} are wider; the second law alone covers {alone}, both {covered}");
 }
 
 /// F17: a parameter on its bound is said to be.

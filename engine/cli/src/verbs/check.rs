@@ -1,13 +1,22 @@
-//! `check`: find every mistake, run nothing.
+//! `check`: find every mistake, run nothing. What is no mistake but will disappoint is a remark.
 
 use isoflop_contract::Catalog;
+use isoflop_plan::Plan;
+use isoflop_report::font;
 use serde_json::json;
 
-use crate::{args::StudyArgs, disk::Disk, output::Output, project, stop::Stop};
+use crate::{
+    args::StudyArgs,
+    disk::Disk,
+    output::{Output, Paint},
+    project,
+    stop::Stop,
+};
 
 /// Plans the study; the findings, if any, are the answer.
 pub fn check(args: &StudyArgs, catalog: &Catalog, out: &mut Output) -> Result<(), Stop> {
     let plan = project::plan(args, catalog)?;
+    let boxes = boxes(&plan);
     if out.json {
         return out.data(&json!({
             "version": 1,
@@ -17,7 +26,30 @@ pub fn check(args: &StudyArgs, catalog: &Catalog, out: &mut Output) -> Result<()
             "claims": plan.claims.len(),
             "profiles": isoflop_plan::outline(&Disk, &plan.study.file).profiles.keys().collect::<Vec<_>>(),
             "findings": [],
+            "boxes": boxes.iter().map(|(task, letters)| json!({"task": task, "letters": letters})).collect::<Vec<_>>(),
         }));
     }
-    out.line(&format!("{}: no mistakes; {} tasks, {} claims", plan.study.file, plan.tasks().len(), plan.claims.len()))
+    out.line(&format!("{}: no mistakes; {} tasks, {} claims", plan.study.file, plan.tasks().len(), plan.claims.len()))?;
+    let Some((first, _)) = boxes.first() else { return Ok(()) };
+    let mut letters: Vec<char> = boxes.iter().flat_map(|(_, letters)| letters.chars()).collect();
+    letters.sort_unstable();
+    letters.dedup();
+    let more = if boxes.len() > 1 { format!(" and {} more", boxes.len() - 1) } else { String::new() };
+    out.line(&format!(
+        "  {}: the font of PNG and PDF figures lacks {} (in {first}{more}), so these letters will be boxes there; the report and SVG files show them",
+        out.paint(Paint::Notice, "warning"),
+        letters.into_iter().collect::<String>()
+    ))
+}
+
+/// Tasks whose names, which figures carry, hold letters that the font of pictures lacks, with these letters.
+fn boxes(plan: &Plan) -> Vec<(&str, String)> {
+    let lacking = |name: &str| {
+        let mut letters: Vec<char> = name.chars().filter(|c| !font::has(*c)).collect();
+        letters.sort_unstable();
+        letters.dedup();
+        letters.into_iter().collect::<String>()
+    };
+    let named = plan.tasks().iter().map(|task| (task.name.as_str(), lacking(&task.name)));
+    named.filter(|(_, letters)| !letters.is_empty()).collect()
 }

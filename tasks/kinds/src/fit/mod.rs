@@ -94,7 +94,7 @@ pub struct FitScaling {
     /// What a resample is drawn of, if not single points.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resample: Option<Resample>,
-    /// The share of resamples inside an interval.
+    /// How often an interval is to cover: the share of resamples inside it, and somewhat more where few rows were drawn from.
     #[serde(default = "level")]
     #[schemars(range(min = 0.5, max = 0.999))]
     pub level: f64,
@@ -134,7 +134,9 @@ impl Kind for FitScaling {
     // 3: more forms, formulas, tables as points, noise resamples, AICc; forms of surfaces are compared, too.
     // 4: curves to the farthest target, the value at ten times x, the frontier's direction, warnings by reason, copies of rows; kinks of absolute
     // deviations are certified, resamples stand on their bounds, missing values in the spellings of public tables.
-    const REVISION: u32 = 4;
+    // 5: intervals of few rows reach farther out; absolute deviations of evenly spaced rows are certified; tables may say 1.4B, and a file's commas mean one
+    // thing throughout.
+    const REVISION: u32 = 5;
     const RUNTIME: Runtime = Runtime::Native;
     const SEEDED: bool = true; // the resamples
     const ABOUT: &'static str =

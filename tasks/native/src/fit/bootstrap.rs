@@ -55,6 +55,11 @@ impl Urns {
         Self { groups: groups.into_values().map(|group| group.into_values().collect()).collect(), rows: rows.len() }
     }
 
+    /// How many units are drawn in all.
+    pub fn units(&self) -> usize {
+        self.groups.iter().map(Vec::len).sum()
+    }
+
     /// How often each row is drawn.
     pub fn draw(&self, stream: &mut Stream) -> Vec<u32> {
         let mut counts = vec![0; self.rows];

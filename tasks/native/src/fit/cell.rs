@@ -1,4 +1,4 @@
-//! A cell of a table: a number in one of the spellings that public files use, a missing value, or neither.
+//! A cell of a table: a number in one of the spellings that public files use (`1.4B` among them), a missing value, or neither.
 
 /// What a cell holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,6 +77,18 @@ pub fn read(text: &str, comma: Comma) -> Result<Cell, Unread> {
         Comma::Either if plain.contains(',') => return Err(Unread::TwoMeanings),
         Comma::Either | Comma::Nothing => plain,
     };
+    // As tables of models have it: 70M, 1.4B. Small letters may be minutes or thousandths, and are asked about.
+    let power = match plain.chars().last() {
+        Some('K' | 'k') => 3,
+        Some('M') => 6,
+        Some('B') => 9,
+        Some('T') => 12,
+        _ => 0,
+    };
+    let digits = if power > 0 { plain[..plain.len() - 1].trim_end() } else { plain.as_str() };
+    if power > 0 && digits.parse::<f64>().is_ok_and(f64::is_finite) && !digits.contains(['e', 'E']) {
+        return Ok(Cell::Number(format!("{digits}e{power}").parse().unwrap_or(f64::NAN)));
+    }
     match plain.parse::<f64>() {
         Ok(value) if value.is_nan() => Ok(Cell::Number(f64::NAN)),
         Ok(value) => Ok(Cell::Number(value)),
@@ -122,6 +134,9 @@ mod tests {
             other => panic!("{text}: {other:?}"),
         };
         assert!((number("1.5e21") / 1.5e21 - 1.0).abs() < 1e-15 && (number("\u{2212}2.5") + 2.5).abs() < 1e-15);
+        for (text, value) in [("70M", 7e7), ("1.4B", 1.4e9), ("1.5 T", 1.5e12), ("250k", 2.5e5)] {
+            assert_eq!(number(text).to_bits(), f64::to_bits(value), "{text}");
+        }
         assert!(number("nan").is_nan() && number("-inf") == f64::NEG_INFINITY);
         for text in MISSING {
             assert_eq!(read(text, Comma::Nothing), Ok(Cell::Missing), "{text}");
@@ -148,8 +163,8 @@ mod tests {
             Err(Unread::NotANumber(hint)) => hint.unwrap_or_default(),
             other => panic!("{text}: {other:?}"),
         };
-        assert_eq!(said("70M"), "is it 7e7?");
-        assert_eq!(said("1.4T"), "is it 1.4e12?");
+        assert_eq!(said("70m"), "is it 7e7?");
+        assert_eq!(said("1.4 trillion"), "is it 1.4e12?");
         assert_eq!(said("45.3%"), "as a share it is 0.453");
         assert_eq!(said("1e21 FLOP"), "write the number alone");
         assert_eq!(said("~1e21"), "write the number alone");

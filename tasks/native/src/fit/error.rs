@@ -98,7 +98,9 @@ fn listed(unusable: &[(String, String)]) -> String {
     const SHOWN: usize = 5;
     let shown = unusable.iter().take(SHOWN).map(|(label, reason)| format!("; {label}: {reason}"));
     let more = unusable.len().saturating_sub(SHOWN);
-    shown.chain((more > 0).then(|| format!("; and {more} more"))).collect()
+    let shares = |(_, reason): &(String, String)| reason.ends_with("between 0 and 1") || reason.ends_with("below 1");
+    let percent = unusable.iter().any(shares).then(|| "; scores in per cent are to be divided by 100".to_owned());
+    shown.chain((more > 0).then(|| format!("; and {more} more"))).chain(percent).collect()
 }
 
 fn doubted(beaten: usize, y: &str) -> String {

@@ -71,8 +71,10 @@ pub struct Fit {
     pub counting: Option<Counted>,
     /// How many resamples the intervals are made of.
     pub resamples: usize,
-    /// The share of resamples inside an interval.
+    /// How often an interval is to cover.
     pub level: f64,
+    /// The share of resamples inside an interval: more than the level where few rows were drawn from.
+    pub share_of_resamples: f64,
     /// The digest of the points, as the fit read them.
     pub points_digest: Digest,
     /// What a reader should know.

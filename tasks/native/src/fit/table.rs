@@ -247,9 +247,26 @@ impl Table {
         Ok(text)
     }
 
+    fn comma(&self, column: usize) -> Comma {
+        Comma::of(self.rows.iter().map(|row| row.cells[column].as_str()), self.separator == ',')
+    }
+
+    /// What commas mean where a column by itself could have either: a file is written in one way throughout.
+    fn convention(&self) -> Comma {
+        let all: Vec<Comma> = (0..self.header.len()).map(|column| self.comma(column)).collect();
+        match (all.contains(&Comma::Decimals), all.contains(&Comma::Thousands)) {
+            (true, false) => Comma::Decimals,
+            (false, true) => Comma::Thousands,
+            _ => Comma::Either,
+        }
+    }
+
     /// The numbers of a column in these rows; None where a value is missing.
     fn numbers(&self, column: usize, rows: &[&Row]) -> Result<Vec<Option<f64>>, TableError> {
-        let comma = Comma::of(self.rows.iter().map(|row| row.cells[column].as_str()), self.separator == ',');
+        let comma = match self.comma(column) {
+            Comma::Either => self.convention(),
+            comma => comma,
+        };
         let mut bad: Option<TableError> = None;
         let mut values = Vec::with_capacity(rows.len());
         for row in rows {
@@ -375,6 +392,9 @@ mod tests {
             "\u{feff}compute,loss\r\n1500,2.5\r\n2e4,2.25\r\n",
             "compute;loss\n1500;2.5\n2e4;2.25\n",
             "compute;loss\n1500;2,5\n2e4;2,25\n",
+            "compute;loss\n1500;2,500\n2e4;2,250\n".replace("1500;", "1500,0;").as_str(),
+            "compute;loss;tokens\n1,500;2.5;1,000,000\n20,000;2.25;2\n",
+            "compute,loss\n1.5k,2.5\n20k,2.25\n",
             "compute\tloss\n1500\t2.5\n2e4\t2.25\n",
             "# of a paper, by hand\n# compute is in FLOP\ncompute,loss\n1500,2.5\n2e4,2.25\n",
             "# compute,loss\n1500,2.5\n2e4,2.25\n",
@@ -406,7 +426,7 @@ mod tests {
         );
         assert_eq!(refused(good, "qqq"), "the table has no column `qqq`; it has compute, loss");
         assert_eq!(
-            refused("compute,loss\n1,2\n3,high\n4,70M\n", "compute"),
+            refused("compute,loss\n1,2\n3,high\n4,low\n", "compute"),
             "line 3, column `loss`: `high` is not a number; leave the cell empty if the value is missing; so does one further cell of the column"
         );
         assert_eq!(refused("compute,loss\n", "compute"), "the table has no rows under its header");
@@ -417,7 +437,7 @@ mod tests {
             refused("compute,loss\n1,2,3\n", "compute"),
             "line 2 has 3 cells, and the header has 2: a cell that holds a `,` must stand in quotes"
         );
-        assert_eq!(refused("\u{feff}compute;loss\n1,5;1,234\n", "compute").split(':').count(), 2);
+        assert!(refused("\u{feff}compute;loss\n1;1,234\n", "compute").contains("`1,234` may mean two numbers"));
         assert_eq!(
             refused("a,Training compute (FLOP),loss\n1,2,3\n", "compute"),
             "the table has no column `compute` (did you mean `Training compute (FLOP)`?); it has a, Training compute (FLOP), loss"

@@ -7,6 +7,7 @@ mod bias;
 mod envelope;
 mod profile;
 mod record;
+mod report;
 mod run;
 
 pub use record::{Allocation, Bias, Division, Profile};

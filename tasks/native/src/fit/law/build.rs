@@ -5,9 +5,10 @@ use isoflop_kinds::fit::{Ends, Form};
 use super::{
     Kind, Law,
     broken::Broken,
-    formula::{Own, Plain, Renamed},
+    formula::{Own, Plain},
     interaction::Interaction,
     line::Line,
+    renamed::Renamed,
     sigmoid::Sigmoid,
     sum::{Sum, Term},
 };

@@ -8,10 +8,12 @@
 
 mod broken;
 mod build;
+mod dual;
 mod formula;
 mod interaction;
 mod kind;
 mod line;
+mod renamed;
 mod sigmoid;
 mod sum;
 

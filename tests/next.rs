@@ -1,0 +1,62 @@
+//! What to run next: a suggestion from a table, written as a part of a study, is a study's own matrix; and what `check` says of names that figures cannot set.
+
+use crate::project::Project;
+
+/// Twenty models as a paper's table has them: sizes in millions, data in billions, three digits of loss.
+fn table() -> String {
+    let mut text = "model;Params;Tokens;val loss\n".to_owned();
+    for (i, n) in [70.0, 160.0, 410.0, 1000.0_f64].into_iter().enumerate() {
+        for (j, d) in [2.0, 6.0, 20.0, 60.0, 200.0_f64].into_iter().enumerate() {
+            let wobble = 1.0 + 0.004 * (2.3 * (5 * i + j) as f64).sin();
+            let loss = (1.69 + 406.4 / (1e6 * n).powf(0.34) + 410.7 / (1e9 * d).powf(0.28)) * wobble;
+            text += &format!("m-{i}-{j};{n}M;{d}B;{loss:.3}\n");
+        }
+    }
+    text
+}
+
+#[test]
+fn a_suggestion_is_a_part_of_a_study() {
+    let project = Project::new();
+    project.write("runs.csv", &table());
+    let law = ["fit", "runs.csv", "--form", "chinchilla", "--x", "N=Params", "--x", "D=Tokens", "--y", "val loss"];
+    let more = ["--bootstrap", "100", "--suggest", "--budget", "3e21", "--runs", "4", "--into", "next.yaml", "--json"];
+    let said = project.run(&[&law[..], &more[..]].concat()).expect(0).json();
+    let runs = said["suggestion"]["runs"].as_array().expect("runs");
+    assert_eq!(runs.len(), 4);
+    let study = "study: next\nseed: 3\ninclude: [next.yaml]\ntasks:\n  train:\n    matrix: { run: \"{{ suggested }}\" }\n    kind: command\n    with:\n      \
+                 argv: [sh, -c, 'echo $1 $2 >$3', sh, \"{{ run.N }}\", \"{{ run.D }}\", \"{{out.x}}\"]\n      outputs: { x: {} }\n";
+    project.write("study.yaml", study);
+    project.run(&["check"]).expect(0);
+    let plan = project.run(&["plan", "--json"]).expect(0).json();
+    let names: Vec<&str> =
+        plan["tasks"].as_array().expect("tasks").iter().filter_map(|task| task["name"].as_str()).collect();
+    assert_eq!(names, ["train[run=next-1]", "train[run=next-2]", "train[run=next-3]", "train[run=next-4]"]);
+    project.run(&["run"]).expect(0);
+    let budget: f64 =
+        runs.iter().map(|run| 6.0 * run["at"]["N"].as_f64().unwrap() * run["at"]["D"].as_f64().unwrap()).sum();
+    assert!(budget <= 3e21, "{budget}");
+}
+
+#[test]
+fn check_names_letters_that_pictures_lack() {
+    let project = Project::new();
+    let study = |size: &str| {
+        format!(
+            "study: own\nseed: 3\ntasks:\n  a:\n    matrix: {{ size: [{size}] }}\n    kind: command\n    with:\n      argv: [sh, -c, 'echo > $1', sh, \"{{{{out.x}}}}\", \
+             \"{{{{ size }}}}\"]\n      outputs: {{ x: {{}} }}\n"
+        )
+    };
+    project.write("study.yaml", &study("groß, Größe"));
+    let said = project.run(&["check"]).expect(0);
+    assert!(!said.out.contains("warning"), "{}", said.out);
+    project.write("study.yaml", &study("大, 小"));
+    let said = project.run(&["check"]).expect(0);
+    assert!(
+        said.out.contains("warning: the font of PNG and PDF figures lacks 大小 (in a[size=大] and 1 more"),
+        "{}",
+        said.out
+    );
+    let json = project.run(&["check", "--json"]).expect(0).json();
+    assert_eq!(json["boxes"][0]["letters"], "大");
+}
