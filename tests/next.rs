@@ -4,15 +4,14 @@ use crate::project::Project;
 
 /// Twenty models as a paper's table has them: sizes in millions, data in billions, three digits of loss.
 fn table() -> String {
-    let mut text = "model;Params;Tokens;val loss\n".to_owned();
-    for (i, n) in [70.0, 160.0, 410.0, 1000.0_f64].into_iter().enumerate() {
-        for (j, d) in [2.0, 6.0, 20.0, 60.0, 200.0_f64].into_iter().enumerate() {
-            let wobble = 1.0 + 0.004 * (2.3 * (5 * i + j) as f64).sin();
-            let loss = (1.69 + 406.4 / (1e6 * n).powf(0.34) + 410.7 / (1e9 * d).powf(0.28)) * wobble;
-            text += &format!("m-{i}-{j};{n}M;{d}B;{loss:.3}\n");
-        }
-    }
-    text
+    let (sizes, data) = ([70.0, 160.0, 410.0, 1000.0_f64], [2.0, 6.0, 20.0, 60.0, 200.0_f64]);
+    let row = |k: usize| {
+        let (n, d) = (sizes[k / 5], data[k % 5]);
+        let wobble = 1.0 + 0.004 * (2.3 * k as f64).sin();
+        let loss = (1.69 + 406.4 / (1e6 * n).powf(0.34) + 410.7 / (1e9 * d).powf(0.28)) * wobble;
+        format!("m-{k};{n}M;{d}B;{loss:.3}\n")
+    };
+    "model;Params;Tokens;val loss\n".to_owned() + &(0..20).map(row).collect::<Vec<String>>().concat()
 }
 
 #[test]

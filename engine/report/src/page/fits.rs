@@ -165,7 +165,7 @@ fn foretold(page: &Page<'_>, name: &str, fit: &Fit) -> String {
         let value = page.number(name, "", &number(target.y));
         putln!(
             rows,
-            "<tr><th scope=\"row\">{}</th><td class=\"n\">{value}</td><td class=\"n\">{}</td><td>{}</td></tr>",
+            "<tr><th scope=\"row\" class=\"nowrap\">{}</th><td class=\"n\">{value}</td><td class=\"n\">{}</td><td class=\"nowrap\">{}</td></tr>",
             place.join(", "),
             between(target.interval),
             best.join("<br>")
@@ -351,7 +351,16 @@ impl<'a> Column<'a> {
     }
 
     fn title(&self) -> String {
-        self.inner.map_or_else(|| titled(self.name), symbol)
+        let short = match self.name {
+            _ if self.inner.is_some() => return self.inner.map(symbol).unwrap_or_default(),
+            "aicc" => "AICc",
+            "at_ten_times" => "at 10 × x",
+            "holdout" => "hold-out error",
+            "mean_abs_error" => "mean error",
+            "loss" => "objective",
+            other => return titled(other),
+        };
+        short.to_owned()
     }
 }
 
@@ -394,7 +403,7 @@ fn block(title: &str, value: &Value) -> String {
                         let class = if is_number(column) { " class=\"n\"" } else { "" };
                         let value = column.value(item);
                         let shown = match value {
-                            Some(Value::String(text)) if column.name == "formula" => {
+                            Some(Value::String(text)) if matches!(column.name, "formula" | "objective") => {
                                 format!("<span class=\"nowrap\">{}</span>", raised(text))
                             }
                             value => value.map_or_else(String::new, scalar),

@@ -19,7 +19,7 @@ use super::{
 pub struct Covariance {
     /// By the curvature and the residuals' variance; for least squares alone.
     pub wald: Option<Matrix>,
-    /// By the curvature and each row's own pull.
+    /// By the curvature and each row's own pull; not of absolute deviations, which have no curvature of their own.
     pub sandwich: Option<Matrix>,
     /// Rows less parameters.
     pub freedom: f64,
@@ -34,7 +34,7 @@ impl Covariance {
         let rows = fitting.block.rows() as f64;
         let freedom = rows - problem.free.len() as f64;
         let none = Self { wald: None, sandwich: None, freedom };
-        if freedom < 1.0 {
+        if freedom < 1.0 || fitting.request.objective.rho == Rho::Lad {
             return none;
         }
         let mut curvature = problem.hessian(theta, &mut work);
