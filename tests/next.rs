@@ -24,7 +24,7 @@ fn a_suggestion_is_a_part_of_a_study() {
     let runs = said["suggestion"]["runs"].as_array().expect("runs");
     assert_eq!(runs.len(), 4);
     let study = "study: next\nseed: 3\ninclude: [next.yaml]\ntasks:\n  train:\n    matrix: { run: \"{{ suggested }}\" }\n    kind: command\n    with:\n      \
-                 argv: [sh, -c, 'echo $1 $2 >$3', sh, \"{{ run.N }}\", \"{{ run.D }}\", \"{{out.x}}\"]\n      outputs: { x: {} }\n";
+                 argv: [sh, -c, 'echo $1 $2 >$3', sh, \"{{ run.N }}\", \"{{ run.D }}\", \"{out.x}\"]\n      outputs: { x: {} }\n";
     project.write("study.yaml", study);
     project.run(&["check"]).expect(0);
     let plan = project.run(&["plan", "--json"]).expect(0).json();
@@ -42,7 +42,7 @@ fn check_names_letters_that_pictures_lack() {
     let project = Project::new();
     let study = |size: &str| {
         format!(
-            "study: own\nseed: 3\ntasks:\n  a:\n    matrix: {{ size: [{size}] }}\n    kind: command\n    with:\n      argv: [sh, -c, 'echo > $1', sh, \"{{{{out.x}}}}\", \
+            "study: own\nseed: 3\ntasks:\n  a:\n    matrix: {{ size: [{size}] }}\n    kind: command\n    with:\n      argv: [sh, -c, 'echo > $1', sh, \"{{out.x}}\", \
              \"{{{{ size }}}}\"]\n      outputs: {{ x: {{}} }}\n"
         )
     };
