@@ -1,6 +1,7 @@
 //! The devices that tasks may be given: what NVIDIA's management library finds, as far as `CUDA_VISIBLE_DEVICES` lets it be seen. The library
 //! comes with the driver and is looked for at run time: without it there are no devices, and nothing is amiss.
 
+use isoflop_contract::environment::{Capability, Device as Class};
 use isoflop_exec::Device;
 use nvml_wrapper::{Nvml, error::NvmlError};
 
@@ -23,9 +24,9 @@ pub fn found(settings: &Settings) -> Found {
     let none = |note: String| Found { devices: Vec::new(), note };
     let (all, from) = match settings.devices.as_deref() {
         Some("none") => return none("ISOFLOP_DEVICES says so".to_owned()),
-        Some(text) => match text.strip_prefix("fake:").map(str::parse) {
-            Some(Ok(count)) => (fake(count), "which ISOFLOP_DEVICES pretends there are"),
-            _ => return none(format!("ISOFLOP_DEVICES is `{text}`; it may be `fake:N` or `none`")),
+        Some(text) => match text.strip_prefix("fake:").and_then(fakes) {
+            Some(all) => (all, "which ISOFLOP_DEVICES pretends there are"),
+            _ => return none(format!("ISOFLOP_DEVICES is `{text}`; it may be `fake:N`, `fake:N:sm_90` or `none`")),
         },
         None => match library() {
             Ok(all) => (all, "found by the driver's library"),
@@ -45,14 +46,28 @@ fn library() -> Result<Vec<Device>, NvmlError> {
     let device = |index| {
         let device = nvml.device_by_index(index)?;
         let memory = device.memory_info().ok().map(|memory| memory.total);
-        Ok(Device { id: device.uuid()?, name: device.name()?, memory })
+        let capability = device.cuda_compute_capability().ok().and_then(|is| {
+            Some(Capability { major: u32::try_from(is.major).ok()?, minor: u32::try_from(is.minor).ok()? })
+        });
+        Ok(Device { id: device.uuid()?, name: device.name()?, memory, capability })
     };
     (0..nvml.device_count()?).map(device).collect()
 }
 
-/// Devices that are none, to try out how tasks are spread.
-fn fake(count: u16) -> Vec<Device> {
-    let device = |n| Device { id: format!("fake-{n}"), name: "pretended device".to_owned(), memory: None };
+/// Devices that are none, to try out how tasks are spread: so many, and of which capability if that is said.
+fn fakes(text: &str) -> Option<Vec<Device>> {
+    let (count, capability) = match text.split_once(':') {
+        None => (text, None),
+        Some((count, class)) => match class.parse() {
+            Ok(Class::Cuda(capability)) => (count, Some(capability)),
+            _ => return None,
+        },
+    };
+    Some(fake(count.parse().ok()?, capability))
+}
+
+fn fake(count: u16, capability: Option<Capability>) -> Vec<Device> {
+    let device = |n| Device { id: format!("fake-{n}"), name: "pretended device".to_owned(), memory: None, capability };
     (0..count).map(device).collect()
 }
 
@@ -63,7 +78,7 @@ fn visible(all: Vec<Device>, text: Option<&str>) -> Vec<Device> {
     let mut devices: Vec<Device> = Vec::new();
     for name in text.split(',').map(str::trim) {
         let device = if name.starts_with("MIG-") {
-            Some(Device { id: name.to_owned(), name: "part of a device".to_owned(), memory: None })
+            Some(Device { id: name.to_owned(), name: "part of a device".to_owned(), memory: None, capability: None })
         } else if let Ok(number) = name.parse::<usize>() {
             all.get(number).cloned()
         } else {
@@ -85,7 +100,7 @@ mod tests {
     #[test]
     fn only_what_cuda_would_see_is_used() {
         let names = |text: Option<&str>| -> Vec<String> {
-            visible(fake(4), text).into_iter().map(|device| device.id).collect()
+            visible(fake(4, None), text).into_iter().map(|device| device.id).collect()
         };
         assert_eq!(names(None).len(), 4);
         assert_eq!(names(Some("2,0")), ["fake-2", "fake-0"]);
@@ -96,6 +111,16 @@ mod tests {
         assert_eq!(names(Some("MIG-1,MIG-2")), ["MIG-1", "MIG-2"]);
         for none in ["", "-1", "NoDevFiles"] {
             assert_eq!(names(Some(none)), [""; 0]);
+        }
+    }
+
+    #[test]
+    fn pretended_devices_may_be_of_a_class() {
+        let classes = |text: &str| fakes(text).map(|all| all.iter().map(|device| device.capability).collect::<Vec<_>>());
+        let sm_90 = Some(Capability { major: 9, minor: 0 });
+        assert_eq!((classes("2:sm_90"), classes("1")), (Some(vec![sm_90, sm_90]), Some(vec![None])));
+        for wrong in ["", "x", "1:cuda", "1:cpu", ":sm_90"] {
+            assert_eq!(classes(wrong), None, "{wrong}");
         }
     }
 }

@@ -2,8 +2,13 @@
 //!
 //! Measured on CPU: bits are equal across processes at a fixed thread count and instruction set, and differ across either. So both are
 //! pinned. What does not change bits (host, processor, driver, clocks) is recorded with the attempt and stays out.
+//!
+//! On CUDA bits follow the device's generation: libraries choose other kernels for another one. So the author says which (`device: sm_90`); a machine
+//! without any plans and checks the same study, and one with another refuses to run it.
 
-use schemars::JsonSchema;
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::kind::Runtime;
@@ -27,7 +32,8 @@ pub enum Environment {
 pub struct Torch {
     /// libtorch's version.
     pub libtorch: String,
-    /// What it runs on.
+    /// What it runs on: `cpu`, or a CUDA device by its compute capability, as in `sm_90`. Each task on CUDA takes one device unless `on: gpus` says
+    /// otherwise.
     pub device: Device,
     /// The instruction-set level that ATen, oneDNN and MKL are held to.
     pub isa: Isa,
@@ -53,12 +59,111 @@ impl Default for Torch {
     }
 }
 
-/// A class of device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+/// A class of device, within which bits are equal: `cpu`, or NVIDIA's name of a compute capability, as in `sm_90`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Cow<'_, str>", into = "String")]
 pub enum Device {
     /// The processor.
     Cpu,
+    /// A CUDA device of this compute capability.
+    Cuda(Capability),
+}
+
+/// A compute capability: which generation of NVIDIA's devices.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Capability {
+    /// The architecture.
+    pub major: u32,
+    /// Its variant.
+    pub minor: u32,
+}
+
+/// What is no class of device.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoDevice {
+    /// CUDA without its generation.
+    #[error("`{0}` does not say which: bits depend on a device's compute capability, so it is named, as in `sm_90` (H100, H200) or `sm_80` (A100); `isoflop doctor` tells that of the devices here")]
+    Which(String),
+    /// Something else.
+    #[error("`{0}` is not one of its values, which are `cpu` and compute capabilities as in `sm_90`")]
+    Unknown(String),
+}
+
+impl Device {
+    /// Whether it is a CUDA device.
+    pub const fn is_cuda(self) -> bool {
+        matches!(self, Self::Cuda(_))
+    }
+}
+
+impl FromStr for Device {
+    type Err = NoDevice;
+
+    fn from_str(text: &str) -> Result<Self, NoDevice> {
+        let unknown = || NoDevice::Unknown(text.to_owned());
+        match text.split_once([':', '_', '-']) {
+            None if text == "cpu" => Ok(Self::Cpu),
+            None if text == "cuda" || text == "gpu" => Err(NoDevice::Which(text.to_owned())),
+            Some(("cuda" | "gpu", _)) => Err(NoDevice::Which(text.to_owned())),
+            Some(("sm", number)) if text.as_bytes()[2] == b'_' => {
+                let plain = (2..=3).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_digit());
+                let number: u32 = number.parse().ok().filter(|_| plain).ok_or_else(unknown)?;
+                let capability = Capability { major: number / 10, minor: number % 10 };
+                // `sm_090` would be the same by another name, and what is older runs no libtorch of ours.
+                if capability.to_string() == text && capability.major >= 5 { Ok(Self::Cuda(capability)) } else { Err(unknown()) }
+            }
+            _ => Err(unknown()),
+        }
+    }
+}
+
+/// As in `sm_90`.
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sm_{}{}", self.major, self.minor)
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cpu => f.write_str("cpu"),
+            Self::Cuda(capability) => capability.fmt(f),
+        }
+    }
+}
+
+impl From<Device> for String {
+    fn from(device: Device) -> Self {
+        device.to_string()
+    }
+}
+
+impl TryFrom<Cow<'_, str>> for Device {
+    type Error = NoDevice;
+
+    fn try_from(text: Cow<'_, str>) -> Result<Self, NoDevice> {
+        text.parse()
+    }
+}
+
+impl JsonSchema for Device {
+    fn schema_name() -> Cow<'static, str> {
+        "Device".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [
+                {"const": "cpu", "description": "The processor.", "type": "string"},
+                {
+                    "description": "A CUDA device of this compute capability: `sm_90` is an H100 or H200, `sm_80` an A100, `sm_100` a B200.",
+                    "pattern": "^sm_([5-9]|1[0-9])[0-9]$",
+                    "type": "string"
+                }
+            ]
+        })
+    }
 }
 
 /// An instruction-set level.
@@ -89,6 +194,14 @@ impl Environment {
         match runtime {
             Runtime::Native => Self::Native,
             Runtime::Torch => Self::Torch(Torch::default()),
+        }
+    }
+
+    /// The class of device it asks for, where it has a say in that.
+    pub const fn device(&self) -> Option<Device> {
+        match self {
+            Self::Native => None,
+            Self::Torch(torch) => Some(torch.device),
         }
     }
 
@@ -126,5 +239,21 @@ mod tests {
         let read = |word: &str| serde_json::from_value::<Precision>(json!(word)).unwrap();
         assert_eq!((read("bf16"), read("bf16.2"), read("fp32")), (Precision::Bf16, Precision::Bf16, Precision::Fp32));
         assert_eq!(serde_json::to_value([Precision::Bf16, Precision::Fp32]).unwrap(), json!(["bf16.2", "fp32"]));
+    }
+
+    #[test]
+    fn devices_are_named_by_what_their_bits_depend_on() {
+        let read = |word: &str| serde_json::from_value::<Device>(json!(word)).map_err(|error| error.to_string());
+        let sm = |major, minor| Ok(Device::Cuda(Capability { major, minor }));
+        assert_eq!((read("cpu"), read("sm_90"), read("sm_120")), (Ok(Device::Cpu), sm(9, 0), sm(12, 0)));
+        assert_eq!(serde_json::to_value([Device::Cpu, sm(8, 6).unwrap()]).unwrap(), json!(["cpu", "sm_86"]));
+        for word in ["cuda", "gpu", "cuda:0", "cuda:9.0"] {
+            assert!(read(word).unwrap_err().starts_with(&format!("`{word}` does not say which")), "{word}");
+        }
+        for word in ["", "CPU", "sm90", "sm-90", "sm_9", "sm_090", "sm_37", "sm_+9", "sm_90a", "tpu"] {
+            assert!(read(word).unwrap_err().starts_with(&format!("`{word}` is not one of its values")), "{word}");
+        }
+        let pattern = crate::schema::of::<Torch>()["properties"]["device"]["anyOf"][1]["pattern"].clone();
+        assert_eq!(pattern, "^sm_([5-9]|1[0-9])[0-9]$");
     }
 }

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use isoflop_contract::demand::Gpus;
+use isoflop_contract::{demand::Gpus, environment::Capability};
 use uuid::Uuid;
 
 /// One device that tasks may be given.
@@ -24,6 +24,8 @@ pub struct Device {
     pub name: String,
     /// Its memory in bytes, if that is known.
     pub memory: Option<u64>,
+    /// Its compute capability, if that is known.
+    pub capability: Option<Capability>,
 }
 
 /// How long to wait for an engine that is just counting leases. It takes a millisecond, unless that engine was stopped in the middle.
@@ -120,7 +122,7 @@ mod tests {
     use super::*;
 
     fn device(id: &str) -> Device {
-        Device { id: id.into(), name: "toy".into(), memory: None }
+        Device { id: id.into(), name: "toy".into(), memory: None, capability: None }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use isoflop_contract::demand::Gpus;
+use isoflop_contract::{demand::Gpus, environment::Device as Declared};
 use isoflop_plan::Plan;
 
 use crate::{
@@ -31,6 +31,15 @@ impl Devices {
         if let Some(index) = survey.to_run().find(|index| wants(index).devices() > found) {
             let (task, wanted) = (plan.tasks()[index].name.clone(), wants(&index));
             return Err(ExecError::Devices { task, wanted, found });
+        }
+        for index in survey.to_run() {
+            let task = &plan.tasks()[index];
+            let Some(Declared::Cuda(device)) = task.recipe.environment.device() else { continue };
+            // Which of several devices a task gets is not its choice, so all of them are to be what it declares.
+            if let Some(other) = options.devices.iter().find(|there| there.capability.is_some_and(|is| is != device)) {
+                let found = other.capability.map_or_else(String::new, |is| format!("{} is {is}", other.name));
+                return Err(ExecError::Class { task: task.name.clone(), device, found });
+            }
         }
         if survey.to_run().any(|index| wants(&index) != Gpus::NONE) {
             let doing = "use the folder for leases of devices,";

@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use isoflop_contract::demand::Gpus;
+use isoflop_contract::{demand::Gpus, environment::Capability};
 use isoflop_ledger::LedgerError;
 
 use crate::runtimes::LaunchError;
@@ -18,8 +18,8 @@ pub enum ExecError {
     Launch(#[from] LaunchError),
     /// A task asks for more devices than there are, so it could never start.
     #[error(
-        "`{task}` asks for {wanted} devices (`on: gpus`) and this run may use {found}; `isoflop doctor` lists them, and \
-         CUDA_VISIBLE_DEVICES hides some"
+        "`{task}` asks for {wanted} devices (`on: gpus`; one where its environment's device is not `cpu`) and this run may use {found}; \
+         `isoflop doctor` lists them, and CUDA_VISIBLE_DEVICES hides some"
     )]
     Devices {
         /// The task.
@@ -28,6 +28,19 @@ pub enum ExecError {
         wanted: Gpus,
         /// How many there are.
         found: usize,
+    },
+    /// A task declares another class of device than this run may use.
+    #[error(
+        "`{task}` declares `device: {device}`, and {found}. Bits depend on that: CUDA_VISIBLE_DEVICES hides devices that are not meant, and a study that declares \
+         the device that is here makes results of its own (`isoflop doctor` lists devices)"
+    )]
+    Class {
+        /// The task.
+        task: String,
+        /// What it declares.
+        device: Capability,
+        /// A device that is another, in words.
+        found: String,
     },
     /// A folder of the engine's own could not be made or read.
     #[error("cannot {doing} {}: {source}", .path.display())]

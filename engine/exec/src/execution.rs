@@ -285,7 +285,11 @@ impl Execution {
         let Options { soft, variables, .. } = &shared.options;
         let mut soft = shared.tools.soft(soft, task.outside.program.as_deref(), variables);
         if !self.devices.is_empty() {
-            let devices: Vec<Value> = self.devices.iter().map(|d| json!({"id": d.id, "name": d.name})).collect();
+            let devices: Vec<Value> = self
+                .devices
+                .iter()
+                .map(|d| json!({"id": d.id, "name": d.name, "capability": d.capability.map(|is| is.to_string())}))
+                .collect();
             soft["devices"] = devices.into();
         }
         let cgroup = match (&shared.cgroups, task.demand.memory) {

@@ -6,7 +6,8 @@ use isoflop_contract::{
     Demand, Entry, Environment, Runtime, Value,
     catalog::{self, Reading, SpecError},
     checkpoint::{Checkpointing, Every},
-    environment::Torch,
+    demand::Gpus,
+    environment::{Device, Torch},
     quantity::Seconds,
 };
 
@@ -188,7 +189,15 @@ impl<'w, 'n> World<'w, 'n> {
             let (form, span) = forms.with.as_ref().map_or((None, text.span), |(form, span)| (Some(form), *span));
             say(trial, &errors, form, span, &format!("kind `{}`", entry.name));
         }
-        Some(Parts { reading, demand: demand?, environment: environment?, files: files? })
+        let (demand, environment) = (demand?, environment?);
+        let (demand, unfit) = placed(demand, environment.device(), entry);
+        if let Some(error) = unfit {
+            let said = forms.on.iter().rev().find(|(form, _, _)| form.holds(&error.path)).or(forms.on.last());
+            let (form, span) = said.map_or((None, text.span), |(form, span, _)| (Some(form), *span));
+            say(trial, &[error], form, span, "`on`");
+            return None;
+        }
+        Some(Parts { reading, demand, environment, files: files? })
     }
 }
 
@@ -291,6 +300,24 @@ fn together(demand: Demand, entry: Option<&Entry>) -> Result<Demand, SpecError> 
     let field = if demand.ranks.is_some() { "ranks" } else { "gpus" };
     let problem = format!("must be 1 at most: a task of kind `{}` is one process", entry.name);
     Err(out_of_range(field, &problem))
+}
+
+/// What a task asks of the machine, on that class of device: where CUDA is, one device at least, and one for each rank or one for all of them.
+fn placed(demand: Demand, device: Option<Device>, entry: &Entry) -> (Demand, Option<SpecError>) {
+    if !device.is_some_and(Device::is_cuda) {
+        return (demand, None);
+    }
+    let gpus = if demand.gpus == Gpus::NONE { Gpus::whole(1) } else { demand.gpus };
+    let demand = Demand { gpus, ..demand };
+    let (ranks, devices) = (demand.ranks().get(), gpus.devices() as u32);
+    let unfit = (devices > 1 && ranks != devices).then(|| {
+        let problem = format!(
+            "{ranks} ranks on {devices} devices: each rank of `{}` has a device of its own, or all of them share one",
+            entry.name
+        );
+        out_of_range(if demand.ranks.is_some() { "ranks" } else { "gpus" }, &problem)
+    });
+    (demand, unfit)
 }
 
 fn out_of_range(field: &str, problem: &str) -> SpecError {

@@ -7,11 +7,14 @@
 #include <string>
 #include <vector>
 
+#include <dlfcn.h>
+
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
 
 #include <ATen/Context.h>
+#include <ATen/DeviceAccelerator.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/_foreach_lerp.h>
@@ -21,6 +24,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -180,11 +184,11 @@ char* isoflop_collect(Tensor** parameters, size_t count, Tensor* flat) {
   });
 }
 
-// Turns lower precision on or off for `device` (0: processor, 1: CUDA) on this thread. Inside, weights are cast once; when the outermost is
+// Turns lower precision on or off for `device` (0: processor, 1: CUDA, 2: Apple's) on this thread. Inside, weights are cast once; when the outermost is
 // left, those casts are dropped.
 char* isoflop_autocast(int device, bool enabled) {
   return guarded([&] {
-    auto type = device == 0 ? at::kCPU : at::kCUDA;
+    auto type = device == 0 ? at::kCPU : device == 1 ? at::kCUDA : at::kMPS;
     if (enabled) {
       at::autocast::set_autocast_dtype(type, at::kBFloat16);
       at::autocast::set_autocast_enabled(type, true);
@@ -229,6 +233,37 @@ void isoflop_keep_memory() {
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
   mallopt(M_TOP_PAD, 64 << 20);
 #endif
+}
+
+// Whether libtorch's CUDA part is in this process.
+bool isoflop_has_cuda() { return at::detail::getCUDAHooks().hasCUDART(); }
+
+// The compute capability of a CUDA device as 1000 * major + minor, or -1. CUDA's runtime is in the process where libtorch has it, and needs no header.
+int isoflop_capability(int device) {
+  using Ask = int (*)(int*, int, int); // cudaDeviceGetAttribute
+  auto ask = reinterpret_cast<Ask>(dlsym(RTLD_DEFAULT, "cudaDeviceGetAttribute"));
+  const int major = 75, minor = 76; // cudaDevAttrComputeCapabilityMajor and -Minor
+  int found[2];
+  if (ask == nullptr || ask(&found[0], major, device) != 0 || ask(&found[1], minor, device) != 0) return -1;
+  return 1000 * found[0] + found[1];
+}
+
+// Makes this CUDA device the current one of this thread, so that nothing is set up on another.
+char* isoflop_use_device(int device) {
+  return guarded([&] { at::accelerator::setDeviceIndex(static_cast<c10::DeviceIndex>(device)); });
+}
+
+// The most bytes that tensors have taken of a CUDA device so far, or -1.
+int64_t isoflop_peak_memory(int device) {
+  try {
+    if (!at::detail::getCUDAHooks().hasCUDA()) return -1;
+    auto* allocator = at::getDeviceAllocator(at::kCUDA);
+    if (!allocator->initialized()) return -1;
+    auto stats = allocator->getDeviceStats(static_cast<c10::DeviceIndex>(device));
+    return stats.allocated_bytes[static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE)].peak;
+  } catch (...) {
+    return -1;
+  }
 }
 
 void isoflop_free(char* text) { free(text); }

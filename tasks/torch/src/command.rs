@@ -34,7 +34,10 @@ isoflop-torch latency --compare A B [--batch 1,8,64] [--repeats 50] [--size N] [
 isoflop-torch tokenize --tokenizer T.json --convention clip|openclip|t5 --out O.safetensors [--length N] [--text TEXT]...
     Texts, else the lines of standard input, to `input_ids` and `attention_mask`.
 
-isoflop-torch --version";
+isoflop-torch --version
+
+isoflop-torch --devices
+    The CUDA devices that it reaches, and how a study declares them.";
 
 /// Why a command could not be done.
 #[derive(Debug, thiserror::Error)]

@@ -79,6 +79,9 @@ pub enum TorchError {
     /// Spec and data that contradict each other.
     #[error("{0}")]
     Mismatch(String),
+    /// A device that is not there, or not what was declared.
+    #[error("{0}")]
+    Device(String),
     /// A thread that could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),

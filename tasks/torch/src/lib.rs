@@ -6,6 +6,7 @@
 //! | [`models`] | the networks, from blocks up |
 //! | [`diffusion`] | noise levels and sampling |
 //! | [`draw`] | random numbers by seed |
+//! | [`device`] | the device that a task declares |
 //! | [`data`] | artifacts as tensors, and the order of training |
 //! | [`train`] | the optimizer and the one training loop |
 //! | [`parallel`] | one task on several processes, to the same bits |
@@ -27,6 +28,7 @@
 
 pub mod command;
 pub mod data;
+pub mod device;
 pub mod diffusion;
 pub mod draw;
 pub mod error;

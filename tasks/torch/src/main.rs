@@ -19,6 +19,10 @@ fn main() -> ExitCode {
             println!("isoflop-torch {}, libtorch {LIBTORCH}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
         }
+        Some("--devices") => {
+            println!("{}", isoflop_torch::device::told());
+            ExitCode::SUCCESS
+        }
         Some(_) => match command::run(&arguments, &mut std::io::stdout().lock()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(stop) => {

@@ -9,7 +9,7 @@ use std::{
     ptr,
 };
 
-use tch::Tensor;
+use tch::{Device, Tensor};
 use torch_sys::C_tensor;
 
 type Message = *mut c_char;
@@ -31,6 +31,10 @@ unsafe extern "C" {
     fn isoflop_recompute(
         closure: *mut c_void, run: Run, drop: Drop, inputs: *const *mut C_tensor, count: usize, out: *mut *mut C_tensor,
     ) -> Message;
+    fn isoflop_has_cuda() -> bool;
+    fn isoflop_capability(device: c_int) -> c_int;
+    fn isoflop_use_device(device: c_int) -> Message;
+    fn isoflop_peak_memory(device: c_int) -> i64;
     fn isoflop_keep_memory();
     fn isoflop_free(text: Message);
 }
@@ -111,9 +115,9 @@ pub fn collect(parameters: &[Tensor], flat: &Tensor) {
     check("gradients", unsafe { isoflop_collect(pointers.as_ptr(), pointers.len(), raw(flat)) });
 }
 
-/// Runs `run` with matrix products, convolutions and attention in bfloat16 on the processor, or on CUDA. Weights stay in single precision and
-/// are cast once; the casts are dropped at the end.
-pub fn in_bfloat16<T>(cuda: bool, run: impl FnOnce() -> T) -> T {
+/// Runs `run` with matrix products, convolutions and attention in bfloat16 on `device`. Weights stay in single precision and are cast once; the casts
+/// are dropped at the end.
+pub fn in_bfloat16<T>(device: Device, run: impl FnOnce() -> T) -> T {
     struct Left(c_int);
     impl std::ops::Drop for Left {
         fn drop(&mut self) {
@@ -122,7 +126,11 @@ pub fn in_bfloat16<T>(cuda: bool, run: impl FnOnce() -> T) -> T {
             debug_assert!(message.is_null());
         }
     }
-    let device = c_int::from(cuda);
+    let device = match device {
+        Device::Cpu => 0,
+        Device::Cuda(_) => 1,
+        Device::Mps | Device::Vulkan => 2,
+    };
     // SAFETY: sets what is in force on this thread.
     check("bfloat16", unsafe { isoflop_autocast(device, true) });
     let _left = Left(device);
@@ -141,6 +149,30 @@ pub fn set_deterministic(only: bool) {
 pub fn keep_memory() {
     // SAFETY: sets options of the process's allocator.
     unsafe { isoflop_keep_memory() }
+}
+
+/// Whether libtorch's CUDA part is in this process, with or without a device.
+pub fn has_cuda() -> bool {
+    // SAFETY: asks libtorch.
+    unsafe { isoflop_has_cuda() }
+}
+
+/// The compute capability of CUDA device `number`, as 1000 times its major and its minor number; none where there is no such device.
+pub fn capability(number: usize) -> Option<u32> {
+    // SAFETY: asks CUDA's runtime, if there is one.
+    u32::try_from(unsafe { isoflop_capability(c_int::try_from(number).ok()?) }).ok()
+}
+
+/// Makes CUDA device `number`, which is there, the current one of this thread: nothing is set up on another then.
+pub fn use_device(number: usize) {
+    // SAFETY: sets what is in force on this thread.
+    check("a device", unsafe { isoflop_use_device(number as c_int) });
+}
+
+/// The most bytes that tensors have taken of CUDA device `number` so far; none where nothing is there.
+pub fn peak_memory(number: usize) -> Option<u64> {
+    // SAFETY: asks libtorch's allocator, if there is one.
+    u64::try_from(unsafe { isoflop_peak_memory(c_int::try_from(number).ok()?) }).ok()
 }
 
 /// Whether only deterministic algorithms are used.

@@ -1,6 +1,6 @@
 //! `doctor`: what isoflop needs on this machine, and whether what it keeps is sound.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use isoflop_contract::quantity::{Bytes, Seconds};
 use isoflop_exec::{Cgroups, Device};
@@ -127,7 +127,8 @@ fn devices(settings: &Settings) -> Verdict {
     }
     let line = |(number, device): (usize, &Device)| {
         let memory = device.memory.map_or(String::new(), |memory| format!(", {}", Bytes(memory)));
-        format!("{number}: {} ({}{memory})", device.name, device.id)
+        let class = device.capability.map_or(String::new(), |class| format!(", `device: {class}`"));
+        format!("{number}: {} ({}{memory}{class})", device.name, device.id)
     };
     let lines: Vec<String> = found.devices.iter().enumerate().map(line).collect();
     Verdict::Well(format!("{}, {}\n{}", found.devices.len(), found.note, lines.join("\n")))
@@ -142,7 +143,8 @@ fn torch_worker(settings: &Settings) -> Verdict {
     };
     match Command::new(&worker).arg("--version").output() {
         Ok(output) if output.status.success() => {
-            Verdict::Well(format!("{} ({})", String::from_utf8_lossy(&output.stdout).trim(), worker.display()))
+            let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            Verdict::Well(format!("{version} ({})\n{}", worker.display(), cuda(&worker)))
         }
         Ok(output) => Verdict::Missing(format!(
             "{} does not start: {}",
@@ -150,6 +152,14 @@ fn torch_worker(settings: &Settings) -> Verdict {
             String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or("it says nothing")
         )),
         Err(error) => Verdict::Missing(format!("{} does not start: {error}", worker.display())),
+    }
+}
+
+/// Whether the worker's libtorch reaches devices, in the worker's own words.
+fn cuda(worker: &Path) -> String {
+    match Command::new(worker).arg("--devices").output() {
+        Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
+        _ => "whether it reaches CUDA devices is not known: it has no `--devices`".to_owned(),
     }
 }
 

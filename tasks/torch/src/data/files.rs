@@ -8,7 +8,7 @@ use std::{
 
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Serialize, de::DeserializeOwned};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::error::TorchError;
 
@@ -63,7 +63,7 @@ pub fn write_tensors_with(
             _ => return Err(TorchError::Format(name.clone())),
         };
         let mut bytes = vec![0; tensor.numel() * width];
-        tensor.contiguous().copy_data_u8(&mut bytes, tensor.numel());
+        tensor.to_device(Device::Cpu).contiguous().copy_data_u8(&mut bytes, tensor.numel());
         let shape: Vec<usize> = tensor.size().iter().map(|&n| n as usize).collect();
         raw.push((name, dtype, shape, bytes));
     }

@@ -1,7 +1,7 @@
 //! The noise levels of DDPM (Ho et al. 2020, arXiv 2006.11239).
 
 use isoflop_kinds::train::{Betas, Noise, Prediction, Weighting};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// The largest beta of the cosine schedule.
 const CAPPED: f64 = 0.999;
@@ -33,6 +33,12 @@ impl Schedule {
         Self { signal: column(f64::sqrt), noise: column(|a| (1.0 - a).sqrt()), alphas }
     }
 
+    /// The same for images and levels on this device.
+    #[must_use]
+    pub fn on(self, device: Device) -> Self {
+        Self { signal: self.signal.to_device(device), noise: self.noise.to_device(device), ..self }
+    }
+
     /// Number of levels.
     pub fn levels(&self) -> usize {
         self.alphas.len()
@@ -55,7 +61,7 @@ impl Schedule {
         images * signal + noise * share
     }
 
-    /// How much the squared error of an output counts at each level, `[T]`; nothing where all count as one.
+    /// How much the squared error of an output counts at each level, `[T]`, on the device that the levels are on; nothing where all count as one.
     pub fn weights(&self, prediction: Prediction, weighting: Weighting) -> Option<Tensor> {
         let one = |alpha: f64| {
             let snr = alpha / (1.0 - alpha);
@@ -69,7 +75,7 @@ impl Schedule {
             }
         };
         let weights: Vec<f32> = self.alphas.iter().map(|&alpha| one(alpha) as f32).collect();
-        weights.iter().any(|weight| weight.to_bits() != 1_f32.to_bits()).then(|| Tensor::from_slice(&weights))
+        weights.iter().any(|weight| weight.to_bits() != 1_f32.to_bits()).then(|| Tensor::from_slice(&weights).to_device(self.signal.device()))
     }
 }
 

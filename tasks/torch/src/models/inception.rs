@@ -27,7 +27,7 @@ impl Inception {
         Self { parts: Config::parts().iter().map(block).collect(), resize: config.resize }
     }
 
-    /// Pictures u8 `[B, 3, H, W]` to features `[B, 2048]`.
+    /// Pictures u8 `[B, 3, H, W]` to features `[B, 2048]` on the device that has the network. They are resized where they are.
     pub fn features(&self, pictures: &Tensor) -> Tensor {
         let size = Config::SIZE as i64;
         let pictures = pictures.to_kind(Kind::Float);
@@ -39,12 +39,13 @@ impl Inception {
             }
             Resize::CleanFid => (bicubic(&pictures, size) - 128.0) / 128.0,
         };
-        self.forward(&images.to_kind(self.kind()))
+        let weight = self.weight();
+        self.forward(&images.to_kind(weight.kind()).to_device(weight.device()))
     }
 
-    /// The precision of its numbers.
-    fn kind(&self) -> Kind {
-        self.parts[0].1[0][0].weight.kind()
+    /// One of its parameters: all are of one precision and on one device.
+    fn weight(&self) -> &Tensor {
+        &self.parts[0].1[0][0].weight
     }
 
     /// Images `[B, 3, S, S]` within ±1, S being 299 in earnest and at least 75, to features `[B, 2048]`.

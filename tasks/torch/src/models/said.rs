@@ -60,14 +60,19 @@ impl Said {
         }
     }
 
+    /// The same of each of its tensors.
+    #[must_use]
+    pub fn map(&self, change: impl Fn(&Tensor) -> Tensor) -> Self {
+        match self {
+            Self::Words(words) => Self::Words(change(words)),
+            Self::Read(read) => Self::Read(read.map(change)),
+        }
+    }
+
     /// What is said of `length` of them, from number `start` on.
     #[must_use]
     pub fn narrow(&self, start: i64, length: i64) -> Self {
-        let part = |tensor: &Tensor| tensor.narrow(0, start, length);
-        match self {
-            Self::Words(words) => Self::Words(part(words)),
-            Self::Read(read) => Self::Read(read.map(part)),
-        }
+        self.map(|tensor| tensor.narrow(0, start, length))
     }
 }
 

@@ -12,7 +12,7 @@ mod linear;
 mod norm;
 mod params;
 mod patch;
-mod precision;
+mod setting;
 pub mod tally;
 mod thrift;
 
@@ -24,5 +24,5 @@ pub use linear::Linear;
 pub use norm::{GroupNorm, LayerNorm};
 pub use params::{Init, Packed, Params, Path};
 pub use patch::{Patches, unpatch};
-pub use precision::precise;
+pub use setting::{Setting, precise};
 pub use thrift::{block, thriftily};

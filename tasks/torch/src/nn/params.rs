@@ -43,6 +43,7 @@ const FLOATS: (Kind, Device) = (Kind::Float, Device::Cpu);
 #[derive(Debug)]
 pub struct Params {
     seed: Option<Seed>,
+    device: Device,
     tensors: RefCell<BTreeMap<String, Tensor>>,
     buffers: RefCell<BTreeMap<String, Tensor>>,
     hollow: RefCell<Tensor>,
@@ -111,9 +112,14 @@ impl Packed {
 }
 
 impl Params {
-    /// No parameters yet; those to come start from `seed`.
+    /// No parameters yet; those to come start from `seed`, on the processor.
     pub fn new(seed: Seed) -> Self {
-        Self { seed: Some(seed), ..Self::hollow() }
+        Self::on(Device::Cpu, seed)
+    }
+
+    /// The same on a device. Starts are drawn on the processor, and so are the same everywhere.
+    pub fn on(device: Device, seed: Seed) -> Self {
+        Self { seed: Some(seed), device, ..Self::hollow() }
     }
 
     /// No parameters yet; those to come have names and shapes and share memory that nobody writes or reads. A model of any size can be built
@@ -121,6 +127,7 @@ impl Params {
     pub fn hollow() -> Self {
         Self {
             seed: None,
+            device: Device::Cpu,
             tensors: RefCell::default(),
             buffers: RefCell::default(),
             hollow: RefCell::new(Tensor::empty([0], FLOATS)),
@@ -152,6 +159,11 @@ impl Params {
         let mut state = self.named();
         state.extend(self.buffers.borrow().iter().map(|(name, tensor)| (name.clone(), tensor.shallow_clone())));
         state
+    }
+
+    /// Where they are.
+    pub fn device(&self) -> Device {
+        self.device
     }
 
     /// How many numbers there are to train.
@@ -216,6 +228,7 @@ impl Path<'_> {
             (Init::Uniform(bound), Some(seed)) => random(seed, &|mut empty| empty.uniform_(-bound, bound)),
             (Init::Normal(deviation), Some(seed)) => random(seed, &|mut empty| empty.normal_(0.0, deviation)),
         };
+        let tensor = tensor.to_device(self.params.device);
         let before = self.params.tensors.borrow_mut().insert(name.clone(), tensor.shallow_clone());
         assert!(before.is_none(), "two parameters are named {name}");
         tensor
@@ -228,6 +241,7 @@ impl Path<'_> {
             Some(_) => Tensor::full(shape, value, FLOATS),
             None => self.params.hollow_tensor(shape),
         };
+        let tensor = tensor.to_device(self.params.device);
         let before = self.params.buffers.borrow_mut().insert(name.clone(), tensor.shallow_clone());
         assert!(before.is_none(), "two buffers are named {name}");
         tensor

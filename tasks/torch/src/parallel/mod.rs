@@ -11,5 +11,7 @@ pub mod fold;
 pub mod group;
 mod memory;
 pub mod nccl;
+pub mod staged;
 pub mod tcp;
 pub mod team;
+mod vigil;

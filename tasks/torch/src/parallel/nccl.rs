@@ -5,7 +5,8 @@
 //! algorithm; it is asked only to send and to receive, and the additions are [`Fold`](super::fold::Fold)'s, as everywhere. Words go over TCP, which is
 //! also what brings the ranks together.
 //!
-//! **Not yet run on a device, and not yet opened by [`Team`](super::team::Team).** What is tested is what can be without one: that a library which is not there is refused in words.
+//! [`Team`](super::team::Team) opens it where each rank has a device of its own. **Not yet run on a device**: `make gpu` does that where there is one. What is tested without is that a library
+//! which is not there is refused in words.
 
 #![expect(unsafe_code, reason = "a C library opened at run time; each call says why it holds")]
 
@@ -100,8 +101,15 @@ impl Calls {
 
 impl Nccl {
     /// The group of those that `words` brought together, each with the device `device` of those it sees.
-    pub fn new(words: Tcp, device: i32) -> Result<Self, RankError> {
+    pub fn new(words: Tcp, device: Device) -> Result<Self, RankError> {
+        let Device::Cuda(number) = device else { panic!("a group over NCCL is of CUDA devices") };
+        let device = number as i32;
         let calls = Calls::open(LIBRARY)?;
+        // SAFETY: it takes a number.
+        let answer = unsafe { (calls.set_device)(device) };
+        if answer != 0 {
+            return Err(RankError::Call { call: "cudaSetDevice", problem: format!("CUDA's error {answer}") });
+        }
         let mut id = UniqueId([0; 128]);
         if words.rank() == 0 {
             // SAFETY: the pointer is to an id of its own.
@@ -114,11 +122,6 @@ impl Nccl {
             problem: "its id of the group is not one of NCCL's".into(),
         })?;
         id.0 = told.map(u8::cast_signed);
-        // SAFETY: it takes a number.
-        let answer = unsafe { (calls.set_device)(device) };
-        if answer != 0 {
-            return Err(RankError::Call { call: "cudaSetDevice", problem: format!("CUDA's error {answer}") });
-        }
         let mut comm: Comm = std::ptr::null_mut();
         // SAFETY: all ranks call it, each with its own number, one id, and a place for the result.
         let answer = unsafe { (calls.init)(&raw mut comm, words.world() as c_int, id, words.rank() as c_int) };

@@ -2,11 +2,10 @@
 //! they print, and ends them. All of them are in the worker's process group, so the engine ends them with it.
 
 use std::{
-    collections::VecDeque,
     env,
     io::{self, BufRead, BufReader, Write},
     path::PathBuf,
-    process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    process::{ChildStdin, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -15,12 +14,16 @@ use std::{
 use isoflop_contract::{Failure, FailureClass, protocol::NOTICE_FD};
 use isoflop_worker::{Context, DESERTED, Failing, Halt, Interrupted};
 use serde::{Deserialize, Serialize};
+use tch::Device;
 
 use super::{
     door::Token,
     error::RankError,
     group::{Group, Solo},
+    nccl::Nccl,
+    staged::Staged,
     tcp::{Opening, Tcp},
+    vigil::{Life, Vigil},
 };
 
 /// The verb by which `isoflop-torch` becomes a rank.
@@ -39,6 +42,8 @@ const LAST_WORDS: usize = 8;
 #[derive(Debug)]
 pub struct Team {
     group: Box<dyn Group>,
+    /// Before the followers, which it must not see being ended.
+    vigil: Option<Vigil>,
     followers: Vec<Follower>,
 }
 
@@ -56,27 +61,26 @@ struct Orders {
 #[derive(Debug)]
 struct Follower {
     rank: usize,
-    child: Mutex<Child>,
+    life: Arc<Life>,
     /// It ends when this is closed.
     _stdin: ChildStdin,
-    words: Arc<Mutex<VecDeque<String>>>,
     listening: Option<JoinHandle<()>>,
 }
 
 impl Team {
     /// One process by itself.
     pub fn solo() -> Self {
-        Self { group: Box::new(Solo), followers: Vec::new() }
+        Self { group: Box::new(Solo), vigil: None, followers: Vec::new() }
     }
 
     /// Brings together as many ranks as the task was granted and can use: `most` at most, one at least. On rank 0 this starts the others; on
-    /// another it joins them.
-    pub fn assemble(context: &Context, most: u64) -> Result<Self, Halt> {
+    /// another it joins them. `device` is this rank's.
+    pub fn assemble(context: &Context, most: u64, device: Device) -> Result<Self, Halt> {
         if let Some(orders) = context.orders() {
             let Orders { port, token, rank, world } = serde_json::from_value(orders.clone())?;
             let token = Token::read(&token).ok_or("the token that rank 0 gave is none")?;
-            let group = Tcp::join(port, &token, rank, world, PATIENCE).map_err(|error| deserted(&error))?;
-            return Ok(Self { group: Box::new(group), followers: Vec::new() });
+            let group = Tcp::join(port, &token, rank, world, PATIENCE).and_then(|words| over(words, device));
+            return Ok(Self { group: group.map_err(|error| deserted(&error))?, ..Self::solo() });
         }
         let (granted, most) = (context.ranks() as u64, most.max(1));
         let world = granted.min(most) as usize;
@@ -102,7 +106,14 @@ impl Team {
             None => Ok(()),
         };
         match opening.meet(world, PATIENCE, look) {
-            Ok(group) => team.group = Box::new(group),
+            // Meeting is over before the group is opened: what a device's library waits for, it waits for without looking up.
+            Ok(words) => {
+                team.vigil = Some(Vigil::over(team.followers.iter().map(|follower| Arc::clone(&follower.life)), world));
+                match over(words, device) {
+                    Ok(group) => team.group = group,
+                    Err(error) => return Err(team.blame(&error, world)),
+                }
+            }
             Err(error) => return Err(team.blame(&error, world)),
         }
         Ok(team)
@@ -154,6 +165,21 @@ impl Team {
     }
 }
 
+/// The group of ranks that have met, each with its device. Where each has a CUDA device of its own, numbers go from device to device; where all are on
+/// processors, or share a device, they go over TCP.
+fn over(words: Tcp, device: Device) -> Result<Box<dyn Group>, RankError> {
+    let own = match device {
+        Device::Cuda(number) => number == words.rank(),
+        _ => false,
+    };
+    // Ranks see the same devices, but what they do together is not left to that.
+    let each = words.tell(&[u8::from(own)])?;
+    if each.iter().all(|told| *told == [1]) {
+        return Ok(Box::new(Nccl::new(words, device)?));
+    }
+    Ok(if device == Device::Cpu { Box::new(words) } else { Box::new(Staged::new(words)) })
+}
+
 /// A follower that lost the others only says so: its leader knows better why.
 fn deserted(error: &RankError) -> Halt {
     eprintln!("{}", said(error));
@@ -167,8 +193,16 @@ fn said(error: &RankError) -> String {
     }
 }
 
+/// Which rank this process is of its task.
+pub fn rank(context: &Context) -> Result<usize, Halt> {
+    match context.orders() {
+        Some(orders) => Ok(serde_json::from_value::<Orders>(orders.clone())?.rank),
+        None => Ok(0),
+    }
+}
+
 /// How a process ended.
-fn how(status: ExitStatus) -> String {
+pub(super) fn how(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exited with {code}"),
@@ -192,13 +226,13 @@ impl Follower {
         let mut child = command.spawn().map_err(cannot("start"))?;
         drop(command); // and with it our end of the pipe
         let mut stdin = child.stdin.take().expect("it is piped");
-        let words = Arc::<Mutex<VecDeque<String>>>::default();
-        let kept = Arc::clone(&words);
+        let life = Arc::new(Life { rank, child: Mutex::new(child), words: Mutex::default() });
+        let kept = Arc::clone(&life);
         let listen = move || {
             for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
                 let line = String::from_utf8_lossy(&line).into_owned();
                 eprintln!("rank {rank}: {line}");
-                let mut words = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut words = kept.words.lock().unwrap_or_else(PoisonError::into_inner);
                 words.push_back(line);
                 if words.len() > LAST_WORDS {
                     words.pop_front();
@@ -207,14 +241,14 @@ impl Follower {
         };
         let listening = thread::Builder::new().name(format!("rank {rank}")).spawn(listen).map_err(cannot("hear"))?;
         let told = stdin.write_all(&line);
-        let follower = Self { rank, child: Mutex::new(child), _stdin: stdin, words, listening: Some(listening) };
+        let follower = Self { rank, life, _stdin: stdin, listening: Some(listening) };
         told.map_err(cannot("give its orders to"))?;
         Ok(follower)
     }
 
     /// How it ended, if it has.
     fn ended(&self) -> Option<ExitStatus> {
-        self.child.lock().unwrap_or_else(PoisonError::into_inner).try_wait().ok().flatten()
+        self.life.ended()
     }
 
     /// What it printed last, once it has ended.
@@ -224,15 +258,14 @@ impl Follower {
         while self.listening.as_ref().is_some_and(|thread| !thread.is_finished()) && began.elapsed() < SETTLING {
             thread::sleep(Duration::from_millis(1));
         }
-        let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
-        words.iter().map(|line| line.trim()).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" / ")
+        self.life.last_words()
     }
 }
 
 /// A follower has nothing to do once its leader is done with it, and nothing to save.
 impl Drop for Follower {
     fn drop(&mut self) {
-        let mut child = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut child = self.life.child.lock().unwrap_or_else(PoisonError::into_inner);
         let _ = child.kill();
         let _ = child.wait();
         drop(child);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use isoflop_kinds::encode::{EncodeLatents, LatentNeeds, Scaling};
 use isoflop_worker::{Context, Halt, Interrupted, Made};
-use tch::no_grad;
+use tch::{Device, no_grad};
 
 use super::{
     latent::{Config, Spread, rows, vae},
@@ -18,8 +18,8 @@ use crate::{
 
 /// Encodes images.
 pub fn run(spec: EncodeLatents, needs: LatentNeeds, context: &mut Context) -> Result<Made, Halt> {
-    settle(context)?;
-    let (network, encoder) = vae(&needs.vae)?;
+    let setting = settle(context)?;
+    let (network, encoder) = vae(&needs.vae, setting.device)?;
     let scenes = Scenes::read(&needs.data)?;
     let (side, shrink) = (scenes.resolution(), network.shrink());
     if network.in_channels != 3 || side % shrink != 0 {
@@ -36,10 +36,11 @@ pub fn run(spec: EncodeLatents, needs: LatentNeeds, context: &mut Context) -> Re
         if context.should_stop() {
             return Err(Interrupted.into());
         }
-        let posterior = no_grad(|| encoder.encode(&scenes.images(&rows)));
-        let deviation = no_grad(|| (&posterior.log_variance * 0.5).exp());
-        spread.add(&posterior.mean, &deviation);
-        let tensors = BTreeMap::from([("mean".to_owned(), posterior.mean), ("deviation".to_owned(), deviation)]);
+        let posterior = no_grad(|| encoder.encode(&setting.bring(&scenes.images(&rows))));
+        let mean = posterior.mean.to_device(Device::Cpu);
+        let deviation = no_grad(|| (&posterior.log_variance * 0.5).exp()).to_device(Device::Cpu);
+        spread.add(&mean, &deviation);
+        let tensors = BTreeMap::from([("mean".to_owned(), mean), ("deviation".to_owned(), deviation)]);
         let count = rows.size()[0] as u64;
         writer.add(tensors, count, context)?;
         done += count;

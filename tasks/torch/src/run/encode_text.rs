@@ -56,8 +56,8 @@ fn named(reading: Reading) -> BTreeMap<String, Tensor> {
 
 /// Encodes captions.
 pub fn run(spec: EncodeText, needs: TextNeeds, context: &mut Context) -> Result<Made, Halt> {
-    settle(context)?;
-    let encoder = Encoder::open(&needs.text, spec.output)?;
+    let setting = settle(context)?;
+    let encoder = Encoder::open(&needs.text, spec.output, setting)?;
     let scenes = Scenes::read_captions(&needs.data)?;
     let names = words(&needs.data)?;
     let there = scenes.synthetic().unwrap_or(0) as u64;

@@ -7,15 +7,15 @@ use isoflop_kinds::{
     model::{self, Companion},
 };
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::{
     data::{Scenes, read_json},
     error::TorchError,
     models::{ClipText, Reading, T5Encoder},
-    nn::Params,
+    nn::{Params, Setting},
     tokens::{CONVENTIONS, Convention, Tokenizer},
-    weights::{Weights, load},
+    weights::{Weights, load_at},
 };
 
 /// What `config.json` of a text encoder holds.
@@ -64,6 +64,7 @@ pub struct Encoder {
     network: Network,
     reader: Reader,
     output: TextOutput,
+    setting: Setting,
 }
 
 #[derive(Debug)]
@@ -81,7 +82,7 @@ enum Reader {
 
 impl Encoder {
     /// Reads it.
-    pub fn open(handle: &Handle<artifact::Clip>, output: TextOutput) -> Result<Self, TorchError> {
+    pub fn open(handle: &Handle<artifact::Clip>, output: TextOutput, setting: Setting) -> Result<Self, TorchError> {
         let path = handle.file("config.json");
         let config: Config = read_json(&path)?;
         let wrong = |problem: String| TorchError::Inconsistent { path: path.clone(), problem };
@@ -99,7 +100,8 @@ impl Encoder {
             Companion::T5Encoder(_) => return Err(wrong("T5 has no other output than `last`".into())),
             other => return Err(wrong(format!("`text` is a {}, which reads no text", other.family()))),
         };
-        load(&params, config.text.family(), &Weights::open(&handle.file("model.safetensors"))?)?;
+        let weights = Weights::open(&handle.file("model.safetensors"))?;
+        load_at(&params, config.text.family(), &weights, (Kind::Float, setting.device))?;
         let reader = match (config.words, config.convention.as_deref()) {
             (Some(words), None) => Reader::Words(words),
             (None, Some(name)) => {
@@ -109,10 +111,10 @@ impl Encoder {
             }
             _ => return Err(wrong("it wants either `words` or a `convention`".into())),
         };
-        Ok(Self { network, reader, output })
+        Ok(Self { network, reader, output, setting })
     }
 
-    /// What it makes of captions, whose words have these names. The empty caption is a row of zeros. An encoder with a tokenizer of its own reads `texts`
+    /// What it makes of captions, whose words have these names, on the processor. The empty caption is a row of zeros. An encoder with a tokenizer of its own reads `texts`
     /// where there are some, as they were before their words were numbered.
     pub fn read(&self, captions: &Tensor, names: &[String], texts: Option<Vec<String>>) -> Result<Reading, TorchError> {
         let (ids, mask) = match (&self.reader, &self.network) {
@@ -141,7 +143,8 @@ impl Encoder {
                 (tokens.ids, tokens.mask)
             }
         };
-        Ok(no_grad(|| match &self.network {
+        let (ids, mask) = (self.setting.bring(&ids), self.setting.bring(&mask));
+        let reading = no_grad(|| match &self.network {
             Network::Clip(network, _) => {
                 let read = network.forward(&ids);
                 let tokens = match self.output {
@@ -157,7 +160,8 @@ impl Encoder {
                 let sum = (&tokens * &there).sum_dim_intlist(1_i64, false, None::<Kind>);
                 Reading { pooled: sum / there.sum_dim_intlist(1_i64, false, None::<Kind>), tokens, mask }
             }
-        }))
+        });
+        Ok(reading.map(|tensor| tensor.to_device(Device::Cpu)))
     }
 
     /// What it makes of the captions of the scenes in `rows`: of each one's own, or of the synthetic one with the number in `which`.
@@ -179,6 +183,6 @@ impl Encoder {
     /// What it makes of the empty caption.
     pub fn read_nothing(&self, scenes: &Scenes, names: &[String]) -> Result<Reading, TorchError> {
         let length = scenes.caption_length() as i64;
-        self.read(&Tensor::zeros([1, length], (Kind::Int64, tch::Device::Cpu)), names, None)
+        self.read(&Tensor::zeros([1, length], (Kind::Int64, Device::Cpu)), names, None)
     }
 }

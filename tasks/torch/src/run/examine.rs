@@ -2,14 +2,14 @@
 
 use isoflop_contract::Handle;
 use isoflop_kinds::{artifact, model};
-use tch::{Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::{
     data::{Questions, read_json, unit},
     error::TorchError,
     metrics::{Answered, BLOCK},
     models::{Vqa, World},
-    nn::Params,
+    nn::{Params, Setting},
     weights::{self, Weights},
 };
 
@@ -28,7 +28,7 @@ pub struct Config {
 }
 
 /// A trained network.
-pub fn load(handle: &Handle<artifact::Vqa>) -> Result<(Config, Vqa), TorchError> {
+pub fn load(handle: &Handle<artifact::Vqa>, setting: Setting) -> Result<(Config, Vqa), TorchError> {
     let path = handle.file("config.json");
     let config: Config = read_json(&path)?;
     config.network.check("network").map_err(TorchError::Config)?;
@@ -39,13 +39,13 @@ pub fn load(handle: &Handle<artifact::Vqa>) -> Result<(Config, Vqa), TorchError>
     }
     let params = Params::hollow();
     let network = Vqa::new(&params, &config.network, config.world);
-    weights::load(&params, "vqa", &Weights::open(&handle.file("model.safetensors"))?)?;
+    weights::load_at(&params, "vqa", &Weights::open(&handle.file("model.safetensors"))?, (Kind::Float, setting.device))?;
     Ok((config, network))
 }
 
 /// The numbers of the answers given to every question about the first scenes, whose pictures are `pictures` (u8 `[N, 3, R, R]`), `batch` scenes at
 /// a time.
-pub fn ask(network: &Vqa, pictures: &Tensor, questions: &Questions, batch: u64) -> Vec<i64> {
+pub fn ask((network, setting): (&Vqa, Setting), pictures: &Tensor, questions: &Questions, batch: u64) -> Vec<i64> {
     let count = pictures.size()[0];
     let ranges = questions.by_scene(count as u64);
     let mut given = Vec::new();
@@ -57,11 +57,12 @@ pub fn ask(network: &Vqa, pictures: &Tensor, questions: &Questions, batch: u64) 
             if first == end {
                 continue;
             }
-            let sight = network.look(&unit(&pictures.narrow(0, start, length)));
+            let sight = network.look(&setting.bring(&unit(&pictures.narrow(0, start, length))));
             let owner: Vec<i64> =
                 scenes.iter().enumerate().flat_map(|(i, range)| range.clone().map(move |_| i as i64)).collect();
-            let sight = sight.of(&Tensor::from_slice(&owner));
-            let scores = network.answer(&sight, &questions.words.narrow(0, first, end - first));
+            let sight = sight.of(&setting.bring(&Tensor::from_slice(&owner)));
+            let scores = network.answer(&sight, &setting.bring(&questions.words.narrow(0, first, end - first)));
+            let scores = scores.to_device(Device::Cpu);
             given.extend(Vec::<i64>::try_from(scores.argmax(-1, false)).expect("one dimension of i64"));
         }
     });
@@ -70,7 +71,12 @@ pub fn ask(network: &Vqa, pictures: &Tensor, questions: &Questions, batch: u64) 
 
 /// The same about the first `count` scenes, whose pictures `look` gives by number, u8 `[B, 3, R, R]`: in full blocks of pictures and of questions, so that an answer
 /// does not depend on how many others are given. Where questions have choices, one of these is given.
-pub fn ask_in_blocks(network: &Vqa, count: u64, look: impl Fn(&[i64]) -> Tensor, questions: &Questions) -> Vec<i64> {
+pub fn ask_in_blocks(
+    (network, setting): (&Vqa, Setting),
+    count: u64,
+    look: impl Fn(&[i64]) -> Tensor,
+    questions: &Questions,
+) -> Vec<i64> {
     let (ranges, mut given) = (questions.by_scene(count), Vec::new());
     let _alone = tch::no_grad_guard();
     for (block, scenes) in ranges.chunks(BLOCK as usize).enumerate() {
@@ -81,13 +87,14 @@ pub fn ask_in_blocks(network: &Vqa, count: u64, look: impl Fn(&[i64]) -> Tensor,
         if asked.is_empty() {
             continue;
         }
-        let sight = network.look(&unit(&look(&numbers)));
+        let sight = network.look(&setting.bring(&unit(&look(&numbers))));
         for part in asked.chunks(BLOCK as usize) {
             let filled = part.iter().cycle().take(BLOCK as usize);
             let (owners, asked): (Vec<i64>, Vec<i64>) = filled.copied().unzip();
             let asked = Tensor::from_slice(&asked);
-            let mut scores =
-                network.answer(&sight.of(&Tensor::from_slice(&owners)), &questions.words.index_select(0, &asked));
+            let sight = sight.of(&setting.bring(&Tensor::from_slice(&owners)));
+            let scores = network.answer(&sight, &setting.bring(&questions.words.index_select(0, &asked)));
+            let mut scores = scores.to_device(Device::Cpu);
             if let Some(barred) = &questions.barred {
                 scores = scores.masked_fill(&barred.index_select(0, &asked), f64::NEG_INFINITY);
             }

@@ -14,7 +14,7 @@ use crate::{
     error::TorchError,
     models::AutoencoderKl,
     nn::Params,
-    weights::{Weights, load},
+    weights::{Weights, load_at},
 };
 
 /// What `config.json` of latents holds.
@@ -37,8 +37,8 @@ pub struct Config {
     pub shards: Vec<Shard>,
 }
 
-/// An autoencoder that is not trained any more.
-pub fn vae(handle: &Handle<artifact::Vae>) -> Result<(model::AutoencoderKl, AutoencoderKl), TorchError> {
+/// An autoencoder that is not trained any more, on this device.
+pub fn vae(handle: &Handle<artifact::Vae>, device: Device) -> Result<(model::AutoencoderKl, AutoencoderKl), TorchError> {
     let path = handle.file("config.json");
     let config: Companion = read_json(&path)?;
     let Companion::AutoencoderKl(config) = config else {
@@ -51,7 +51,7 @@ pub fn vae(handle: &Handle<artifact::Vae>) -> Result<(model::AutoencoderKl, Auto
     }
     let params = Params::hollow();
     let network = AutoencoderKl::new(&params.root(), &config);
-    load(&params, "autoencoder-kl", &Weights::open(&handle.file("model.safetensors"))?)?;
+    load_at(&params, "autoencoder-kl", &Weights::open(&handle.file("model.safetensors"))?, (Kind::Float, device))?;
     Ok((config, network))
 }
 

@@ -1,6 +1,6 @@
 //! Short trainings: what they share of a recipe, and of what they leave behind.
 
-use isoflop_contract::{Cost, environment::Precision};
+use isoflop_contract::Cost;
 use isoflop_kinds::{
     plain::Plain,
     train::{Decays, Health, Weights},
@@ -9,12 +9,12 @@ use isoflop_worker::{Context, Halt, Made};
 
 use crate::{
     data::{write_bytes, write_tensors},
-    nn::Params,
+    nn::{Params, Setting},
     train::{Outcome, Recipe, Settings},
 };
 
 /// The recipe of a plain training: AdamW with a short memory of squares, since there are few steps; `decays` are the parameters that decay.
-pub fn recipe(plain: &Plain, decays: Decays, precision: Precision) -> Recipe {
+pub fn recipe(plain: &Plain, decays: Decays, setting: Setting) -> Recipe {
     Recipe {
         steps: plain.steps,
         learning_rate: plain.learning_rate,
@@ -29,7 +29,7 @@ pub fn recipe(plain: &Plain, decays: Decays, precision: Precision) -> Recipe {
         keep_states: false,
         branch: None,
         health: Health::default(),
-        precision,
+        setting,
         flops: 0.0,
     }
 }

@@ -8,7 +8,7 @@ use isoflop_kinds::{
     sample::{Needs, SampleImages},
 };
 use isoflop_worker::{Context, Halt, Interrupted, Made};
-use tch::{Kind, Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use super::{
     encoder::{Encoder, words},
@@ -23,9 +23,9 @@ use crate::{
     diffusion::{Schedule, Walk, estimate, guide, levels},
     error::TorchError,
     models::{AutoencoderKl, Denoiser, Reading, Said},
-    nn::{Params, precise},
+    nn::{Params, Setting, precise},
     train::normal,
-    weights::{Weights as Files, load as load_weights},
+    weights::{Weights as Files, load_at as load_weights},
 };
 
 /// Images that go through the network together, however many are wanted: always so many, because the last bits of a row may depend on how many there are. So
@@ -33,14 +33,14 @@ use crate::{
 const BLOCK: u64 = 16;
 
 /// A trained denoiser with its config.
-fn load(handle: &Handle<artifact::Denoiser>, spec: &SampleImages) -> Result<(Config, Denoiser), TorchError> {
+fn load(handle: &Handle<artifact::Denoiser>, spec: &SampleImages, setting: Setting) -> Result<(Config, Denoiser), TorchError> {
     let config: Config = read_json(&handle.file("config.json"))?;
     config.model.check().map_err(TorchError::Config)?;
     config.noise.check("noise").map_err(TorchError::Config)?;
     let params = Params::hollow();
     let model = Denoiser::new(&params, &config.model);
     let file = weights_file(handle, spec.weights, spec.checkpoint)?;
-    load_weights(&params, "denoiser", &Files::open(&file)?)?;
+    load_weights(&params, "denoiser", &Files::open(&file)?, (Kind::Float, setting.device))?;
     Ok((config, model))
 }
 
@@ -53,7 +53,7 @@ enum Prompts {
 }
 
 impl Prompts {
-    fn open(config: &Config, needs: &Needs, prompts: &Scenes) -> Result<Self, TorchError> {
+    fn open(config: &Config, needs: &Needs, prompts: &Scenes, setting: Setting) -> Result<Self, TorchError> {
         let wrong = |problem: &str| Err(TorchError::Mismatch(problem.to_owned()));
         match (config.reader, &needs.text) {
             (None, None) => {
@@ -61,7 +61,7 @@ impl Prompts {
                 Ok(Self::Words { tokens: config.model.tokens() as i64 })
             }
             (Some(reader), Some(text)) if reader.text == text.digest() => {
-                let encoder = Box::new(Encoder::open(text, reader.output)?);
+                let encoder = Box::new(Encoder::open(text, reader.output, setting)?);
                 let names = words(&needs.prompts)?;
                 let empty = encoder.read_nothing(prompts, &names)?;
                 Ok(Self::Frozen { encoder, names, empty })
@@ -99,11 +99,11 @@ impl Prompts {
 }
 
 /// What brings latents back to pixels, and the factor they are multiplied by; none if the model denoises pixels.
-fn decoder(config: &Config, needs: &Needs) -> Result<Option<(AutoencoderKl, f64)>, TorchError> {
+fn decoder(config: &Config, needs: &Needs, device: Device) -> Result<Option<(AutoencoderKl, f64)>, TorchError> {
     let wrong = |problem: &str| Err(TorchError::Mismatch(problem.to_owned()));
     match (config.space, &needs.vae) {
         (None, None) => Ok(None),
-        (Some(space), Some(handle)) if space.vae == handle.digest() => Ok(Some((vae(handle)?.1, space.scaling_factor))),
+        (Some(space), Some(handle)) if space.vae == handle.digest() => Ok(Some((vae(handle, device)?.1, space.scaling_factor))),
         (Some(_), Some(_)) => wrong("the model denoises latents of another autoencoder than that of `vae`"),
         (Some(_), None) => wrong("the model denoises latents, and the port `vae` is fed nothing"),
         (None, Some(_)) => wrong("the model denoises pixels, and the port `vae` is fed an autoencoder"),
@@ -112,17 +112,17 @@ fn decoder(config: &Config, needs: &Needs) -> Result<Option<(AutoencoderKl, f64)
 
 /// Samples images for captions.
 pub fn run(spec: SampleImages, needs: Needs, context: &mut Context) -> Result<Made, Halt> {
-    let precision = settle(context)?;
-    let (config, model) = load(&needs.model, &spec)?;
+    let setting = settle(context)?;
+    let (config, model) = load(&needs.model, &spec, setting)?;
     let prompts = Scenes::read_captions(&needs.prompts)?;
-    let said = Prompts::open(&config, &needs, &prompts)?;
-    let decoder = decoder(&config, &needs)?;
+    let said = Prompts::open(&config, &needs, &prompts, setting)?;
+    let decoder = decoder(&config, &needs, setting.device)?;
     if spec.count > prompts.len() {
         let problem = format!("`count` is {} and `prompts` has {} scenes", spec.count, prompts.len());
         return Err(TorchError::Mismatch(problem).into());
     }
 
-    let schedule = Schedule::new(&config.noise);
+    let schedule = Schedule::new(&config.noise).on(setting.device);
     let side = config.model.size() as i64;
     let (channels, patch) = (config.model.backbone.in_channels() as i64, config.model.patch as i64);
     let seed = Seed::from_number(spec.noise_seed);
@@ -136,19 +136,19 @@ pub fn run(spec: SampleImages, needs: Needs, context: &mut Context) -> Result<Ma
         let batch: Vec<i64> = (start..start + BLOCK).map(|i| i.min(prompts.len() - 1) as i64).collect();
         let rows = Tensor::from_slice(&batch);
         let noise = |&i: &i64| normal(seed.stream("initial-noise", i as u64), &[channels, side, side]);
-        let mut x = Tensor::stack(&batch.iter().map(noise).collect::<Vec<_>>(), 0);
+        let mut x = setting.bring(&Tensor::stack(&batch.iter().map(noise).collect::<Vec<_>>(), 0));
         let images_of_batch = no_grad(|| -> Result<Tensor, Halt> {
             let guided = (spec.guidance - 1.0).abs() > f64::EPSILON;
             // Guided, the empty caption goes through the model beside the real one.
-            let said = said.of(&prompts, &rows, guided)?;
-            let text = precise(precision, || model.told(&said));
+            let said = said.of(&prompts, &rows, guided)?.map(|tensor| setting.bring(tensor));
+            let text = precise(setting, || model.told(&said));
             for (step, &at) in walk.iter().enumerate() {
                 if context.should_stop() {
                     return Err(Interrupted.into());
                 }
                 let input = if guided { Tensor::cat(&[&x, &x], 0) } else { x.shallow_clone() };
-                let level = Tensor::from_slice(&vec![at as i64; input.size()[0] as usize]);
-                let mut output = precise(precision, || model.denoise(&input, &level, &text)).to_kind(Kind::Float);
+                let level = Tensor::full(input.size()[0], at as i64, (Kind::Int64, setting.device));
+                let mut output = precise(setting, || model.denoise(&input, &level, &text)).to_kind(Kind::Float);
                 if guided {
                     let halves = output.chunk(2, 0);
                     output = guide(&halves[0], &halves[1], spec.guidance);
@@ -158,7 +158,7 @@ pub fn run(spec: SampleImages, needs: Needs, context: &mut Context) -> Result<Ma
                     let of = |&i: &i64| {
                         normal(seed.stream("step-noise", i as u64).stream("step", step as u64), &[channels, side, side])
                     };
-                    Tensor::stack(&batch.iter().map(of).collect::<Vec<_>>(), 0)
+                    setting.bring(&Tensor::stack(&batch.iter().map(of).collect::<Vec<_>>(), 0))
                 };
                 x = walk_of_block.step(step, &x, (seen.image, seen.noise), fresh);
                 done += 1;
@@ -170,7 +170,7 @@ pub fn run(spec: SampleImages, needs: Needs, context: &mut Context) -> Result<Ma
                 None => x,
             })
         })?;
-        images.push(pixels(&images_of_batch).narrow(0, 0, (spec.count - start).min(BLOCK) as i64));
+        images.push(pixels(&images_of_batch).to_device(Device::Cpu).narrow(0, 0, (spec.count - start).min(BLOCK) as i64));
     }
 
     let images = Tensor::cat(&images, 0);

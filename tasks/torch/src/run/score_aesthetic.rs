@@ -13,8 +13,8 @@ use crate::data::Gallery;
 
 /// Scores images.
 pub fn run(spec: ScoreAesthetic, needs: AestheticNeeds, context: &mut Context) -> Result<Made, Halt> {
-    let precision = settle(context)?;
-    let tower = ImageTower::open(&needs.clip, precision)?;
+    let setting = settle(context)?;
+    let tower = ImageTower::open(&needs.clip, setting)?;
     let (config, head) = open(&needs.aesthetic, needs.clip.digest())?;
     let gallery = match (&needs.images, &needs.data, &needs.pictures) {
         (Some(images), None, None) => Gallery::images(images)?,

@@ -44,8 +44,8 @@ fn table(questions: &Questions, given: &[i64]) -> String {
 
 /// Scores images.
 pub fn run(spec: ScoreAlignment, needs: Needs, context: &mut Context) -> Result<Made, Halt> {
-    let precision = settle(context)?;
-    let (config, network) = load(&needs.vqa)?;
+    let setting = settle(context)?;
+    let (config, network) = load(&needs.vqa, setting)?;
     let (images, own) = (Gallery::images(&needs.images)?, Gallery::scenes(&needs.prompts)?);
     let prompts = Scenes::read(&needs.prompts)?;
     let count = count(&images, prompts.len())?;
@@ -68,7 +68,7 @@ pub fn run(spec: ScoreAlignment, needs: Needs, context: &mut Context) -> Result<
             let rows: Vec<i64> = rows.iter().map(|row| (row + turn) % count as i64).collect();
             gallery.at(&rows)
         };
-        precise(precision, || ask_in_blocks(&network, count, look, &questions))
+        precise(setting, || ask_in_blocks((&network, setting), count, look, &questions))
     };
     let faithful = |given: &[i64]| alignment(&mark(&questions, given)).ok_or_else(none);
     let given = answers(&images, 0);

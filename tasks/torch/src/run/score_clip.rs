@@ -18,8 +18,8 @@ use crate::{
 
 /// Scores images.
 pub fn run(spec: ScoreClip, needs: ClipNeeds, context: &mut Context) -> Result<Made, Halt> {
-    let precision = settle(context)?;
-    let towers = Towers::open(&needs.clip, precision)?;
+    let setting = settle(context)?;
+    let towers = Towers::open(&needs.clip, setting)?;
     let prompts = Scenes::read(&needs.prompts)?;
     let (images, own) = (Gallery::images(&needs.images)?, Gallery::scenes(&needs.prompts)?);
     let count = count(&images, prompts.len())?;

@@ -1,12 +1,11 @@
 //! The body of `score-frechet`.
 
-use isoflop_contract::environment::Precision;
 use isoflop_kinds::{
     model::Companion,
     score::{FrechetNeeds, ScoreFrechet},
 };
 use isoflop_worker::{Context, Halt, Interrupted, Made};
-use tch::{Kind, Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use super::{examine::load, record::Record, settle::settle, towers::ImageTower};
 use crate::{
@@ -14,8 +13,8 @@ use crate::{
     error::TorchError,
     metrics::{Interval, Reference, Scored, extrapolated, in_blocks, kernel_distance, kernel_distances, resamples},
     models::{Inception, Vqa},
-    nn::{Params, precise},
-    weights::{Weights, load as load_weights},
+    nn::{Params, Setting, precise},
+    weights::{Weights, load_at as load_weights},
 };
 
 /// The fewest images that distances are extrapolated from.
@@ -29,11 +28,11 @@ enum Network {
 }
 
 impl Network {
-    fn open(needs: &FrechetNeeds, precision: Precision) -> Result<Self, TorchError> {
+    fn open(needs: &FrechetNeeds, setting: Setting) -> Result<Self, TorchError> {
         match (&needs.clip, &needs.vqa, &needs.inception) {
-            (Some(clip), None, None) => Ok(Self::Clip(Box::new(ImageTower::open(clip, precision)?))),
+            (Some(clip), None, None) => Ok(Self::Clip(Box::new(ImageTower::open(clip, setting)?))),
             (None, Some(vqa), None) => {
-                let (config, network) = load(vqa)?;
+                let (config, network) = load(vqa, setting)?;
                 Ok(Self::Vqa(Box::new(network), config.world.resolution))
             }
             (None, None, Some(handle)) => {
@@ -47,7 +46,8 @@ impl Network {
                 };
                 let params = Params::hollow();
                 let network = Inception::new(&params.root(), &config);
-                load_weights(&params, "inception", &Weights::open(&handle.file("model.safetensors"))?)?;
+                let weights = Weights::open(&handle.file("model.safetensors"))?;
+                load_weights(&params, "inception", &weights, (Kind::Float, setting.device))?;
                 Ok(Self::Inception(network, config.resize.about()))
             }
             _ => Err(TorchError::Mismatch("feed exactly one of `clip`, `vqa` or `inception`".into())),
@@ -55,13 +55,12 @@ impl Network {
     }
 
     /// All pictures as features, f32 `[N, D]`.
-    fn features(&self, spec: &ScoreFrechet, gallery: &Gallery, precision: Precision) -> Tensor {
+    fn features(&self, spec: &ScoreFrechet, gallery: &Gallery, setting: Setting) -> Tensor {
         let in_blocks = |see: &dyn Fn(&Tensor) -> Tensor| {
             let see = |rows: &[i64]| {
                 let pictures = gallery.at(rows);
-                Ok::<_, std::convert::Infallible>(
-                    no_grad(|| precise(precision, || see(&pictures))).to_kind(Kind::Float),
-                )
+                let seen = no_grad(|| precise(setting, || see(&pictures)));
+                Ok::<_, std::convert::Infallible>(seen.to_kind(Kind::Float).to_device(Device::Cpu))
             };
             let Ok(features) = in_blocks(gallery.len(), see);
             features
@@ -71,7 +70,7 @@ impl Network {
             Self::Vqa(network, side) => in_blocks(&|pictures| {
                 let same = pictures.size()[3] == *side;
                 let images = if same { unit(pictures) } else { bicubic(pictures, *side) / 127.5 - 1.0 };
-                network.look(&images).whole()
+                network.look(&setting.bring(&images)).whole()
             }),
             Self::Inception(network, _) => in_blocks(&|pictures| network.features(pictures)),
         }
@@ -107,8 +106,8 @@ fn galleries(needs: &FrechetNeeds) -> Result<(Gallery, Gallery), TorchError> {
 
 /// Measures distances.
 pub fn run(spec: ScoreFrechet, needs: FrechetNeeds, context: &mut Context) -> Result<Made, Halt> {
-    let precision = settle(context)?;
-    let network = Network::open(&needs, precision)?;
+    let setting = settle(context)?;
+    let network = Network::open(&needs, setting)?;
     let (images, reference) = galleries(&needs)?;
     let fewest = if spec.endless { FEWEST } else { 2 };
     for (what, count, fewest) in [("images", images.len(), fewest), ("reference images", reference.len(), 2)] {
@@ -117,8 +116,8 @@ pub fn run(spec: ScoreFrechet, needs: FrechetNeeds, context: &mut Context) -> Re
             return Err(TorchError::Mismatch(problem).into());
         }
     }
-    let features = network.features(&spec, &images, precision);
-    let references = network.features(&spec, &reference, precision);
+    let features = network.features(&spec, &images, setting);
+    let references = network.features(&spec, &reference, setting);
 
     let (count, gaussian) = (images.len() as usize, Reference::of(&references));
     let (mut plain, mut endless, mut times) = (Vec::new(), Vec::new(), vec![0.0; count * spec.bootstrap as usize]);

@@ -14,8 +14,8 @@ use crate::data::{Gallery, Scenes};
 
 /// Scores images.
 pub fn run(spec: ScoreReward, needs: RewardNeeds, context: &mut Context) -> Result<Made, Halt> {
-    let precision = settle(context)?;
-    let towers = Towers::open(&needs.clip, precision)?;
+    let setting = settle(context)?;
+    let towers = Towers::open(&needs.clip, setting)?;
     let (config, head) = open(&needs.reward, needs.clip.digest())?;
     let prompts = Scenes::read(&needs.prompts)?;
     let (images, own) = (Gallery::images(&needs.images)?, Gallery::scenes(&needs.prompts)?);

@@ -1,13 +1,13 @@
 //! Settles libtorch into the hard environment.
 
-use isoflop_contract::{Environment, environment::Precision};
+use isoflop_contract::Environment;
 use isoflop_worker::{Context, Halt};
 
-use crate::shim;
+use crate::{device, nn::Setting, parallel::team, shim};
 
-/// Holds libtorch to the threads and algorithms that the environment declares, and answers with its precision. Instruction sets are held by variables
-/// that the engine sets before the process starts.
-pub fn settle(context: &Context) -> Result<Precision, Halt> {
+/// Holds libtorch to the threads and algorithms that the environment declares, and answers with its device and precision. Instruction sets are held by
+/// variables that the engine sets before the process starts.
+pub fn settle(context: &Context) -> Result<Setting, Halt> {
     let Environment::Torch(torch) = context.environment() else {
         return Err("a libtorch kind was given an environment without libtorch".into());
     };
@@ -17,5 +17,5 @@ pub fn settle(context: &Context) -> Result<Precision, Halt> {
     }
     shim::set_deterministic(torch.deterministic);
     shim::keep_memory();
-    Ok(torch.precision)
+    Ok(Setting { device: device::find(torch.device, team::rank(context)?)?, precision: torch.precision })
 }

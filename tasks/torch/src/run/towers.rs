@@ -1,8 +1,8 @@
 //! Frozen CLIP towers: what they see and read.
 
-use isoflop_contract::{Handle, environment::Precision};
+use isoflop_contract::Handle;
 use isoflop_kinds::{artifact, encode::TextOutput, head::Seen, model::Companion};
-use tch::{Kind, Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 use super::encoder::{Config, Encoder, words};
 use crate::{
@@ -10,8 +10,8 @@ use crate::{
     error::TorchError,
     metrics::in_blocks,
     models::ClipImage,
-    nn::{Params, precise},
-    weights::{Weights, load},
+    nn::{Params, Setting, precise},
+    weights::{Weights, load_at},
 };
 
 /// An image tower.
@@ -20,12 +20,12 @@ pub struct ImageTower {
     network: ClipImage,
     side: i64,
     projection: u64,
-    precision: Precision,
+    setting: Setting,
 }
 
 impl ImageTower {
-    /// Reads it, to see in this precision.
-    pub fn open(handle: &Handle<artifact::Clip>, precision: Precision) -> Result<Self, TorchError> {
+    /// Reads it, to see there and in this precision.
+    pub fn open(handle: &Handle<artifact::Clip>, setting: Setting) -> Result<Self, TorchError> {
         let path = handle.file("config.json");
         let config: Config = read_json(&path)?;
         let wrong = |problem: String| TorchError::Inconsistent { path: path.clone(), problem };
@@ -37,17 +37,18 @@ impl ImageTower {
         }
         let params = Params::hollow();
         let network = ClipImage::new(&params.root(), &config);
-        load(&params, "clip-image", &Weights::open(&handle.file("model.safetensors"))?)?;
-        Ok(Self { network, side: config.resolution as i64, projection: config.projection, precision })
+        load_at(&params, "clip-image", &Weights::open(&handle.file("model.safetensors"))?, (Kind::Float, setting.device))?;
+        Ok(Self { network, side: config.resolution as i64, projection: config.projection, setting })
     }
 
-    /// Pictures u8 `[B, 3, R, R]` of any size to features `[B, W]`.
+    /// Pictures u8 `[B, 3, R, R]` of any size to features `[B, W]`, which come back to the processor.
     fn see(&self, pictures: &Tensor, seen: Seen) -> Tensor {
         let of = |numbers: [f64; 3]| Tensor::from_slice(&numbers).to_kind(Kind::Float).view([1, 3, 1, 1]);
         let pictures =
             if pictures.size()[3] == self.side { pictures.to_kind(Kind::Float) } else { bicubic(pictures, self.side) };
         let images = (pictures / 255.0 - of(ClipImage::MEAN)) / of(ClipImage::DEVIATION);
-        let reading = no_grad(|| precise(self.precision, || self.network.forward(&images)));
+        let images = self.setting.bring(&images);
+        let reading = no_grad(|| precise(self.setting, || self.network.forward(&images)));
         match seen {
             Seen::Pooled => reading.pooled,
             Seen::Projected => reading.projected,
@@ -59,6 +60,7 @@ impl ImageTower {
             }
         }
         .to_kind(Kind::Float)
+        .to_device(Device::Cpu)
     }
 
     /// The first `count` pictures as features f32 `[count, W]`.
@@ -86,13 +88,13 @@ pub struct Towers {
     /// What sees.
     pub image: ImageTower,
     text: Encoder,
-    precision: Precision,
+    setting: Setting,
 }
 
 impl Towers {
     /// Reads them.
-    pub fn open(handle: &Handle<artifact::Clip>, precision: Precision) -> Result<Self, TorchError> {
-        let image = ImageTower::open(handle, precision)?;
+    pub fn open(handle: &Handle<artifact::Clip>, setting: Setting) -> Result<Self, TorchError> {
+        let image = ImageTower::open(handle, setting)?;
         let path = handle.file("config.json");
         let shared = match read_json::<Config>(&path)?.text {
             Companion::ClipText(config) => config.projection == Some(image.projection),
@@ -102,7 +104,7 @@ impl Towers {
             let problem = "its two towers do not project into one space".into();
             return Err(TorchError::Inconsistent { path, problem });
         }
-        Ok(Self { image, text: Encoder::open(handle, TextOutput::Last)?, precision })
+        Ok(Self { image, text: Encoder::open(handle, TextOutput::Last, setting)?, setting })
     }
 
     /// The first `count` captions of the scenes in the shared space, f32 `[count, P]`.
@@ -110,7 +112,7 @@ impl Towers {
         let (names, length) = (words(handle)?, scenes.caption_length() as i64);
         in_blocks(count, |rows| {
             let captions = scenes.captions(&Tensor::from_slice(rows), length);
-            Ok(precise(self.precision, || self.text.read(&captions, &names, None))?.pooled.to_kind(Kind::Float))
+            Ok(precise(self.setting, || self.text.read(&captions, &names, None))?.pooled.to_kind(Kind::Float))
         })
     }
 }

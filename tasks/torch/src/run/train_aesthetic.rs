@@ -90,10 +90,10 @@ impl Objective for Grading<'_> {
 
 /// Trains a head.
 pub fn run(spec: TrainAesthetic, needs: AestheticNeeds, context: &mut Context) -> Result<Made, Halt> {
-    let precision = settle(context)?;
-    let team = Team::assemble(context, 1)?; // a batch is one part
+    let setting = settle(context)?;
+    let team = Team::assemble(context, 1, setting.device)?; // a batch is one part
     let seed = context.seed()?;
-    let tower = ImageTower::open(&needs.clip, precision)?;
+    let tower = ImageTower::open(&needs.clip, setting)?;
     let sets =
         needs.data.values().map(|set| Graded::read(set, &tower, &spec, "data")).collect::<Result<Vec<_>, _>>()?;
     let cat = |of: fn(&Graded) -> &Tensor| Tensor::cat(&sets.iter().map(of).collect::<Vec<_>>(), 0);
@@ -121,7 +121,7 @@ pub fn run(spec: TrainAesthetic, needs: AestheticNeeds, context: &mut Context) -
         deviation,
     };
     let Some(outcome) =
-        train(&params, &recipe(&spec.plain(), Decays::Matrices, precision), &objective, &team, context)?
+        train(&params, &recipe(&spec.plain(), Decays::Matrices, setting.at_home()), &objective, &team, context)?
     else {
         return Ok(Made::new());
     };

@@ -19,7 +19,7 @@ use crate::{
     data::{Order, Scenes, write_json},
     error::TorchError,
     models::{ClipImage, ClipText},
-    nn::Params,
+    nn::{Params, Setting},
     parallel::team::Team,
     train::{Objective, train},
 };
@@ -38,7 +38,7 @@ struct Towers {
 impl Towers {
     /// Images `[B, 3, R, R]` in [-1, 1] and token numbers `[B, T]` to directions `[B, P]` each.
     fn see_and_read(&self, images: &Tensor, ids: &Tensor) -> (Tensor, Tensor) {
-        let of = |numbers: [f64; 3]| Tensor::from_slice(&numbers).to_kind(Kind::Float).view([1, 3, 1, 1]);
+        let of = |numbers: [f64; 3]| Tensor::from_slice(&numbers).to_kind(Kind::Float).view([1, 3, 1, 1]).to_device(images.device());
         let pixels = ((images + 1.0) * 0.5 - of(ClipImage::MEAN)) / of(ClipImage::DEVIATION);
         let direction = |x: Tensor| &x / x.norm_scalaropt_dim(2, 1, true).clamp_min(1e-12);
         let text = self.text.forward(ids).projected.expect("the text tower has a projection");
@@ -56,20 +56,22 @@ impl Towers {
 struct Pairs {
     scenes: Scenes,
     ids: Tensor,
+    setting: Setting,
 }
 
 impl Pairs {
-    fn new(scenes: Scenes, spec: &TrainClip) -> Result<Self, TorchError> {
+    fn new(scenes: Scenes, spec: &TrainClip, setting: Setting) -> Result<Self, TorchError> {
         let every = Tensor::arange(scenes.len() as i64, (Kind::Int64, Device::Cpu));
         let captions = scenes.captions(&every, scenes.caption_length() as i64);
-        Ok(Self { ids: sentences(&captions, spec.vocabulary - 1, spec.tokens)?, scenes })
+        Ok(Self { ids: sentences(&captions, spec.vocabulary - 1, spec.tokens)?, scenes, setting })
     }
 
     /// Images, token numbers, and which captions read the same as which: `[B, B]` of ones and zeros.
     fn batch(&self, rows: &Tensor) -> (Tensor, Tensor, Tensor) {
         let ids = self.ids.index_select(0, rows);
         let same = ids.unsqueeze(0).eq_tensor(&ids.unsqueeze(1)).all_dim(2, false).to_kind(Kind::Float);
-        (self.scenes.images(rows), ids, same)
+        let bring = |tensor: Tensor| self.setting.bring(&tensor);
+        (bring(self.scenes.images(rows)), bring(ids), bring(same))
     }
 }
 
@@ -126,8 +128,8 @@ fn examine(towers: &Towers, pairs: &Pairs) -> Findings {
 
 /// Trains two towers.
 pub fn run(spec: TrainClip, needs: Needs, context: &mut Context) -> Result<Made, Halt> {
-    let precision = settle(context)?;
-    let team = Team::assemble(context, 1)?; // a batch is one part
+    let setting = settle(context)?;
+    let team = Team::assemble(context, 1, setting.device)?; // a batch is one part
     let seed = context.seed()?;
     let names = words(&needs.data)?;
     if names != words(&needs.heldout)? {
@@ -145,11 +147,11 @@ pub fn run(spec: TrainClip, needs: Needs, context: &mut Context) -> Result<Made,
             let problem = format!("the images of `{name}` are {side}×{side} and `resolution` is {wanted}");
             return Err(TorchError::Mismatch(problem));
         }
-        Pairs::new(scenes, &spec)
+        Pairs::new(scenes, &spec, setting)
     };
     let (data, heldout) = (read(&needs.data, "data")?, read(&needs.heldout, "heldout")?);
 
-    let params = Params::new(seed.stream("init", 0));
+    let params = Params::on(setting.device, seed.stream("init", 0));
     let (text, image) = (spec.text(), spec.image());
     let towers = Towers { text: ClipText::new(&params.root(), &text), image: ClipImage::new(&params.root(), &image) };
     let logarithm = towers.text.logit_scale().expect("the text tower has a temperature");
@@ -162,7 +164,7 @@ pub fn run(spec: TrainClip, needs: Needs, context: &mut Context) -> Result<Made,
         batch: spec.batch,
     };
     let Some(outcome) =
-        train(&params, &recipe(&spec.plain(), Decays::Matrices, precision), &objective, &team, context)?
+        train(&params, &recipe(&spec.plain(), Decays::Matrices, setting), &objective, &team, context)?
     else {
         return Ok(Made::new());
     };

@@ -21,7 +21,7 @@ use crate::{
     diffusion::{Schedule, target},
     error::TorchError,
     models::{Denoiser, Reading, Said},
-    nn::{Params, tally::count, thriftily},
+    nn::{Params, Setting, tally::count, thriftily},
     parallel::{fold::stretch, team::Team},
     train::{Heldout, Objective, Recipe, Settings, normal, train},
 };
@@ -54,6 +54,7 @@ pub struct Config {
 struct Denoising<'a> {
     model: &'a Denoiser,
     schedule: &'a Schedule,
+    setting: Setting,
     prediction: Prediction,
     /// How much an error counts at each level, where not all count alike.
     weights: Option<Tensor>,
@@ -99,9 +100,11 @@ impl Objective for Denoising<'_> {
         let (batch, size) = ((self.part * self.parts) as i64, self.part as i64);
         let index = step * self.parts + part; // of this part among all there ever are
         let (views, read) = self.loader.portion(index)?;
-        let images = self.data.space.clean(&views, |size| normal(self.seed.stream("latent", index), size));
+        let bring = |tensor: &Tensor| self.setting.bring(tensor);
+        let views: Vec<Tensor> = views.iter().map(bring).collect();
+        let images = self.data.space.clean(&views, |size| bring(&normal(self.seed.stream("latent", index), size)));
         let kept = uniform(self.seed.stream("dropout", index), &[size, 1]).ge(self.caption_dropout);
-        let said = self.said(index, read).kept(&kept, self.empty.as_ref());
+        let said = self.said(index, read).kept(&kept, self.empty.as_ref()).map(bring);
 
         // Levels are uniform, one from each of `batch` equal stretches: the same expectation as independent draws with less variance.
         let first = part as i64 * size;
@@ -109,8 +112,9 @@ impl Objective for Denoising<'_> {
         let within = uniform(self.seed.stream("level", index), &[size]);
         let levels = self.schedule.levels() as f64;
         let level = ((stretch + within) / batch as f64 * levels).floor().clamp(0.0, levels - 1.0).to_kind(Kind::Int64);
+        let level = bring(&level);
 
-        let noise = normal(self.seed.stream("noise", index), &images.size());
+        let noise = bring(&normal(self.seed.stream("noise", index), &images.size()));
         let noisy = self.schedule.mix(&images, &noise, &level);
         let forward = || thriftily(self.recompute, || self.model.denoise(&noisy, &level, &self.model.told(&said)));
         let mut output = None;
@@ -182,8 +186,8 @@ fn mixing(spec: &TrainDenoiser, data: &Examples, seed: Seed) -> Result<Option<Mi
 
 /// Trains a denoiser.
 pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<Made, Halt> {
-    let precision = settle(context)?;
-    let team = Team::assemble(context, spec.parts())?;
+    let setting = settle(context)?;
+    let team = Team::assemble(context, spec.parts(), setting.device)?;
     let seed = match spec.seed {
         Some(number) => Seed::from_number(number),
         None => context.seed()?,
@@ -192,8 +196,8 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
     let (data, heldout) = examples(&config, &needs)?;
     let mixing = mixing(&spec, &data, seed)?;
 
-    let schedule = Schedule::new(&spec.noise);
-    let params = Params::new(seed.stream("init", 0));
+    let schedule = Schedule::new(&spec.noise).on(setting.device);
+    let params = Params::on(setting.device, seed.stream("init", 0));
     let model = Denoiser::new(&params, &config);
     if let Some(other) = &needs.init {
         start(&params, &config, other, spec.init_weights, spec.init_checkpoint)?;
@@ -204,6 +208,7 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
     let objective = Denoising {
         model: &model,
         schedule: &schedule,
+        setting,
         prediction: spec.prediction,
         weights: schedule.weights(spec.prediction, spec.weighting),
         data: &data,
@@ -212,7 +217,9 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
             let count = spec.evaluate_images.min(heldout.scenes.len()) as i64;
             let (views, said) = heldout.first(count)?;
             // Both sets are scaled by the factor of what is learned from, or their losses would be of two problems.
-            Heldout::new(&data.space.clean(&views, Heldout::draws), said, &schedule, spec.prediction)
+            // Mixed on the processor, so that all devices look at the same.
+            let images = data.space.clean(&views, Heldout::draws);
+            Heldout::new(&images, said, &Schedule::new(&spec.noise), spec.prediction).on(setting)
         },
         order,
         seed,
@@ -246,7 +253,7 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
         keep_states: spec.keep_states,
         branch: needs.trunk.as_ref().map(|trunk| branch(&spec, &origin, trunk)).transpose()?,
         health: spec.health,
-        precision,
+        setting,
         flops: cost.flops / spec.steps as f64,
     };
     let Some(outcome) = train(&params, &recipe, &objective, &team, context)? else {

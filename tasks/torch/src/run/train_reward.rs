@@ -161,10 +161,10 @@ impl Objective for Preferring<'_> {
 
 /// Trains a preference.
 pub fn run(spec: TrainReward, needs: RewardNeeds, context: &mut Context) -> Result<Made, Halt> {
-    let precision = settle(context)?;
-    let team = Team::assemble(context, 1)?; // a batch is one part
+    let setting = settle(context)?;
+    let team = Team::assemble(context, 1, setting.device)?; // a batch is one part
     let seed = context.seed()?;
-    let towers = Towers::open(&needs.clip, precision)?;
+    let towers = Towers::open(&needs.clip, setting)?;
     let data = Pairs::read(&towers, &needs.data, needs.worse.as_ref(), ("data", "worse"))?;
     let heldout = Pairs::read(&towers, &needs.heldout, needs.heldout_worse.as_ref(), ("heldout", "heldout_worse"))?;
     let params = Params::new(seed.stream("init", 0));
@@ -182,7 +182,7 @@ pub fn run(spec: TrainReward, needs: RewardNeeds, context: &mut Context) -> Resu
         standard,
     };
     let Some(outcome) =
-        train(&params, &recipe(&spec.plain(), Decays::Matrices, precision), &objective, &team, context)?
+        train(&params, &recipe(&spec.plain(), Decays::Matrices, setting.at_home()), &objective, &team, context)?
     else {
         return Ok(Made::new());
     };

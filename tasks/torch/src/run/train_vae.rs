@@ -18,7 +18,7 @@ use crate::{
     data::{Order, Scenes, pixels, write_json, write_preview},
     error::TorchError,
     models::AutoencoderKl,
-    nn::Params,
+    nn::{Params, Setting},
     parallel::team::Team,
     train::{Objective, normal, train},
 };
@@ -37,13 +37,14 @@ struct Coding<'a> {
     seed: Seed,
     batch: u64,
     divergence: f64,
+    setting: Setting,
 }
 
 impl Objective for Coding<'_> {
     fn loss(&self, step: u64, _part: u64) -> Result<Tensor, TorchError> {
-        let images = self.data.images(&self.order.rows(step, self.batch));
+        let images = self.setting.bring(&self.data.images(&self.order.rows(step, self.batch)));
         let posterior = self.network.encode(&images);
-        let noise = normal(self.seed.stream("noise", step), &posterior.mean.size());
+        let noise = self.setting.bring(&normal(self.seed.stream("noise", step), &posterior.mean.size()));
         let out = self.network.decode(&posterior.sample(&noise));
         let numbers = images.numel() as f64 / images.size()[0] as f64;
         Ok(out.mse_loss(&images, Reduction::Mean)
@@ -53,7 +54,7 @@ impl Objective for Coding<'_> {
     const MEASURE: &'static str = "heldout_reconstruction";
 
     fn evaluate(&self, _: u64) -> f64 {
-        examine(self.network, self.heldout).error
+        examine(self.network, self.heldout, self.setting).error
     }
 }
 
@@ -67,10 +68,10 @@ struct Findings {
     spread: Spread,
 }
 
-fn examine(network: &AutoencoderKl, scenes: &Scenes) -> Findings {
+fn examine(network: &AutoencoderKl, scenes: &Scenes, setting: Setting) -> Findings {
     let mut found = Findings { error: 0.0, divergence: 0.0, spread: Spread::default() };
     for rows in rows(scenes.len(), EXAMINED) {
-        let images = scenes.images(&rows);
+        let images = setting.bring(&scenes.images(&rows));
         let posterior = network.encode(&images);
         let share = rows.size()[0] as f64 / scenes.len() as f64;
         let error = (network.decode(&posterior.mean) - images).square().mean(Kind::Double);
@@ -83,8 +84,8 @@ fn examine(network: &AutoencoderKl, scenes: &Scenes) -> Findings {
 
 /// Trains an autoencoder.
 pub fn run(spec: TrainVae, needs: Needs, context: &mut Context) -> Result<Made, Halt> {
-    let precision = settle(context)?;
-    let team = Team::assemble(context, 1)?; // a batch is one part
+    let setting = settle(context)?;
+    let team = Team::assemble(context, 1, setting.device)?; // a batch is one part
     let seed = context.seed()?;
     let (data, heldout) = (Scenes::read(&needs.data)?, Scenes::read(&needs.heldout)?);
     for (name, scenes) in [("data", &data), ("heldout", &heldout)] {
@@ -95,7 +96,7 @@ pub fn run(spec: TrainVae, needs: Needs, context: &mut Context) -> Result<Made, 
         }
     }
     let mut config = spec.network();
-    let params = Params::new(seed.stream("init", 0));
+    let params = Params::on(setting.device, seed.stream("init", 0));
     let network = AutoencoderKl::new(&params.root(), &config);
     let objective = Coding {
         network: &network,
@@ -105,20 +106,21 @@ pub fn run(spec: TrainVae, needs: Needs, context: &mut Context) -> Result<Made, 
         seed,
         batch: spec.batch,
         divergence: spec.divergence,
+        setting,
     };
     let Some(outcome) =
-        train(&params, &recipe(&spec.plain(), Decays::Matrices, precision), &objective, &team, context)?
+        train(&params, &recipe(&spec.plain(), Decays::Matrices, setting), &objective, &team, context)?
     else {
         return Ok(Made::new());
     };
 
-    let found = no_grad(|| examine(&network, &heldout));
+    let found = no_grad(|| examine(&network, &heldout, setting));
     config.scaling_factor = found.spread.factor().unwrap_or(1.0);
     write_json(&context.out("config.json"), &Companion::AutoencoderKl(config.clone()))?;
     let shown = Tensor::arange(SHOWN.min(heldout.len() as i64), (Kind::Int64, Device::Cpu));
-    let before = heldout.images(&shown);
+    let before = setting.bring(&heldout.images(&shown));
     let after = no_grad(|| network.decode(&network.encode(&before).mean));
-    write_preview(&context.out("preview.png"), &pixels(&Tensor::cat(&[before, after], 0)))?;
+    write_preview(&context.out("preview.png"), &pixels(&Tensor::cat(&[before, after], 0)).to_device(Device::Cpu))?;
 
     let made = leave(context, (&params, &outcome, "heldout_reconstruction"), (&spec.plain(), &spec.cost()))?;
     Ok(made

@@ -20,7 +20,7 @@ use crate::{
     error::TorchError,
     metrics::alignment,
     models::{Vqa, World},
-    nn::{Params, precise},
+    nn::{Params, Setting, precise},
     parallel::team::Team,
     train::{Objective, train},
 };
@@ -38,6 +38,7 @@ struct Answering<'a> {
     seed: Seed,
     batch: u64,
     questions: u64,
+    setting: Setting,
 }
 
 impl Objective for Answering<'_> {
@@ -57,24 +58,27 @@ impl Objective for Answering<'_> {
             }
         }
         let answers: Vec<i64> = asked.iter().map(|&q| questions.answer[q as usize]).collect();
-        let sight = self.network.look(&scenes.images(&Tensor::from_slice(&rows))).of(&Tensor::from_slice(&owner));
-        let scores = self.network.answer(&sight, &questions.words.index_select(0, &Tensor::from_slice(&asked)));
-        Ok(scores.cross_entropy_for_logits(&Tensor::from_slice(&answers)))
+        let bring = |tensor: Tensor| self.setting.bring(&tensor);
+        let images = bring(scenes.images(&Tensor::from_slice(&rows)));
+        let sight = self.network.look(&images).of(&bring(Tensor::from_slice(&owner)));
+        let words = bring(questions.words.index_select(0, &Tensor::from_slice(&asked)));
+        let scores = self.network.answer(&sight, &words);
+        Ok(scores.cross_entropy_for_logits(&bring(Tensor::from_slice(&answers))))
     }
 
     const MEASURE: &'static str = "heldout_accuracy";
 
     fn evaluate(&self, _: u64) -> f64 {
         let (scenes, questions) = self.heldout;
-        let answered = mark(questions, &ask(self.network, scenes.pixels(), questions, EXAMINED));
+        let answered = mark(questions, &ask((self.network, self.setting), scenes.pixels(), questions, EXAMINED));
         answered.iter().filter(|one| one.right).count() as f64 / answered.len() as f64
     }
 }
 
 /// Trains a question-answering network.
 pub fn run(spec: TrainVqa, needs: Needs, context: &mut Context) -> Result<Made, Halt> {
-    let precision = settle(context)?;
-    let team = Team::assemble(context, 1)?; // a batch is one part
+    let setting = settle(context)?;
+    let team = Team::assemble(context, 1, setting.device)?; // a batch is one part
     let seed = context.seed()?;
     let (data, heldout) = (Scenes::read(&needs.data)?, Scenes::read(&needs.heldout)?);
     let questions = Questions::read(&needs.data, data.len())?;
@@ -95,7 +99,7 @@ pub fn run(spec: TrainVqa, needs: Needs, context: &mut Context) -> Result<Made, 
         return Err(TorchError::Mismatch("questions of `data` and `heldout` differ in length".into()).into());
     }
 
-    let params = Params::new(seed.stream("init", 0));
+    let params = Params::on(setting.device, seed.stream("init", 0));
     let network = Vqa::new(&params, &spec.network, world);
     let objective = Answering {
         network: &network,
@@ -106,13 +110,14 @@ pub fn run(spec: TrainVqa, needs: Needs, context: &mut Context) -> Result<Made, 
         seed,
         batch: spec.batch,
         questions: spec.questions,
+        setting,
     };
-    let recipe = recipe(&spec.plain(), Decays::Everything, precision);
+    let recipe = recipe(&spec.plain(), Decays::Everything, setting);
     let Some(outcome) = train(&params, &recipe, &objective, &team, context)? else {
         return Ok(Made::new());
     };
 
-    let given = precise(precision, || ask(&network, heldout.pixels(), &examination, EXAMINED));
+    let given = precise(setting, || ask((&network, setting), heldout.pixels(), &examination, EXAMINED));
     let answered = mark(&examination, &given);
     let by_category = alignment(&answered).expect("there are questions, seen when they were read").by_category;
     write_tensors(&context.out("model.safetensors"), &params.named())?;

@@ -11,6 +11,7 @@ use crate::{
     diffusion::{Schedule, estimate},
     draw::drawn,
     models::{Denoiser, Said},
+    nn::Setting,
 };
 
 /// Where the fixed noise comes from: the same in every study.
@@ -30,7 +31,7 @@ pub struct Heldout {
 }
 
 impl Heldout {
-    /// Images or latents as a denoiser sees them without noise, `[N, C, S, S]`, and what is said of them.
+    /// Images or latents as a denoiser sees them without noise, `[N, C, S, S]`, and what is said of them, mixed where they are.
     pub fn new(images: &Tensor, said: Said, schedule: &Schedule, prediction: Prediction) -> Self {
         let count = images.size()[0];
         let one = &images.size()[1..];
@@ -41,6 +42,19 @@ impl Heldout {
         let level = Tensor::from_slice(&levels);
         let noisy = schedule.mix(images, &noise, &level);
         Self { prediction, noisy, noise, level, said }
+    }
+
+    /// The same on another device.
+    #[must_use]
+    pub fn on(self, setting: Setting) -> Self {
+        let bring = |tensor: &Tensor| setting.bring(tensor);
+        Self {
+            prediction: self.prediction,
+            noisy: bring(&self.noisy),
+            noise: bring(&self.noise),
+            level: bring(&self.level),
+            said: self.said.map(bring),
+        }
     }
 
     /// Fixed normal numbers that latents of held-out images are drawn with, for images of `size[1..]`.

@@ -7,13 +7,16 @@ use std::{
 
 use isoflop_contract::{environment::Precision, protocol::MACHINE};
 use isoflop_worker::{Context, NotFinite};
-use tch::{Device, Kind, Tensor, no_grad};
+use tch::{Cuda, Device, Kind, Tensor, no_grad};
 
 use super::Recipe;
-use crate::nn::precise;
+use crate::{
+    nn::{Setting, precise},
+    shim,
+};
 
-/// Sides of the matrices that the peak is measured with.
-const SIDE: i64 = 512;
+/// Sides of the matrices that the peak is measured with, on a processor and on a device.
+const SIDES: (i64, i64) = (512, 8192);
 
 /// Times the peak is measured: the best counts.
 const TRIES: u32 = 4;
@@ -27,6 +30,7 @@ pub(super) struct Gauge {
     /// Time since then that no step took.
     rested: Duration,
     steps: u64,
+    device: Device,
     /// The time that losses had waited for data by then.
     waited: Duration,
 }
@@ -34,8 +38,8 @@ pub(super) struct Gauge {
 impl Gauge {
     /// A gauge after `done` steps.
     pub(super) fn new(recipe: &Recipe, done: u64) -> Self {
-        let mfu = (recipe.flops > 0.0).then(|| (recipe.flops, peak(recipe.precision)));
-        Self { mfu, began: Instant::now(), rested: Duration::ZERO, steps: done, waited: Duration::ZERO }
+        let mfu = (recipe.flops > 0.0).then(|| (recipe.flops, peak(recipe.setting)));
+        Self { mfu, began: Instant::now(), rested: Duration::ZERO, steps: done, device: recipe.setting.device, waited: Duration::ZERO }
     }
 
     /// Tells how the steps since the last time went, the latest of which is `done`.
@@ -53,7 +57,7 @@ impl Gauge {
             context.metric(&format!("{MACHINE}loader_share"), done, share.min(1.0))?;
             self.waited = waited;
         }
-        if let Some(bytes) = memory() {
+        if let Some(bytes) = memory(self.device) {
             context.metric(&format!("{MACHINE}peak_memory"), done, bytes as f64)?;
         }
         (self.began, self.rested, self.steps) = (Instant::now(), Duration::ZERO, done);
@@ -67,18 +71,32 @@ impl Gauge {
 }
 
 /// Floating-point operations a second of a product of two square matrices, at best of a few tries.
-fn peak(precision: Precision) -> f64 {
-    let matrix = Tensor::ones([SIDE, SIDE], (Kind::Float, Device::Cpu));
+fn peak(setting: Setting) -> f64 {
+    let device = matches!(setting.device, Device::Cuda(_));
+    let side = if device { SIDES.1 } else { SIDES.0 };
+    let matrix = Tensor::ones([side, side], (Kind::Float, setting.device));
+    // In lower precision a product is measured, not the cast before it.
+    let matrix = if device && setting.precision == Precision::Bf16 { matrix.to_kind(Kind::BFloat16) } else { matrix };
+    let wait = || {
+        if let Device::Cuda(number) = setting.device {
+            Cuda::synchronize(number as i64);
+        }
+    };
     let best = (0..TRIES).map(|_| {
+        wait();
         let began = Instant::now();
-        let _ = no_grad(|| precise(precision, || matrix.matmul(&matrix)));
+        let _ = no_grad(|| precise(setting, || matrix.matmul(&matrix)));
+        wait();
         began.elapsed()
     });
-    2.0 * (SIDE as f64).powi(3) / best.min().unwrap_or_default().as_secs_f64().max(1e-9)
+    2.0 * (side as f64).powi(3) / best.min().unwrap_or_default().as_secs_f64().max(1e-9)
 }
 
-/// The most memory that this process has held, in bytes, where the system says so.
-fn memory() -> Option<u64> {
+/// The most memory that this process has held, in bytes, where the system says so: of the device, where it computes on one.
+fn memory(device: Device) -> Option<u64> {
+    if let Device::Cuda(number) = device {
+        return shim::peak_memory(number);
+    }
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok().map(|kib| kib << 10)
@@ -90,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_machine_can_be_measured() {
-        assert!(peak(Precision::Fp32) > 1e6 && peak(Precision::Bf16) > 1e6);
-        assert!(memory().is_none_or(|bytes| bytes > 1 << 20));
+        assert!(peak(Precision::Fp32.into()) > 1e6 && peak(Precision::Bf16.into()) > 1e6);
+        assert!(memory(Device::Cpu).is_none_or(|bytes| bytes > 1 << 20));
     }
 }

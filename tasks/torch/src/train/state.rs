@@ -168,7 +168,7 @@ impl State {
             return Ok(None);
         }
         let named = |(prefix, flat): (&'static str, Option<Tensor>)| {
-            let parts = flat.map(|flat| packed.cut(&flat)).unwrap_or_default();
+            let parts = flat.map(|flat| packed.cut(&flat.to_device(Device::Cpu))).unwrap_or_default(); // one copy, not one a tensor
             parts.into_iter().map(move |(name, tensor)| (format!("{prefix}.{name}"), tensor))
         };
         let tensors = parts.into_iter().flat_map(named).collect();

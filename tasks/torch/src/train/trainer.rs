@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use isoflop_contract::environment::Precision;
 use isoflop_kinds::train::{self, Decay, Health, Weights};
 use isoflop_worker::{Context, Diverged, Halt};
 use tch::{Device, Kind, Tensor, no_grad};
@@ -19,7 +18,7 @@ use super::{
 };
 use crate::{
     error::TorchError,
-    nn::{Params, precise},
+    nn::{Params, Setting, precise},
     parallel::{
         fold::{Fold, stretch},
         team::Team,
@@ -87,8 +86,8 @@ pub struct Recipe {
     pub branch: Option<Branch>,
     /// When to give up.
     pub health: Health,
-    /// In what precision losses and measures are computed.
-    pub precision: Precision,
+    /// Where, and in what precision, losses and measures are computed.
+    pub setting: Setting,
     /// Floating-point operations of one step; zero where nobody has counted them.
     pub flops: f64,
 }
@@ -203,7 +202,7 @@ pub fn train<O: Objective>(
         let mut sum = Fold::new(parts);
         let mut losses = Vec::with_capacity(parts as usize);
         for part in mine.clone() {
-            let loss = precise(recipe.precision, || objective.loss(step, part))? / parts as f64;
+            let loss = precise(recipe.setting, || objective.loss(step, part))? / parts as f64;
             loss.backward();
             losses.push(loss.detach());
             state.collect(part, &mut sum);
@@ -229,7 +228,7 @@ pub fn train<O: Objective>(
         }
         if evaluates || last {
             let (began, loss) = (Instant::now(), now.since.take());
-            let look = |look| precise(recipe.precision, || no_grad(|| objective.evaluate(look)));
+            let look = |look| precise(recipe.setting, || no_grad(|| objective.evaluate(look)));
             let found = state.seen(recipe.evaluate_weights, objective.looks(), team, look)?;
             if team.leads() {
                 let heldout = objective.evaluated(&found);

@@ -1,0 +1,49 @@
+//! Where networks run, and in what precision.
+
+use isoflop_contract::environment::Precision;
+use tch::{Device, Tensor};
+
+use crate::shim;
+
+/// A device and a precision. Whatever is random is drawn on the processor and brought there, so that it is the same on every device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// The device that has the parameters.
+    pub device: Device,
+    /// The precision of products, convolutions and attention.
+    pub precision: Precision,
+}
+
+/// On the processor.
+impl From<Precision> for Setting {
+    fn from(precision: Precision) -> Self {
+        Self { device: Device::Cpu, precision }
+    }
+}
+
+impl Setting {
+    /// The same precision on the processor.
+    #[must_use]
+    pub fn at_home(self) -> Self {
+        self.precision.into()
+    }
+
+    /// A tensor there. On its way to a CUDA device it goes through memory that the device reads by itself, so that nobody waits for its arrival.
+    pub fn bring(self, tensor: &Tensor) -> Tensor {
+        match self.device {
+            Device::Cuda(_) if tensor.device() == Device::Cpu => {
+                tensor.pin_memory(self.device).to_device_(self.device, tensor.kind(), true, false)
+            }
+            device => tensor.to_device(device),
+        }
+    }
+}
+
+/// Runs `run` in the precision of this setting. Nothing may change a weight inside.
+pub fn precise<T>(setting: impl Into<Setting>, run: impl FnOnce() -> T) -> T {
+    let Setting { device, precision } = setting.into();
+    match precision {
+        Precision::Fp32 => run(),
+        Precision::Bf16 => shim::in_bfloat16(device, run),
+    }
+}
