@@ -4,7 +4,7 @@ CARGO ?= cargo
 export PROPTEST_RNG_SEED ?= 17
 BIN := target/release
 
-.PHONY: quickstart desk results test torture bench fuzz lint build setup snapshots
+.PHONY: quickstart desk results test torture bench gpu fuzz lint build setup snapshots
 
 quickstart: build
 	@$(BIN)/isoflop run studies/quickstart --report report.html
@@ -37,6 +37,10 @@ bench: build
 	@$(BIN)/isoflop-bench
 	@$(CARGO) build --release --locked -p isoflop-native --example speed
 	@tasks/native/examples/speed/beside.sh
+
+# All that needs a CUDA device: operators, training, ranks and the other bodies against the processor, then steps against PyTorch's.
+gpu:
+	@setup/gpu.sh
 
 # Ten minutes for each target; needs cargo-fuzz (`cargo install cargo-fuzz`). A case it finds belongs under engine/plan/tests/fixtures.
 SECONDS ?= 600

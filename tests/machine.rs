@@ -69,6 +69,38 @@ fn a_program_sees_the_device_it_was_leased() {
     assert!(refused.err.contains("`a[n=1]` asks for 2 devices (`on: gpus`) and this run may use 1"), "{}", refused.err);
 }
 
+/// A study for a device is planned and costed where there is none, and refused before anything runs where there is another.
+#[test]
+fn a_study_for_a_device_needs_one_only_to_run() {
+    let project = Project::new();
+    project.write(
+        "study.yaml",
+        "study: there\nenvironment: { device: sm_90 }\ntasks:\n  scenes: { kind: make-scenes, with: { images: 16, resolution: 16 } }\n  judge:\n    kind: train-vqa\n    \
+         needs: { data: scenes, heldout: scenes }\n    with: { steps: 10, batch: 8 }\n",
+    );
+    let run = |arguments: &[&str], devices: &str, code: i32| {
+        let mut command = project.command(arguments);
+        command
+            .env("ISOFLOP_DEVICES", devices)
+            .env("XDG_RUNTIME_DIR", project.path("bin"))
+            .env_remove("CUDA_VISIBLE_DEVICES");
+        output(command).expect(code)
+    };
+    run(&["check"], "none", 0);
+    let plan = run(&["plan", "--json"], "none", 0).json();
+    assert_eq!(plan["totals"]["tasks"], 2);
+    run(&["run", "--frozen"], "none", 5);
+    let none = run(&["run"], "none", 8);
+    assert!(none.err.contains("`judge` asks for 1 devices (`on: gpus`) and this run may use 0"), "{}", none.err);
+    let other = run(&["run"], "fake:1:sm_80", 8);
+    assert!(other.err.contains("`judge` declares `device: sm_90`, and pretended device is sm_80"), "{}", other.err);
+    assert!(!project.path(".isoflop/store/artifacts").exists(), "something ran");
+    let mut doctor = project.command(&["doctor", "--json"]);
+    doctor.env("ISOFLOP_DEVICES", "fake:1:sm_90").env_remove("CUDA_VISIBLE_DEVICES");
+    let shown = output(doctor).json();
+    assert!(shown.to_string().contains("0: pretended device (fake-0, `device: sm_90`)"), "{shown}");
+}
+
 /// Everything below a folder: size, permissions and time of change of each.
 fn snapshot(folder: &Path) -> BTreeMap<PathBuf, (u64, u32, i64, i64)> {
     let mut found = BTreeMap::new();

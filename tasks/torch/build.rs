@@ -20,6 +20,8 @@ fn shim(lib: &Path) {
     println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
     let beside = lib.parent().expect("libraries lie in a folder").to_path_buf();
     let include = std::env::var_os("LIBTORCH_INCLUDE").map_or(beside, Into::into).join("include");
+    // Tests compile a device that is pretended against the same.
+    println!("cargo:rustc-env=ISOFLOP_TORCH_INCLUDE={}", include.display());
     cc::Build::new()
         .cpp(true)
         .std("c++17")

@@ -4,6 +4,7 @@
 //! compares with; `--python INTERPRETER` one that has torch and diffusers, `--model unet` (or `transformer`) and `--threads N` are for `train`.
 
 mod cold;
+mod device;
 mod hash;
 mod ledger;
 mod ranks;
@@ -49,10 +50,10 @@ fn bench() -> Outcome<()> {
             "--python" => python = Some(PathBuf::from(value()?)),
             "--model" => model = Some(value()?),
             "--threads" => threads = value()?.parse()?,
-            "check" | "kept" | "cold" | "hash" | "ledger" | "train" | "ranks" => cases.push(argument),
+            "check" | "kept" | "cold" | "hash" | "ledger" | "train" | "device" | "ranks" => cases.push(argument),
             other => {
                 return Err(format!(
-                    "unknown argument {other}; there are --against, --tasks, --b3sum, --python, --model, --threads, check, kept, cold, hash, ledger, train, ranks"
+                    "unknown argument {other}; there are --against, --tasks, --b3sum, --python, --model, --threads, check, kept, cold, hash, ledger, train, device, ranks"
                 )
                 .into());
             }
@@ -89,6 +90,9 @@ fn bench() -> Outcome<()> {
     }
     if wanted("train") {
         train::train(python.as_deref(), model.as_deref(), threads)?;
+    }
+    if wanted("device") {
+        device::device(python.as_deref(), model.as_deref())?;
     }
     if wanted("ranks") {
         ranks::ranks(&programs[0])?;

@@ -87,24 +87,29 @@ pub fn train(python: Option<&Path>, only: Option<&str>, threads: u32) -> Outcome
 }
 
 /// A process that makes steps.
-struct Side {
+pub(crate) struct Side {
     child: Child,
     ask: ChildStdin,
     answers: BufReader<ChildStdout>,
-    params: u64,
+    pub(crate) params: u64,
+    /// Multiply-accumulates of a step, where it tells.
+    pub(crate) macs: Option<u64>,
+    /// The most memory it has held of a device, where it tells.
+    pub(crate) memory: Option<u64>,
     /// The latest loss it told.
     loss: f64,
 }
 
 impl Side {
-    fn start(command: &mut Command) -> Outcome<Self> {
+    pub(crate) fn start(command: &mut Command) -> Outcome<Self> {
         command.env("OMP_WAIT_POLICY", "passive").stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn()?;
         let ask = child.stdin.take().ok_or("no standard input")?;
         let answers = BufReader::new(child.stdout.take().ok_or("no standard output")?);
-        let mut side = Self { child, ask, answers, params: 0, loss: f64::NAN };
+        let mut side = Self { child, ask, answers, params: 0, macs: None, memory: None, loss: f64::NAN };
         let said: serde_json::Value = serde_json::from_str(&side.line()?)?;
         side.params = said["params"].as_u64().ok_or("no count of parameters")?;
+        side.macs = said["macs"].as_u64();
         side.loss = said["loss"].as_f64().ok_or("no loss")?;
         Ok(side)
     }
@@ -118,10 +123,19 @@ impl Side {
     /// Processor seconds of one step, over a few.
     fn steps(&mut self) -> Outcome<f64> {
         let before = self.processor()?;
-        writeln!(self.ask, "{STEPS}")?;
-        self.ask.flush()?;
-        self.loss = self.line()?.trim().parse()?;
+        self.make(STEPS)?;
         Ok((self.processor()? - before) / f64::from(STEPS))
+    }
+
+    /// Makes so many steps.
+    pub(crate) fn make(&mut self, steps: u32) -> Outcome<()> {
+        writeln!(self.ask, "{steps}")?;
+        self.ask.flush()?;
+        let line = self.line()?;
+        let mut words = line.split_whitespace();
+        self.loss = words.next().ok_or("no loss")?.parse()?;
+        self.memory = words.next().and_then(|word| word.parse().ok()).or(self.memory);
+        Ok(())
     }
 
     /// Processor seconds of all its threads so far.
@@ -143,7 +157,7 @@ impl Drop for Side {
 }
 
 /// A Python with the packages, made if need be.
-fn interpreter() -> Outcome<PathBuf> {
+pub(crate) fn interpreter() -> Outcome<PathBuf> {
     let cache = env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")));

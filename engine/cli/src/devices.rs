@@ -116,7 +116,8 @@ mod tests {
 
     #[test]
     fn pretended_devices_may_be_of_a_class() {
-        let classes = |text: &str| fakes(text).map(|all| all.iter().map(|device| device.capability).collect::<Vec<_>>());
+        let classes =
+            |text: &str| fakes(text).map(|all| all.iter().map(|device| device.capability).collect::<Vec<_>>());
         let sm_90 = Some(Capability { major: 9, minor: 0 });
         assert_eq!((classes("2:sm_90"), classes("1")), (Some(vec![sm_90, sm_90]), Some(vec![None])));
         for wrong in ["", "x", "1:cuda", "1:cpu", ":sm_90"] {

@@ -82,7 +82,9 @@ pub struct Capability {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoDevice {
     /// CUDA without its generation.
-    #[error("`{0}` does not say which: bits depend on a device's compute capability, so it is named, as in `sm_90` (H100, H200) or `sm_80` (A100); `isoflop doctor` tells that of the devices here")]
+    #[error(
+        "`{0}` does not say which: bits depend on a device's compute capability, so it is named, as in `sm_90` (H100, H200) or `sm_80` (A100); `isoflop doctor` tells that of the devices here"
+    )]
     Which(String),
     /// Something else.
     #[error("`{0}` is not one of its values, which are `cpu` and compute capabilities as in `sm_90`")]
@@ -110,7 +112,11 @@ impl FromStr for Device {
                 let number: u32 = number.parse().ok().filter(|_| plain).ok_or_else(unknown)?;
                 let capability = Capability { major: number / 10, minor: number % 10 };
                 // `sm_090` would be the same by another name, and what is older runs no libtorch of ours.
-                if capability.to_string() == text && capability.major >= 5 { Ok(Self::Cuda(capability)) } else { Err(unknown()) }
+                if capability.to_string() == text && capability.major >= 5 {
+                    Ok(Self::Cuda(capability))
+                } else {
+                    Err(unknown())
+                }
             }
             _ => Err(unknown()),
         }

@@ -18,8 +18,8 @@ pub enum ExecError {
     Launch(#[from] LaunchError),
     /// A task asks for more devices than there are, so it could never start.
     #[error(
-        "`{task}` asks for {wanted} devices (`on: gpus`; one where its environment's device is not `cpu`) and this run may use {found}; \
-         `isoflop doctor` lists them, and CUDA_VISIBLE_DEVICES hides some"
+        "`{task}` asks for {wanted} devices (`on: gpus`) and this run may use {found}; `isoflop doctor` lists them, and \
+         CUDA_VISIBLE_DEVICES hides some"
     )]
     Devices {
         /// The task.

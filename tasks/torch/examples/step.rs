@@ -1,27 +1,33 @@
 //! One side of `make bench`'s `train`: makes training steps of one model when it is told to. The other side is `tests/bench/step.py`.
 //!
 //! `step MODEL SIZE BATCH PRECISION THREADS FILE` builds the model, writes its weights and inputs to `FILE` for the other side to start from, makes two
-//! steps and says `{"params": …, "loss": …}`. Then each line of a number on standard input is so many steps, answered by the last loss.
+//! steps and says `{"params": …, "loss": …}`. Then each line of a number on standard input is so many steps, answered by the last loss. With `cuda` for
+//! `FILE`, it runs on the first device and each side starts from weights of its own; behind each loss then stands the most memory so
+//! far.
 
 use std::{
     io::{self, BufRead, Write},
     path::Path,
 };
 
-use isoflop_contract::{Seed, environment::Precision};
+use isoflop_contract::{
+    Seed,
+    environment::{self, Precision},
+};
 use isoflop_kinds::{
     model,
     train::{self, Decays},
 };
 use isoflop_torch::{
     data::write_tensors,
+    device,
     models::{Backbone, Told},
-    nn::{Params, precise},
+    nn::{Params, Setting, precise, tally::count},
     shim,
     train::{AdamW, Ema, Settings, normal},
 };
 use serde_json::json;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Width and number of the text tokens.
 const TEXT: [i64; 2] = [256, 32];
@@ -35,9 +41,22 @@ fn config(name: &str) -> Result<model::Backbone, Box<dyn std::error::Error>> {
         "transformer" => json!({
             "family": "pixart", "in_channels": 4, "width": 256, "depth": 9, "heads": 8, "patch": 2, "context": TEXT[0]
         }),
-        other => return Err(format!("no model is called {other}: there are unet and transformer").into()),
+        other => {
+            let preset = model::preset(other);
+            let none = || {
+                format!("no model is called {other}: there are unet, transformer and those of `isoflop model --list`")
+            };
+            return Ok(preset.ok_or_else(none)?.backbone());
+        }
     };
     Ok(serde_json::from_value(config)?)
+}
+
+/// The first device, whatever it is.
+fn on_the_device(precision: Precision) -> Result<Setting, Box<dyn std::error::Error>> {
+    let class = device::capability(0).ok_or_else(device::told)?;
+    shim::set_deterministic(true);
+    Ok(Setting { device: device::find(environment::Device::Cuda(class), 0)?, precision })
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -49,40 +68,51 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     tch::set_num_threads(threads.parse()?);
     shim::keep_memory();
     let [size, batch] = [size.parse::<i64>()?, batch.parse::<i64>()?];
-    let params = Params::new(Seed::from_number(1));
+    let setting = if file == "cuda" { on_the_device(precision)? } else { precision.into() };
+    let params = Params::on(setting.device, Seed::from_number(1));
     let model = Backbone::new(&params.root(), &config(name)?);
     let settings =
         Settings { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.01, decays: Decays::Everything, clip: 1.0 };
     let mut optimizer = AdamW::new(params.pack(), settings);
     let mut ema = Ema::new(&optimizer, train::Ema { decay: 0.999, ramp: false });
 
-    let drawn = |stream: &str, shape: &[i64]| normal(Seed::from_number(2).stream(stream, 0), shape);
+    let drawn = |stream: &str, shape: &[i64]| setting.bring(&normal(Seed::from_number(2).stream(stream, 0), shape));
     let shape = [batch, 4, size, size];
     let (noisy, noise) = (drawn("noisy", &shape), drawn("noise", &shape));
-    let text = drawn("text", &[batch, TEXT[1], TEXT[0]]);
-    let level = Tensor::arange(batch, (Kind::Int64, tch::Device::Cpu)) * (999 / batch);
+    let [width, tokens] = if model::preset(name).is_some() { [1024, 77] } else { TEXT };
+    let text = drawn("text", &[batch, tokens, width]);
+    let level = Tensor::arange(batch, (Kind::Int64, setting.device)) * (999 / batch);
     let mut given = params.named();
     for (name, tensor) in [("noisy", &noisy), ("noise", &noise), ("text", &text), ("level", &level)] {
         given.insert(format!("inputs.{name}"), tensor.shallow_clone());
     }
-    write_tensors(Path::new(file), &given)?;
+    if setting.device == Device::Cpu {
+        write_tensors(Path::new(file), &given)?;
+    }
+    drop(given);
     let told = Told::tokens(text);
     let mut step = || {
-        let loss = precise(precision, || model.forward(&noisy, &level, &told));
+        let loss = precise(setting, || model.forward(&noisy, &level, &told));
+        let loss = if loss.size()[1] == 4 { loss } else { loss.narrow(1, 0, 4) }; // a variance behind it is not trained
         let loss = loss.to_kind(Kind::Float).mse_loss(&noise, tch::Reduction::Mean);
         let _ = optimizer.step(&loss, 1e-4);
         ema.update(&optimizer, optimizer.steps() as u64);
         loss
     };
-    let first = step().double_value(&[]);
+    let mut first = 0.0;
+    let macs: u64 = count(|| first = step().double_value(&[])).into_values().sum();
     let _ = step();
-    println!("{}", json!({"params": params.count(), "loss": first}));
+    let said = json!({"params": params.count(), "loss": first, "macs": macs * batch as u64});
+    println!("{said}");
     for line in io::stdin().lock().lines() {
         let mut last = 0.0;
         for _ in 0..line?.trim().parse::<u32>()? {
             last = step().double_value(&[]);
         }
-        println!("{last}");
+        match setting.device {
+            Device::Cuda(number) => println!("{last} {}", shim::peak_memory(number).unwrap_or_default()),
+            _ => println!("{last}"),
+        }
         io::stdout().flush()?;
     }
     Ok(())

@@ -37,7 +37,9 @@ pub fn find(declared: environment::Device, rank: usize) -> Result<Device, TorchE
         Some(there) => Err(TorchError::Device(format!(
             "`device: {declared}` is declared, and device {number} here is {there}: bits depend on that, so it is not used in its place"
         ))),
-        None => Err(TorchError::Device(format!("device {number} does not tell its compute capability, and `{declared}` is declared"))),
+        None => Err(TorchError::Device(format!(
+            "device {number} does not tell its compute capability, and `{declared}` is declared"
+        ))),
     }
 }
 
@@ -51,7 +53,8 @@ pub fn capability(number: usize) -> Option<Capability> {
 pub fn told() -> String {
     let count = if Cuda::is_available() { Cuda::device_count() } else { 0 };
     let each = |number: i64| {
-        let class = capability(number as usize).map_or_else(|| "of unknown capability".to_owned(), |there| format!("`device: {there}`"));
+        let class = capability(number as usize)
+            .map_or_else(|| "of unknown capability".to_owned(), |there| format!("`device: {there}`"));
         format!("cuda:{number} is {class}")
     };
     match (count, shim::has_cuda()) {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use isoflop_contract::{
-    Environment, Kind as _, Runtime,
+    Kind as _,
     protocol::{MACHINE, PROTOCOL},
 };
 use isoflop_kinds::train::TrainDenoiser;
@@ -21,7 +21,7 @@ use isoflop_torch::draw::drawn;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
 
-use crate::worker::{input, start};
+use crate::worker::{environment, input, start};
 
 const SIDE: i64 = 8;
 
@@ -66,7 +66,7 @@ impl World {
     fn start(&self, out: &str, steps: u64, ranks: u32, saves: bool, resume: Option<u64>) -> Worker {
         let out = self.at(out);
         fs::create_dir_all(&out).unwrap();
-        let environment = Environment::default_for(Runtime::Torch);
+        let environment = environment();
         let (mut child, reader) = start(&environment);
         let spec = json!({
             "backbone": {

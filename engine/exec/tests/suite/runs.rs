@@ -317,7 +317,9 @@ fn after_so_many_failures_nothing_more_starts(server: &Server) {
 }
 
 fn devices(count: usize) -> Vec<Device> {
-    (0..count).map(|n| Device { id: format!("fake-{n}"), name: "pretended".into(), memory: None, capability: None }).collect()
+    (0..count)
+        .map(|n| Device { id: format!("fake-{n}"), name: "pretended".into(), memory: None, capability: None })
+        .collect()
 }
 
 fn two_engines_never_share_a_device(server: &Server) {

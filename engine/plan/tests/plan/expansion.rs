@@ -103,6 +103,33 @@ fn a_study_becomes_tasks_in_topological_order() {
     assert_eq!(plan.claims[0].origin.line, 44);
 }
 
+/// A device is planned for where there is none: by its class, which is hashed, and one for each task, which is not.
+#[test]
+fn a_device_is_declared_by_its_class() {
+    use isoflop_contract::environment::{Capability, Device};
+    let plan = |environment: &str, on: &str| {
+        planned(&format!(
+            "study: s\ntasks:\n  scenes: {{ kind: make-scenes, with: {{ images: 8 }} }}\n  train:\n    kind: train-denoiser\n    needs: {{ data: scenes }}\n    \
+             with: {{ backbone: {{ width: 8 }}, steps: 10 }}\n{environment}{on}"
+        ))
+    };
+    let of = |environment: &str, on: &str| {
+        let plan = plan(environment, on);
+        let task = plan.get("train").unwrap();
+        (task.key, task.recipe.environment.device().unwrap(), task.demand.gpus.devices(), task.demand.ranks().get())
+    };
+    let h100 = "    environment: { device: sm_90 }\n";
+    let (silent, processor, hopper) = (of("", ""), of("    environment: { device: cpu }\n", ""), of(h100, ""));
+    assert_eq!((silent, silent.1, silent.2), (processor, Device::Cpu, 0));
+    assert_eq!((hopper.1, hopper.2, hopper.3), (Device::Cuda(Capability { major: 9, minor: 0 }), 1, 1));
+    assert!(hopper.0 != silent.0 && hopper.0 != of("    environment: { device: sm_80 }\n", "").0);
+    // Where it runs is not what it is: two devices, or two ranks on one.
+    for (on, devices, ranks) in [("{ gpus: 2 }", 2, 2), ("{ gpus: 1, ranks: 2 }", 1, 2), ("{ ranks: 2 }", 1, 2)] {
+        let shared = of(h100, &format!("    on: {on}\n"));
+        assert_eq!((shared.0, shared.2, shared.3), (hopper.0, devices, ranks), "{on}");
+    }
+}
+
 #[test]
 fn templates_become_typed_values_and_defaults_are_written_out() {
     let plan = planned(STUDY);

@@ -75,7 +75,10 @@ impl Schedule {
             }
         };
         let weights: Vec<f32> = self.alphas.iter().map(|&alpha| one(alpha) as f32).collect();
-        weights.iter().any(|weight| weight.to_bits() != 1_f32.to_bits()).then(|| Tensor::from_slice(&weights).to_device(self.signal.device()))
+        weights
+            .iter()
+            .any(|weight| weight.to_bits() != 1_f32.to_bits())
+            .then(|| Tensor::from_slice(&weights).to_device(self.signal.device()))
     }
 }
 

@@ -158,7 +158,8 @@ impl Eye {
         for (norm, conv) in &self.residual {
             h = &h + conv.forward(&norm.forward(&h).silu());
         }
-        let cells = self.norm_out.forward(&h).flatten(2, 3).transpose(1, 2) + self.place_in.forward(&self.place.to_device(pictures.device()));
+        let cells = self.norm_out.forward(&h).flatten(2, 3).transpose(1, 2)
+            + self.place_in.forward(&self.place.to_device(pictures.device()));
         let [features, keys, values] = [&self.features, &self.keys, &self.values].map(|linear| linear.forward(&cells));
         Sight { features, keys, values }
     }
@@ -192,7 +193,11 @@ impl Reader {
     }
 
     fn forward(&self, questions: &Tensor) -> (Tensor, Tensor) {
-        let words = self.table.forward(&(questions + self.offsets.to_device(questions.device()))).sum_dim_intlist(1, false, Kind::Float);
+        let words = self.table.forward(&(questions + self.offsets.to_device(questions.device()))).sum_dim_intlist(
+            1,
+            false,
+            Kind::Float,
+        );
         let meaning = self.fc2.forward(&self.fc1.forward(&self.norm.forward(&words)).silu()).silu();
         (words, meaning)
     }

@@ -56,9 +56,16 @@ impl Vigil {
     /// Looks after these, of a task of `world` ranks.
     pub(super) fn over(lives: impl Iterator<Item = Arc<Life>>, world: usize) -> Self {
         let lives: Vec<Arc<Life>> = lives.collect();
-        let look = move || lives.iter().find_map(|life| Some((life.rank, life.ended().filter(|status| !status.success())?, life.last_words())));
+        let look = move || {
+            lives
+                .iter()
+                .find_map(|life| Some((life.rank, life.ended().filter(|status| !status.success())?, life.last_words())))
+        };
         Self::new(LOOK, GRACE, look, move |(rank, status, words)| {
-            eprintln!("isoflop-torch: rank {rank} of {world} {}, and the devices of the others wait for it; its last words: {words}", how(status));
+            eprintln!(
+                "isoflop-torch: rank {rank} of {world} {}, and the devices of the others wait for it; its last words: {words}",
+                how(status)
+            );
             process::exit(1);
         })
     }

@@ -39,7 +39,12 @@ pub fn load(handle: &Handle<artifact::Vqa>, setting: Setting) -> Result<(Config,
     }
     let params = Params::hollow();
     let network = Vqa::new(&params, &config.network, config.world);
-    weights::load_at(&params, "vqa", &Weights::open(&handle.file("model.safetensors"))?, (Kind::Float, setting.device))?;
+    weights::load_at(
+        &params,
+        "vqa",
+        &Weights::open(&handle.file("model.safetensors"))?,
+        (Kind::Float, setting.device),
+    )?;
     Ok((config, network))
 }
 

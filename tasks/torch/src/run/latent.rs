@@ -38,7 +38,10 @@ pub struct Config {
 }
 
 /// An autoencoder that is not trained any more, on this device.
-pub fn vae(handle: &Handle<artifact::Vae>, device: Device) -> Result<(model::AutoencoderKl, AutoencoderKl), TorchError> {
+pub fn vae(
+    handle: &Handle<artifact::Vae>,
+    device: Device,
+) -> Result<(model::AutoencoderKl, AutoencoderKl), TorchError> {
     let path = handle.file("config.json");
     let config: Companion = read_json(&path)?;
     let Companion::AutoencoderKl(config) = config else {

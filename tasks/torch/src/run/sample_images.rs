@@ -33,7 +33,11 @@ use crate::{
 const BLOCK: u64 = 16;
 
 /// A trained denoiser with its config.
-fn load(handle: &Handle<artifact::Denoiser>, spec: &SampleImages, setting: Setting) -> Result<(Config, Denoiser), TorchError> {
+fn load(
+    handle: &Handle<artifact::Denoiser>,
+    spec: &SampleImages,
+    setting: Setting,
+) -> Result<(Config, Denoiser), TorchError> {
     let config: Config = read_json(&handle.file("config.json"))?;
     config.model.check().map_err(TorchError::Config)?;
     config.noise.check("noise").map_err(TorchError::Config)?;
@@ -103,7 +107,9 @@ fn decoder(config: &Config, needs: &Needs, device: Device) -> Result<Option<(Aut
     let wrong = |problem: &str| Err(TorchError::Mismatch(problem.to_owned()));
     match (config.space, &needs.vae) {
         (None, None) => Ok(None),
-        (Some(space), Some(handle)) if space.vae == handle.digest() => Ok(Some((vae(handle, device)?.1, space.scaling_factor))),
+        (Some(space), Some(handle)) if space.vae == handle.digest() => {
+            Ok(Some((vae(handle, device)?.1, space.scaling_factor)))
+        }
         (Some(_), Some(_)) => wrong("the model denoises latents of another autoencoder than that of `vae`"),
         (Some(_), None) => wrong("the model denoises latents, and the port `vae` is fed nothing"),
         (None, Some(_)) => wrong("the model denoises pixels, and the port `vae` is fed an autoencoder"),
@@ -170,7 +176,11 @@ pub fn run(spec: SampleImages, needs: Needs, context: &mut Context) -> Result<Ma
                 None => x,
             })
         })?;
-        images.push(pixels(&images_of_batch).to_device(Device::Cpu).narrow(0, 0, (spec.count - start).min(BLOCK) as i64));
+        images.push(pixels(&images_of_batch).to_device(Device::Cpu).narrow(
+            0,
+            0,
+            (spec.count - start).min(BLOCK) as i64,
+        ));
     }
 
     let images = Tensor::cat(&images, 0);

@@ -37,7 +37,12 @@ impl ImageTower {
         }
         let params = Params::hollow();
         let network = ClipImage::new(&params.root(), &config);
-        load_at(&params, "clip-image", &Weights::open(&handle.file("model.safetensors"))?, (Kind::Float, setting.device))?;
+        load_at(
+            &params,
+            "clip-image",
+            &Weights::open(&handle.file("model.safetensors"))?,
+            (Kind::Float, setting.device),
+        )?;
         Ok(Self { network, side: config.resolution as i64, projection: config.projection, setting })
     }
 

@@ -38,7 +38,9 @@ struct Towers {
 impl Towers {
     /// Images `[B, 3, R, R]` in [-1, 1] and token numbers `[B, T]` to directions `[B, P]` each.
     fn see_and_read(&self, images: &Tensor, ids: &Tensor) -> (Tensor, Tensor) {
-        let of = |numbers: [f64; 3]| Tensor::from_slice(&numbers).to_kind(Kind::Float).view([1, 3, 1, 1]).to_device(images.device());
+        let of = |numbers: [f64; 3]| {
+            Tensor::from_slice(&numbers).to_kind(Kind::Float).view([1, 3, 1, 1]).to_device(images.device())
+        };
         let pixels = ((images + 1.0) * 0.5 - of(ClipImage::MEAN)) / of(ClipImage::DEVIATION);
         let direction = |x: Tensor| &x / x.norm_scalaropt_dim(2, 1, true).clamp_min(1e-12);
         let text = self.text.forward(ids).projected.expect("the text tower has a projection");
@@ -163,8 +165,7 @@ pub fn run(spec: TrainClip, needs: Needs, context: &mut Context) -> Result<Made,
         order: Order::new(seed, data.scenes.len()),
         batch: spec.batch,
     };
-    let Some(outcome) =
-        train(&params, &recipe(&spec.plain(), Decays::Matrices, setting), &objective, &team, context)?
+    let Some(outcome) = train(&params, &recipe(&spec.plain(), Decays::Matrices, setting), &objective, &team, context)?
     else {
         return Ok(Made::new());
     };

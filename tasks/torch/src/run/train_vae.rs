@@ -108,8 +108,7 @@ pub fn run(spec: TrainVae, needs: Needs, context: &mut Context) -> Result<Made, 
         divergence: spec.divergence,
         setting,
     };
-    let Some(outcome) =
-        train(&params, &recipe(&spec.plain(), Decays::Matrices, setting), &objective, &team, context)?
+    let Some(outcome) = train(&params, &recipe(&spec.plain(), Decays::Matrices, setting), &objective, &team, context)?
     else {
         return Ok(Made::new());
     };

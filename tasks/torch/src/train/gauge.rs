@@ -39,7 +39,14 @@ impl Gauge {
     /// A gauge after `done` steps.
     pub(super) fn new(recipe: &Recipe, done: u64) -> Self {
         let mfu = (recipe.flops > 0.0).then(|| (recipe.flops, peak(recipe.setting)));
-        Self { mfu, began: Instant::now(), rested: Duration::ZERO, steps: done, device: recipe.setting.device, waited: Duration::ZERO }
+        Self {
+            mfu,
+            began: Instant::now(),
+            rested: Duration::ZERO,
+            steps: done,
+            device: recipe.setting.device,
+            waited: Duration::ZERO,
+        }
     }
 
     /// Tells how the steps since the last time went, the latest of which is `done`.

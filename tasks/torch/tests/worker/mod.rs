@@ -1,13 +1,16 @@
 //! The worker as the engine runs it, for tests.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, PipeReader, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::OnceLock,
 };
 
 use isoflop_contract::{
-    Environment, Runtime,
+    Environment,
+    environment::{Capability, Device, Torch},
     protocol::{NOTICE_FD, PROTOCOL},
 };
 use isoflop_kinds::catalog::catalog;
@@ -26,7 +29,7 @@ pub fn work(kind: &str, spec: &Value, needs: &Value, seed: Option<u64>, out: &Pa
 
 /// Runs one task in the worker and returns all that it said.
 pub fn converse(kind: &str, spec: &Value, needs: &Value, seed: Option<u64>, out: &Path, saving: &Value) -> Vec<Value> {
-    converse_in(&Environment::default_for(Runtime::Torch), kind, spec, needs, seed, out, saving)
+    converse_in(&environment(), kind, spec, needs, seed, out, saving)
 }
 
 /// The same in another environment.
@@ -54,14 +57,69 @@ pub fn converse_in(
     lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
+/// The capability of a device that is pretended: see `examples/pretend/`.
+const PRETENDED: Device = Device::Cuda(Capability { major: 19, minor: 9 });
+
+/// What `ISOFLOP_TEST_DEVICE` says to test on: a class as in `sm_90`, or `pretended`.
+fn named() -> Option<Device> {
+    let named = std::env::var("ISOFLOP_TEST_DEVICE").ok()?;
+    Some(if named == "pretended" { PRETENDED } else { named.parse().unwrap() })
+}
+
+/// The environment that tests run in: the default, on the device that is named if one is.
+pub fn environment() -> Environment {
+    let device = named().unwrap_or(Device::Cpu);
+    Environment::Torch(Torch { device, ..Torch::default() })
+}
+
+/// The environment of a device: of the one that is named, else of one that is pretended.
+pub fn on_a_device(change: impl FnOnce(&mut Torch)) -> Environment {
+    let device = named().unwrap_or(PRETENDED);
+    let mut torch = Torch { device, ..Torch::default() };
+    change(&mut torch);
+    Environment::Torch(torch)
+}
+
+/// The library of the device that is pretended, compiled once.
+pub fn pretended() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/pretend/device.cpp");
+        let library = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pretended-device.so");
+        let age = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
+        if age(&library) < age(&source) {
+            let include = Path::new(env!("ISOFLOP_TORCH_INCLUDE"));
+            let made = library.with_extension(format!("{}.so", std::process::id()));
+            let done = Command::new("c++")
+                .args(["-shared", "-fPIC", "-std=c++17", "-O0", "-DNDEBUG", "-w", "-isystem"])
+                .arg(include)
+                .arg("-isystem")
+                .arg(include.join("torch/csrc/api/include"))
+                .arg(&source)
+                .arg("-o")
+                .arg(&made)
+                .status();
+            assert!(done.unwrap().success(), "{} does not compile", source.display());
+            fs::rename(&made, &library).unwrap();
+        }
+        library
+    })
+}
+
 /// A worker that waits for its assignment, and what it says.
 pub fn start(environment: &Environment) -> (Child, PipeReader) {
     let (reader, writer) = std::io::pipe().unwrap();
+    let (mut program, mut library) = (PathBuf::from(env!("CARGO_BIN_EXE_isoflop-torch")), None);
+    if environment.device() == Some(PRETENDED) {
+        program = program.with_file_name("examples").join("pretend");
+        library = Some(pretended());
+    }
     // Rust opens pipes for this process alone: the shell turns its stdout into the descriptor for notices.
     let child = Command::new("sh")
         .args(["-c", "exec 9>&1 1>&2; exec \"$0\""])
-        .arg(env!("CARGO_BIN_EXE_isoflop-torch"))
+        .arg(program)
         .env(NOTICE_FD, "9")
+        .envs(library.map(|library| ("ISOFLOP_PRETENDED_DEVICE", library)))
         .envs(environment.variables())
         .stdin(Stdio::piped())
         .stdout(writer)
