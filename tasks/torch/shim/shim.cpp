@@ -253,6 +253,11 @@ char* isoflop_use_device(int device) {
   return guarded([&] { at::accelerator::setDeviceIndex(static_cast<c10::DeviceIndex>(device)); });
 }
 
+// A copy in memory that a device reads by itself. The binding asks for which device, and libtorch then complains of each call.
+char* isoflop_pinned(Tensor* tensor, Tensor** out) {
+  return guarded([&] { *out = new Tensor(tensor->pin_memory()); });
+}
+
 // The most bytes that tensors have taken of a CUDA device so far, or -1.
 int64_t isoflop_peak_memory(int device) {
   try {

@@ -34,6 +34,7 @@ unsafe extern "C" {
     fn isoflop_has_cuda() -> bool;
     fn isoflop_capability(device: c_int) -> c_int;
     fn isoflop_use_device(device: c_int) -> Message;
+    fn isoflop_pinned(tensor: *mut C_tensor, out: *mut *mut C_tensor) -> Message;
     fn isoflop_peak_memory(device: c_int) -> i64;
     fn isoflop_keep_memory();
     fn isoflop_free(text: Message);
@@ -167,6 +168,15 @@ pub fn capability(number: usize) -> Option<u32> {
 pub fn use_device(number: usize) {
     // SAFETY: sets what is in force on this thread.
     check("a device", unsafe { isoflop_use_device(number as c_int) });
+}
+
+/// A copy of a tensor of the processor in memory that the device reads by itself.
+pub fn pinned(tensor: &Tensor) -> Tensor {
+    let mut out = ptr::null_mut();
+    // SAFETY: the tensor lives longer than the call.
+    check("memory for a device to read", unsafe { isoflop_pinned(raw(tensor), &raw mut out) });
+    // SAFETY: a new handle, which is ours.
+    unsafe { Tensor::from_ptr(out) }
 }
 
 /// The most bytes that tensors have taken of CUDA device `number` so far; none where nothing is there.

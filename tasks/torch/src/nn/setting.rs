@@ -32,7 +32,7 @@ impl Setting {
     pub fn bring(self, tensor: &Tensor) -> Tensor {
         match self.device {
             Device::Cuda(_) if tensor.device() == Device::Cpu => {
-                tensor.pin_memory(self.device).to_device_(self.device, tensor.kind(), true, false)
+                shim::pinned(tensor).to_device_(self.device, tensor.kind(), true, false)
             }
             device => tensor.to_device(device),
         }
