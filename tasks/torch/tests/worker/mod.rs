@@ -58,26 +58,20 @@ pub fn converse_in(
 }
 
 /// The capability of a device that is pretended: see `examples/pretend/`.
-const PRETENDED: Device = Device::Cuda(Capability { major: 19, minor: 9 });
+pub const PRETENDED: Device = Device::Cuda(Capability { major: 19, minor: 9 });
 
-/// What `ISOFLOP_TEST_DEVICE` says to test on: a class as in `sm_90`, or `pretended`.
-fn named() -> Option<Device> {
-    let named = std::env::var("ISOFLOP_TEST_DEVICE").ok()?;
-    Some(if named == "pretended" { PRETENDED } else { named.parse().unwrap() })
+/// What tests run on: the processor, unless `ISOFLOP_TEST_DEVICE` says `pretended` or a class as in `sm_90`.
+pub fn device() -> Device {
+    match std::env::var("ISOFLOP_TEST_DEVICE").as_deref() {
+        Ok("pretended") => PRETENDED,
+        Ok(class) => class.parse().unwrap(),
+        Err(_) => Device::Cpu,
+    }
 }
 
-/// The environment that tests run in: the default, on the device that is named if one is.
+/// The environment that tests run in: the default, on that device.
 pub fn environment() -> Environment {
-    let device = named().unwrap_or(Device::Cpu);
-    Environment::Torch(Torch { device, ..Torch::default() })
-}
-
-/// The environment of a device: of the one that is named, else of one that is pretended.
-pub fn on_a_device(change: impl FnOnce(&mut Torch)) -> Environment {
-    let device = named().unwrap_or(PRETENDED);
-    let mut torch = Torch { device, ..Torch::default() };
-    change(&mut torch);
-    Environment::Torch(torch)
+    Environment::Torch(Torch { device: device(), ..Torch::default() })
 }
 
 /// The library of the device that is pretended, compiled once.
