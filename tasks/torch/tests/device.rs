@@ -69,7 +69,7 @@ impl World {
                 "cross_attention_dim": 16, "norm_groups": 8
             },
             "text": {"vocabulary": 6, "tokens": 4, "depth": 1, "heads": 2},
-            "resolution": SIDE, "steps": 12, "batch": 8, "micro_batch": 2, "learning_rate": 1e-3, "warmup": 2, "clip": 0.1, "weighting": {"min_snr": 5.0},
+            "resolution": SIDE, "steps": 12, "batch": 8, "micro_batch": 2, "learning_rate": 1e-3, "warmup": 2, "clip": 0.1, "weighting": {"min-snr": 5.0},
             "decays": "matrices", "ema": {"decay": 0.9}, "evaluate_weights": "ema", "evaluate_every": 4, "evaluate_images": 96, "caption_dropout": 0.3,
             "recompute": recompute
         });
