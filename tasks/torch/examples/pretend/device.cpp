@@ -47,6 +47,7 @@ struct Call {
   std::string name;
   bool may_mix = false;
   std::vector<std::pair<at::Tensor, at::Tensor>> seen; // ours, the processor's
+  std::vector<at::Tensor> others; // the processor's, as they came
   c10::optional<at::Device> asked;
 
   at::Tensor in(const at::Tensor& tensor) {
@@ -54,6 +55,7 @@ struct Call {
     if (!ours(tensor)) {
       // As on CUDA: numbers of no dimension may come from the processor.
       TORCH_CHECK(may_mix || tensor.dim() == 0, name, " was given numbers of both the processor and the device");
+      others.push_back(tensor);
       return tensor;
     }
     for (auto& [theirs, here] : seen)
@@ -74,6 +76,8 @@ struct Call {
         }
         return theirs;
       }
+    for (auto& other : others)
+      if (other.is_same(tensor)) return tensor;
     if (asked ? asked->is_cpu() : seen.empty()) return tensor;
     return named(tensor, DEVICE);
   }
@@ -106,7 +110,8 @@ void on_the_processor(const c10::OperatorHandle& op, c10::DispatchKeySet, torch:
   }
   {
     // Everything of the device is off: the processor's own kernels are reached.
-    c10::impl::ExcludeDispatchKeyGuard off(c10::autograd_dispatch_keyset | c10::DispatchKeySet(c10::DispatchKey::ADInplaceOrView));
+    c10::impl::ExcludeDispatchKeyGuard off(c10::autograd_dispatch_keyset | c10::DispatchKeySet(c10::DispatchKey::ADInplaceOrView) |
+                                          c10::autocast_dispatch_keyset);
     op.callBoxed(stack);
   }
   auto results = torch::jit::pop(*stack, schema.returns().size());
@@ -126,10 +131,16 @@ void on_the_processor(const c10::OperatorHandle& op, c10::DispatchKeySet, torch:
 
 TORCH_LIBRARY_IMPL(_, MPS, m) { m.fallback(torch::CppFunction::makeFromBoxedFunction<&on_the_processor>()); }
 
+// Attention without a gradient has a name of its own on Apple's devices.
+std::tuple<at::Tensor, at::Tensor> attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const c10::optional<at::Tensor>& bias,
+                                             double dropout, bool causal, const c10::optional<at::Tensor>& mask, c10::optional<double> scale) {
+  return at::_scaled_dot_product_attention_math(query, key, value, bias, dropout, causal, mask, scale);
+}
+
 // Composites that would look for Apple's own kernels.
 TORCH_LIBRARY_IMPL(aten, MPS, m) {
-  for (auto* name : {"empty.memory_format", "empty_strided", "convolution", "convolution_backward", "_fused_sdp_choice",
-                     "_scaled_dot_product_attention_math_for_mps", "native_group_norm_backward", "native_layer_norm", "as_strided", "view",
-                     "_reshape_alias", "linear_backward"})
+  for (auto* name : {"empty.memory_format", "empty_strided", "convolution", "convolution_backward", "native_group_norm", "native_group_norm_backward", "native_layer_norm", "as_strided", "view",
+                     "_reshape_alias"})
     m.impl(name, torch::CppFunction::makeFromBoxedFunction<&on_the_processor>());
+  m.impl("_scaled_dot_product_attention_math_for_mps", TORCH_FN(attention));
 }
