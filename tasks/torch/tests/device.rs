@@ -13,11 +13,11 @@ use std::{
 };
 
 use isoflop_contract::{
-    Environment, Runtime,
+    Environment, Kind as _, Runtime,
     environment::{Capability, Device as Class, Precision, Torch},
     protocol::{MACHINE, PROTOCOL},
 };
-use isoflop_kinds::catalog::catalog;
+use isoflop_kinds::train::TrainDenoiser;
 use isoflop_torch::{data::read_tensors, draw::drawn};
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
@@ -73,12 +73,11 @@ impl World {
             "decays": "matrices", "ema": {"decay": 0.9}, "evaluate_weights": "ema", "evaluate_every": 4, "evaluate_images": 96, "caption_dropout": 0.3,
             "recompute": recompute
         });
-        let kind = catalog().iter().find(|kind| kind.name == "train-denoiser").unwrap();
         let (scenes, folder) = (input(&self.at("data"), "scenes"), self.at(out));
         std::fs::create_dir_all(&folder).unwrap();
         let how = json!({"every": 4, "keep": 100});
         let assignment = json!({
-            "protocol": PROTOCOL, "task": "train", "kind": kind.name, "revision": kind.revision, "spec": spec, "seed": 7, "environment": environment,
+            "protocol": PROTOCOL, "task": "train", "kind": TrainDenoiser::NAME, "revision": TrainDenoiser::REVISION, "spec": spec, "seed": 7, "environment": environment,
             "needs": {"data": scenes, "heldout": scenes}, "out": folder, "scratch": folder, "ranks": ranks,
             "saving": {"key": "00".repeat(32), "folder": self.at("saved"), "how": how, "resume": resume},
         });
