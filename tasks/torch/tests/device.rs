@@ -245,7 +245,7 @@ fn a_device_that_is_not_there_is_refused_in_words() {
     let said = worker::converse_in(
         &environment,
         "train-vae",
-        &json!({"resolution": SIDE, "steps": 4, "batch": 4}),
+        &json!({"resolution": SIDE, "steps": 4, "batch": 4, "warmup": 1}),
         &needs,
         Some(1),
         &world.at("out"),

@@ -139,7 +139,7 @@ std::tuple<at::Tensor, at::Tensor> attention(const at::Tensor& query, const at::
 
 // Composites that would look for Apple's own kernels.
 TORCH_LIBRARY_IMPL(aten, MPS, m) {
-  for (auto* name : {"empty.memory_format", "empty_strided", "convolution", "convolution_backward", "native_group_norm", "native_group_norm_backward", "native_layer_norm", "as_strided", "view",
+  for (auto* name : {"empty.memory_format", "empty_strided", "copy_", "_local_scalar_dense", "convolution", "convolution_backward", "native_group_norm", "native_group_norm_backward", "native_layer_norm", "as_strided", "view",
                      "_reshape_alias"})
     m.impl(name, torch::CppFunction::makeFromBoxedFunction<&on_the_processor>());
   m.impl("_scaled_dot_product_attention_math_for_mps", TORCH_FN(attention));
