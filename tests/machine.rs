@@ -76,7 +76,7 @@ fn a_study_for_a_device_needs_one_only_to_run() {
     project.write(
         "study.yaml",
         "study: there\nenvironment: { device: sm_90 }\ntasks:\n  scenes: { kind: make-scenes, with: { images: 16, resolution: 16 } }\n  judge:\n    kind: train-vqa\n    \
-         needs: { data: scenes, heldout: scenes }\n    with: { steps: 10, batch: 8 }\n",
+         needs: { data: scenes, heldout: scenes }\n    with: { steps: 10, batch: 8, warmup: 1 }\n",
     );
     let run = |arguments: &[&str], devices: &str, code: i32| {
         let mut command = project.command(arguments);
