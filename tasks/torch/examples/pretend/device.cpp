@@ -137,10 +137,16 @@ std::tuple<at::Tensor, at::Tensor> attention(const at::Tensor& query, const at::
   return at::_scaled_dot_product_attention_math(query, key, value, bias, dropout, causal, mask, scale);
 }
 
-// Composites that would look for Apple's own kernels.
+// Every operator of which the processor has a kernel, and composites that would look for the device's own.
 TORCH_LIBRARY_IMPL(aten, MPS, m) {
-  for (auto* name : {"empty.memory_format", "empty_strided", "copy_", "_local_scalar_dense", "convolution", "convolution_backward", "native_group_norm", "native_group_norm_backward", "native_layer_norm", "as_strided", "view",
-                     "_reshape_alias"})
-    m.impl(name, torch::CppFunction::makeFromBoxedFunction<&on_the_processor>());
+  std::set<std::string> names = {"convolution", "convolution_backward", "copy_"};
+  for (const auto& name : c10::Dispatcher::singleton().getAllOpNames()) {
+    auto op = c10::Dispatcher::singleton().findOp(name);
+    if (name.name.rfind("aten::", 0) != 0 || !op || !op->hasSchema()) continue;
+    auto full = toString(name).substr(6);
+    if (op->hasKernelForDispatchKey(c10::DispatchKey::CPU)) names.insert(full);
+  }
+  names.erase("_scaled_dot_product_attention_math_for_mps");
+  for (const auto& name : names) m.impl(name.c_str(), torch::CppFunction::makeFromBoxedFunction<&on_the_processor>());
   m.impl("_scaled_dot_product_attention_math_for_mps", TORCH_FN(attention));
 }
