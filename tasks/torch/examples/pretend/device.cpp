@@ -131,10 +131,10 @@ void on_the_processor(const c10::OperatorHandle& op, c10::DispatchKeySet, torch:
 
 TORCH_LIBRARY_IMPL(_, MPS, m) { m.fallback(torch::CppFunction::makeFromBoxedFunction<&on_the_processor>()); }
 
-// Attention without a gradient has a name of its own on Apple's devices.
-std::tuple<at::Tensor, at::Tensor> attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const c10::optional<at::Tensor>& bias,
-                                             double dropout, bool causal, const c10::optional<at::Tensor>& mask, c10::optional<double> scale) {
-  return at::_scaled_dot_product_attention_math(query, key, value, bias, dropout, causal, mask, scale);
+// Which kernel attends is looked up by device, and there is none for this one: the plain formula, which is made of other operators.
+at::Tensor attention(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value, const c10::optional<at::Tensor>& bias, double dropout,
+                     bool causal, c10::optional<double> scale, bool grouped) {
+  return std::get<0>(at::_scaled_dot_product_attention_math(query, key, value, bias, dropout, causal, {}, scale, grouped));
 }
 
 // Every operator of which the processor has a kernel, and composites that would look for the device's own.
@@ -146,7 +146,7 @@ TORCH_LIBRARY_IMPL(aten, MPS, m) {
     auto full = toString(name).substr(6);
     if (op->hasKernelForDispatchKey(c10::DispatchKey::CPU)) names.insert(full);
   }
-  names.erase("_scaled_dot_product_attention_math_for_mps");
   for (const auto& name : names) m.impl(name.c_str(), torch::CppFunction::makeFromBoxedFunction<&on_the_processor>());
-  m.impl("_scaled_dot_product_attention_math_for_mps", TORCH_FN(attention));
 }
+
+TORCH_LIBRARY_IMPL(aten, AutogradMPS, m) { m.impl("scaled_dot_product_attention", TORCH_FN(attention)); }
