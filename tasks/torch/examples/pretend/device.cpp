@@ -4,7 +4,9 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/stack.h>
+#include <ATen/detail/MPSHooksInterface.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <torch/library.h>
 
@@ -26,6 +28,17 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   at::DeviceIndex deviceCount() const noexcept override { return 1; }
 };
 C10_REGISTER_GUARD_IMPL(MPS, Guard)
+
+// That there is such a device, and no generator of its own.
+struct Hooks final : at::MPSHooksInterface {
+  explicit Hooks(at::MPSHooksArgs) {}
+  void init() const override {}
+  bool hasMPS() const override { return true; }
+  const at::Generator& getDefaultGenerator(at::DeviceIndex) const override { return at::detail::getDefaultCPUGenerator(); }
+  at::Generator getNewGenerator(at::DeviceIndex) const override { return at::detail::getDefaultCPUGenerator(); }
+  bool hasPrimaryContext(at::DeviceIndex) const override { return true; }
+  bool isPinnedPtr(const void*) const override { return false; }
+};
 
 // The same memory under another device's name. What it is of lives as long.
 at::Tensor named(const at::Tensor& tensor, at::Device device) {
@@ -128,6 +141,10 @@ void on_the_processor(const c10::OperatorHandle& op, c10::DispatchKeySet, torch:
 }
 
 }  // namespace
+
+namespace at {
+REGISTER_MPS_HOOKS(Hooks)
+}
 
 TORCH_LIBRARY_IMPL(_, MPS, m) { m.fallback(torch::CppFunction::makeFromBoxedFunction<&on_the_processor>()); }
 
