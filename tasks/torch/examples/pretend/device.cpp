@@ -30,8 +30,8 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
 C10_REGISTER_GUARD_IMPL(MPS, Guard)
 
 // That there is such a device, and no generator of its own.
-struct Hooks final : at::MPSHooksInterface {
-  explicit Hooks(at::MPSHooksArgs) {}
+struct MPSHooks final : at::MPSHooksInterface {
+  explicit MPSHooks(at::MPSHooksArgs) {}
   void init() const override {}
   bool hasMPS() const override { return true; }
   const at::Generator& getDefaultGenerator(at::DeviceIndex) const override { return at::detail::getDefaultCPUGenerator(); }
@@ -143,7 +143,7 @@ void on_the_processor(const c10::OperatorHandle& op, c10::DispatchKeySet, torch:
 }  // namespace
 
 namespace at {
-REGISTER_MPS_HOOKS(Hooks)
+REGISTER_MPS_HOOKS(MPSHooks)
 }
 
 TORCH_LIBRARY_IMPL(_, MPS, m) { m.fallback(torch::CppFunction::makeFromBoxedFunction<&on_the_processor>()); }
