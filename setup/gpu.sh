@@ -18,6 +18,6 @@ export LD_LIBRARY_PATH="$LIBTORCH/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}" CUBL
 "$cargo" test --release --locked -p isoflop-torch --test cuda -- --ignored --test-threads 1
 # Two ranks share a device; where there are two devices they have one each, and go over NCCL.
 export ISOFLOP_TEST_DEVICE="$class"
-"$cargo" test --release --locked -p isoflop-torch --test device --test ranks --test latent --test space --test scores -- --test-threads 2
+"$cargo" test --release --locked -p isoflop-torch --test device --test ranks --test latent --test space --test scores -- --include-ignored --test-threads 2
 "$cargo" build --release --locked -p isoflop-tests --bin isoflop-bench
 target/release/isoflop-bench device

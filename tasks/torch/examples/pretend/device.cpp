@@ -1,6 +1,6 @@
 // A device that is none: its memory is the processor's, and every operator runs on the processor. What it does not do is what CUDA does not do either: no
-// operator takes numbers from both sides. So a program that runs here has everything where it belongs, its backward passes run on a thread of the
-// device's own, and its results are the processor's to the bit. It takes the place of Apple's device, which the binding knows and this libtorch lacks.
+// operator takes numbers from both sides. So a program that runs here has everything where it belongs. Backward passes stop at libtorch's engine, which finds no
+// accelerator of that name. It takes the place of Apple's device, which the binding knows and this libtorch lacks.
 
 #include <ATen/ATen.h>
 #include <ATen/core/dispatch/Dispatcher.h>
