@@ -24,6 +24,7 @@ results: build
 
 test: build
 	@setup/chromium.sh
+	@$(CARGO) build --release --locked --workspace --example pretend
 	$(CARGO) test --release --locked --workspace --exclude isoflop-tests --lib --bins --tests --examples
 	$(CARGO) test --release --locked --workspace --exclude isoflop-torch --doc
 	$(CARGO) test --release --locked -p isoflop-tests
