@@ -32,6 +32,12 @@ pub fn points_of(spec: &FitScaling, needs: FitNeeds) -> Result<Points, Halt> {
     for (label, handle) in points {
         let table = handle.file(TABLE);
         if table.exists() {
+            if !beside.is_empty() {
+                return Err(format!(
+                    "the point `{label}` is a table, whose rows have no axes for the port `beside` to go by"
+                )
+                .into());
+            }
             let points = Table::read(std::fs::File::open(table)?)?.points_of(spec)?;
             let named = |point: Point| match label.as_str() {
                 "" => point,
@@ -143,5 +149,13 @@ mod tests {
         let twice: Told<'_> = (&[("data", 1), ("way", 3)], &[("pairs", 1.0)]);
         assert!(said(&[scores(), described(&[first, second, twice])]).contains("`data=1` and `data=1,way=3`"));
         assert_eq!(points(&[scores()]).expect("nothing need be beside").rows.len(), 3);
+
+        let folder = tempfile::tempdir().expect("there is room");
+        std::fs::write(folder.path().join(TABLE), "pairs,score\n1,2\n").expect("it can be written");
+        let Given::Many(mut table) = cells(&[(&[], &[])]) else { panic!("it is a gather") };
+        for input in table.values_mut() {
+            folder.path().clone_into(&mut input.path);
+        }
+        assert!(said(&[("points", Given::Many(table)), described(&[first])]).contains("is a table"));
     }
 }
