@@ -91,7 +91,7 @@ fn a_study_for_a_device_needs_one_only_to_run() {
     assert_eq!(plan["totals"]["tasks"], 2);
     run(&["run", "--frozen"], "none", 5);
     let none = run(&["run"], "none", 8);
-    assert!(none.err.contains("`judge` asks for 1 devices (`on: gpus`) and this run may use 0"), "{}", none.err);
+    assert!(none.err.contains("`judge` asks for 1 device (`device: sm_90`) and this run may use 0"), "{}", none.err);
     let other = run(&["run"], "fake:1:sm_80", 8);
     assert!(other.err.contains("`judge` declares `device: sm_90`, and pretended device is sm_80"), "{}", other.err);
     assert!(!project.path(".isoflop/store/artifacts").exists(), "something ran");

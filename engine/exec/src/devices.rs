@@ -29,8 +29,13 @@ impl Devices {
         let found = options.devices.len();
         let wants = |index: &usize| plan.tasks()[*index].demand.gpus;
         if let Some(index) = survey.to_run().find(|index| wants(index).devices() > found) {
-            let (task, wanted) = (plan.tasks()[index].name.clone(), wants(&index));
-            return Err(ExecError::Devices { task, wanted, found });
+            let task = &plan.tasks()[index];
+            let by = match task.recipe.environment.device() {
+                // It asks for one where the study says nothing of them.
+                Some(Declared::Cuda(device)) if wants(&index) == Gpus::whole(1) => format!("device: {device}"),
+                _ => "on: gpus".to_owned(),
+            };
+            return Err(ExecError::Devices { task: task.name.clone(), wanted: wants(&index), by, found });
         }
         for index in survey.to_run() {
             let task = &plan.tasks()[index];

@@ -18,14 +18,17 @@ pub enum ExecError {
     Launch(#[from] LaunchError),
     /// A task asks for more devices than there are, so it could never start.
     #[error(
-        "`{task}` asks for {wanted} devices (`on: gpus`) and this run may use {found}; `isoflop doctor` lists them, and \
-         CUDA_VISIBLE_DEVICES hides some"
+        "`{task}` asks for {wanted} {} (`{by}`) and this run may use {found}; `isoflop doctor` lists them, and \
+         CUDA_VISIBLE_DEVICES hides some",
+        if wanted.number() > 1.0 { "devices" } else { "device" }
     )]
     Devices {
         /// The task.
         task: String,
         /// How many it asks for.
         wanted: Gpus,
+        /// What of the study asks for them.
+        by: String,
         /// How many there are.
         found: usize,
     },
