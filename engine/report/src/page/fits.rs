@@ -260,9 +260,8 @@ fn parameters(page: &Page<'_>, name: &str, fit: &Fit) -> String {
         return String::new();
     }
     let errors: Vec<&ErrorOf> = ERRORS.iter().filter(|(_, of)| all().any(|(_, param)| of(param).is_some())).collect();
-    let mut head = head_cell("parameter", false)
-        + &head_cell("value", true)
-        + &head_cell(&format!("{} interval", fit.percent()), true);
+    let mut head =
+        head_cell("name", false) + &head_cell("value", true) + &head_cell(&format!("{} interval", fit.percent()), true);
     for (title, _) in &errors {
         head += &head_cell(title, true);
     }
@@ -285,7 +284,7 @@ fn parameters(page: &Page<'_>, name: &str, fit: &Fit) -> String {
         }
         rows.push_str("</tr>\n");
     }
-    wide(&format!("Parameters of {name}"), "", &head, &rows)
+    wide(&format!("Parameters of {name}"), "parameters", &head, &rows)
 }
 
 /// A plain value: numbers rounded, the whole number in the tooltip.
@@ -357,7 +356,8 @@ impl<'a> Column<'a> {
             "at_ten_times" => "at 10 × x",
             "holdout" => "hold-out error",
             "mean_abs_error" => "mean error",
-            "loss" => "objective",
+            // Beside a column that says which objective.
+            "loss" => "at optimum",
             other => return titled(other),
         };
         short.to_owned()
