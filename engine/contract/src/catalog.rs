@@ -48,7 +48,8 @@ pub struct Entry {
     pub makes: &'static str,
     read: fn(&Value) -> Result<Reading, SpecError>,
     suits: fn(&Value, &Fed<'_>) -> Vec<SpecError>,
-    follows: Option<fn(&Value, &Feeders<'_>) -> Vec<Misfit>>,
+    heeds: &'static [&'static str],
+    follows: fn(&Value, &Feeders<'_>) -> Vec<Misfit>,
     schema: fn() -> Value,
 }
 
@@ -120,7 +121,8 @@ impl Entry {
             makes: K::Makes::SHAPE,
             read: read::<K>,
             suits: suits::<K>,
-            follows: K::FOLLOWS.then_some(follows::<K>),
+            heeds: K::FOLLOWS,
+            follows: follows::<K>,
             schema: schema::of::<K>,
         }
     }
@@ -137,7 +139,7 @@ impl Entry {
 
     /// What of a spec, as it was read, does not go with the tasks that feed it.
     pub fn follows(&self, spec: &Value, feeders: &Feeders<'_>) -> Vec<Misfit> {
-        self.follows.map_or_else(Vec::new, |follows| follows(spec, feeders))
+        if self.heeds.iter().any(|port| feeders(port).is_some()) { (self.follows)(spec, feeders) } else { Vec::new() }
     }
 
     /// The shape of what every task of the kind makes; `None` if each spec says it.

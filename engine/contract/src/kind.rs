@@ -41,8 +41,8 @@ pub trait Kind: Serialize + DeserializeOwned + JsonSchema + 'static {
     const FILES: bool = false;
     /// Whether one process does all of it, so that a second rank of it would have nothing to do.
     const ALONE: bool = false;
-    /// Whether [`follows`](Self::follows) has anything to say.
-    const FOLLOWS: bool = false;
+    /// The ports whose feeders [`follows`](Self::follows) looks at: it is asked where one of them is fed.
+    const FOLLOWS: &'static [&'static str] = &[];
     /// One line that says what it does.
     const ABOUT: &'static str;
     /// A complete `with:` in YAML.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     artifact,
-    train::{TrainDenoiser, Weights},
+    train::{Trained, Weights},
 };
 
 /// How to sample, with classifier-free guidance (arXiv 2207.12598).
@@ -111,7 +111,7 @@ impl Kind for SampleImages {
     const REVISION: u32 = 3;
     const RUNTIME: Runtime = Runtime::Torch;
     const SEEDED: bool = false; // `noise_seed` is the only randomness, so all models share it
-    const FOLLOWS: bool = true;
+    const FOLLOWS: &'static [&'static str] = &["model"];
     const ABOUT: &'static str = "Samples images for the captions of a set of scenes.";
     const EXAMPLE: &'static str = "count: 256\nsteps: 20\nguidance: 3\n";
     type Needs = Needs;
@@ -128,7 +128,7 @@ impl Kind for SampleImages {
     }
 
     fn follows(&self, feeders: &Feeders<'_>) -> Vec<Misfit> {
-        let Some(model) = TrainDenoiser::behind(feeders("model")) else { return Vec::new() };
+        let Some(model) = Trained::behind(feeders("model")) else { return Vec::new() };
         let tied = |port: &'static str, said: bool, wants: &str, who: &str, otherwise: &str| {
             let (at, problem, hint) = match (said, feeders(port).is_some()) {
                 (true, false) => {
@@ -146,8 +146,8 @@ impl Kind for SampleImages {
         let space = ("denoises latents", "the autoencoder that they are of", "denoises pixels");
         let text = ("reads frozen text", "the encoder that read it", "has a text encoder of its own");
         [
-            tied("vae", model.latent.is_some(), space.0, space.1, space.2),
-            tied("text", model.frozen_text.is_some(), text.0, text.1, text.2),
+            tied("vae", model.in_latents(), space.0, space.1, space.2),
+            tied("text", model.reads_frozen_text(), text.0, text.1, text.2),
             model.lacks("model", self.weights, self.checkpoint),
         ]
         .into_iter()

@@ -2,7 +2,7 @@
 
 use isoflop_contract::{Complaint, Cost, Fed, Feeder, Feeders, Kind, Misfit, Runtime, ports};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::IgnoredAny};
 
 use crate::{
     artifact,
@@ -341,32 +341,6 @@ impl TrainDenoiser {
         Denoiser { backbone, text, resolution, patch, latent, frozen_text }
     }
 
-    /// The training that feeds a port, where the plan knows it: a program of the study's own may make denoisers too.
-    pub fn behind(feeder: Option<Feeder<'_>>) -> Option<Self> {
-        let feeder = feeder.filter(|feeder| feeder.kind == Self::NAME)?;
-        Self::deserialize(feeder.spec).ok()
-    }
-
-    /// Says of weights that are wanted from the denoiser at `port` that it will not have them, if so.
-    pub fn lacks(&self, port: &'static str, weights: Weights, step: Option<u64>) -> Option<Misfit> {
-        if weights == Weights::Ema && self.ema.is_none() {
-            let problem = format!("asks for averaged weights, and the training at its port `{port}` keeps no `ema`");
-            let hint = "say `ema: { decay: 0.999 }` there, or `raw` weights here".to_owned();
-            return Some(Misfit { port, problem, hint });
-        }
-        let step = step.filter(|step| !self.checkpoints.contains(step))?;
-        let problem = format!("asks for step {step}, and the training at its port `{port}` keeps no checkpoint of it");
-        let hint = match self.checkpoints.as_slice() {
-            _ if step == self.steps => "leave the step out: that is its end".to_owned(),
-            [] => format!("say `checkpoints: [{step}]` there"),
-            kept => {
-                let kept: Vec<String> = kept.iter().map(u64::to_string).collect();
-                format!("it keeps those of {}", kept.join(", "))
-            }
-        };
-        Some(Misfit { port, problem, hint })
-    }
-
     /// The steps at the end over which the learning rate falls, where it does.
     pub fn falls(&self) -> u64 {
         self.decay_steps.unwrap_or(self.steps.div_ceil(10))
@@ -393,6 +367,55 @@ impl Noise {
     }
 }
 
+/// What a plan tells of a training whose denoiser another task is to take. Read for each cell, so no more of its spec is.
+#[derive(Debug, Deserialize)]
+pub struct Trained {
+    steps: u64,
+    #[serde(default)]
+    checkpoints: Vec<u64>,
+    ema: Option<IgnoredAny>,
+    latent: Option<IgnoredAny>,
+    frozen_text: Option<IgnoredAny>,
+}
+
+impl Trained {
+    /// The training that feeds a port, where the plan knows it: a program of the study's own may make denoisers too.
+    pub fn behind(feeder: Option<Feeder<'_>>) -> Option<Self> {
+        let feeder = feeder.filter(|feeder| feeder.kind == TrainDenoiser::NAME)?;
+        Self::deserialize(feeder.spec).ok()
+    }
+
+    /// Says of weights that are wanted from the denoiser at `port` that it will not have them, if so.
+    pub fn lacks(&self, port: &'static str, weights: Weights, step: Option<u64>) -> Option<Misfit> {
+        if weights == Weights::Ema && self.ema.is_none() {
+            let problem = format!("asks for averaged weights, and the training at its port `{port}` keeps no `ema`");
+            let hint = "say `ema: { decay: 0.999 }` there, or `raw` weights here".to_owned();
+            return Some(Misfit { port, problem, hint });
+        }
+        let step = step.filter(|step| !self.checkpoints.contains(step))?;
+        let problem = format!("asks for step {step}, and the training at its port `{port}` keeps no checkpoint of it");
+        let hint = match self.checkpoints.as_slice() {
+            _ if step == self.steps => "leave the step out: that is its end".to_owned(),
+            [] => format!("say `checkpoints: [{step}]` there"),
+            kept => {
+                let kept: Vec<String> = kept.iter().map(u64::to_string).collect();
+                format!("it keeps those of {}", kept.join(", "))
+            }
+        };
+        Some(Misfit { port, problem, hint })
+    }
+
+    /// Whether it denoises latents.
+    pub fn in_latents(&self) -> bool {
+        self.latent.is_some()
+    }
+
+    /// Whether it reads text that a frozen encoder read.
+    pub fn reads_frozen_text(&self) -> bool {
+        self.frozen_text.is_some()
+    }
+}
+
 impl Kind for TrainDenoiser {
     const NAME: &'static str = "train-denoiser";
     // 1: first version. 2: libtorch's fused AdamW by segment; the whole recipe: micro-batches added along a tree, decay groups, averages,
@@ -400,7 +423,7 @@ impl Kind for TrainDenoiser {
     const REVISION: u32 = 2;
     const RUNTIME: Runtime = Runtime::Torch;
     const SEEDED: bool = true;
-    const FOLLOWS: bool = true;
+    const FOLLOWS: &'static [&'static str] = &["init"];
     const ABOUT: &'static str = "Trains a text-conditioned denoiser on scenes and measures its held-out loss.";
     const EXAMPLE: &'static str = "\
 backbone:
@@ -501,7 +524,7 @@ schedule: cosine
     }
 
     fn follows(&self, feeders: &Feeders<'_>) -> Vec<Misfit> {
-        let other = Self::behind(feeders("init"));
+        let other = Trained::behind(feeders("init"));
         other.and_then(|other| other.lacks("init", self.init_weights, self.init_checkpoint)).into_iter().collect()
     }
 

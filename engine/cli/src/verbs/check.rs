@@ -45,6 +45,9 @@ pub fn check(args: &StudyArgs, catalog: &Catalog, out: &mut Output) -> Result<()
 /// Tasks whose names, which figures carry, hold letters that the font of pictures lacks, with these letters.
 fn boxes(plan: &Plan) -> Vec<(&str, String)> {
     let lacking = |name: &str| {
+        if name.is_ascii() {
+            return String::new(); // all of which it has
+        }
         let mut letters: Vec<char> = name.chars().filter(|c| !font::has(*c)).collect();
         letters.sort_unstable();
         letters.dedup();
