@@ -25,5 +25,6 @@ pub mod score;
 pub mod split;
 pub mod table;
 pub mod train;
+pub mod trained;
 pub mod vae;
 pub mod vqa;

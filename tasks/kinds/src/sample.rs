@@ -4,10 +4,7 @@ use isoflop_contract::{Complaint, Cost, Feeders, Kind, Misfit, Runtime, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    artifact,
-    train::{Trained, Weights},
-};
+use crate::{artifact, train::Weights, trained::Trained};
 
 /// How to sample, with classifier-free guidance (arXiv 2207.12598).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,12 +1,13 @@
 //! `train-denoiser`: a text-conditioned denoiser trained on images with captions, or on what frozen networks made of them.
 
-use isoflop_contract::{Complaint, Cost, Fed, Feeder, Feeders, Kind, Misfit, Runtime, ports};
+use isoflop_contract::{Complaint, Cost, Fed, Feeders, Kind, Misfit, Runtime, ports};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     artifact,
     model::{Backbone, Denoiser, FrozenText, Latent, Text},
+    trained::Trained,
 };
 
 /// How to train a denoiser. Objective: predict what was mixed into an image at a random noise level (DDPM, arXiv 2006.11239).
@@ -364,55 +365,6 @@ impl Noise {
         Complaint::unless((2..=1_000_000).contains(&self.levels), &field("levels"), "must be between 2 and 1000000")?;
         Complaint::unless(self.start > 0.0 && self.start < 1.0, &field("start"), "must lie between 0 and 1")?;
         Complaint::unless(self.end > self.start && self.end < 1.0, &field("end"), "must lie between `start` and 1")
-    }
-}
-
-/// What a plan tells of a training whose denoiser another task is to take. Read for each cell, so no more of its spec is.
-#[derive(Debug, Deserialize)]
-pub struct Trained {
-    steps: u64,
-    #[serde(default)]
-    checkpoints: Vec<u64>,
-    ema: Option<IgnoredAny>,
-    latent: Option<IgnoredAny>,
-    frozen_text: Option<IgnoredAny>,
-}
-
-impl Trained {
-    /// The training that feeds a port, where the plan knows it: a program of the study's own may make denoisers too.
-    pub fn behind(feeder: Option<Feeder<'_>>) -> Option<Self> {
-        let feeder = feeder.filter(|feeder| feeder.kind == TrainDenoiser::NAME)?;
-        Self::deserialize(feeder.spec).ok()
-    }
-
-    /// Says of weights that are wanted from the denoiser at `port` that it will not have them, if so.
-    pub fn lacks(&self, port: &'static str, weights: Weights, step: Option<u64>) -> Option<Misfit> {
-        if weights == Weights::Ema && self.ema.is_none() {
-            let problem = format!("asks for averaged weights, and the training at its port `{port}` keeps no `ema`");
-            let hint = "say `ema: { decay: 0.999 }` there, or `raw` weights here".to_owned();
-            return Some(Misfit { port, problem, hint });
-        }
-        let step = step.filter(|step| !self.checkpoints.contains(step))?;
-        let problem = format!("asks for step {step}, and the training at its port `{port}` keeps no checkpoint of it");
-        let hint = match self.checkpoints.as_slice() {
-            _ if step == self.steps => "leave the step out: that is its end".to_owned(),
-            [] => format!("say `checkpoints: [{step}]` there"),
-            kept => {
-                let kept: Vec<String> = kept.iter().map(u64::to_string).collect();
-                format!("it keeps those of {}", kept.join(", "))
-            }
-        };
-        Some(Misfit { port, problem, hint })
-    }
-
-    /// Whether it denoises latents.
-    pub fn in_latents(&self) -> bool {
-        self.latent.is_some()
-    }
-
-    /// Whether it reads text that a frozen encoder read.
-    pub fn reads_frozen_text(&self) -> bool {
-        self.frozen_text.is_some()
     }
 }
 
