@@ -34,7 +34,8 @@ pub struct SampleImages {
     /// The weights to sample from.
     #[serde(default)]
     pub weights: Weights,
-    /// The step of the model's checkpoint to sample from, instead of its end. `compute` and `images_seen` are then those up to there.
+    /// The step of the model's checkpoint to sample from, instead of its end. `compute` and `images_seen` are then those up to there, and `loss` is the
+    /// held-out loss that was measured there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1))]
     pub checkpoint: Option<u64>,
@@ -104,8 +105,8 @@ ports! {
 impl Kind for SampleImages {
     const NAME: &'static str = "sample-images";
     // 1: first version. 2: `weights`. 3: `sampler` and `eta`, `checkpoint` and `spacing`; no `batch`: an image does not depend on which others are
-    // sampled.
-    const REVISION: u32 = 3;
+    // sampled. 4: a checkpoint's sample tells the held-out loss of the checkpoint, and nothing of the training's end.
+    const REVISION: u32 = 4;
     const RUNTIME: Runtime = Runtime::Torch;
     const SEEDED: bool = false; // `noise_seed` is the only randomness, so all models share it
     const FOLLOWS: &'static [&'static str] = &["model"];

@@ -89,6 +89,54 @@ fn training_and_sampling_give_the_same_bits_in_any_process() {
     assert_eq!(more.narrow(0, 0, 4), few);
 }
 
+/// A checkpoint's sample tells what a training that had ended there would have told: its held-out loss and compute, and nothing of the end.
+#[test]
+fn a_checkpoints_sample_tells_the_checkpoints_loss_and_compute() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    write_scenes(&at("data"), 1);
+    write_scenes(&at("heldout"), 2);
+    let needs = json!({"data": input(&at("data"), "scenes"), "heldout": input(&at("heldout"), "scenes")});
+    let train = |name: &str, steps: u64| {
+        let mut spec = spec(1e-3);
+        spec["schedule"] = "constant".into();
+        spec["steps"] = steps.into();
+        spec["checkpoints"] = json!([3, 7]);
+        let said = work("train-denoiser", &spec, &needs, Some(7), &at(name));
+        assert_eq!(said["notice"], "made", "{said}");
+        said["scalars"].clone()
+    };
+    let (whole, short) = (train("whole", 12), train("short", 7));
+    assert!(whole["loss"] != short["loss"] && whole["loss_spikes"] == 0.0, "{whole} {short}");
+    let sample = |name: &str, model: &str, scalars: &Value, checkpoint: Option<u64>| {
+        let mut model = input(&at(model), "denoiser");
+        model["one"]["scalars"] = scalars.clone();
+        let needs = json!({"model": model, "prompts": input(&at("heldout"), "scenes")});
+        let mut spec = json!({"count": 2, "steps": 2});
+        if let Some(step) = checkpoint {
+            spec["checkpoint"] = step.into();
+        }
+        let said = work("sample-images", &spec, &needs, None, &at(name));
+        assert_eq!(said["notice"], "made", "{said}");
+        let images = std::fs::read(at(name).join("images.safetensors")).unwrap();
+        (said["scalars"].clone(), images)
+    };
+    let (of_checkpoint, images) = sample("of-checkpoint", "whole", &whole, Some(7));
+    let (of_short, same_images) = sample("of-short", "short", &short, None);
+    assert!(images == same_images);
+    let names: Vec<&String> = of_checkpoint.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["compute", "images", "images_seen", "loss", "macs", "params", "steps"]);
+    for name in names {
+        assert_eq!(of_checkpoint[name], of_short[name], "{name}");
+    }
+    // The end tells all of itself; a model that says nothing of its length has nothing told of its checkpoints but the loss.
+    assert_eq!(sample("of-end", "whole", &whole, None).0["train_loss"], whole["train_loss"]);
+    let told = sample("unsaid", "whole", &json!({"compute": 5e9, "loss": 0.1}), Some(3)).0;
+    let names: Vec<&String> = told.as_object().unwrap().keys().collect();
+    assert_eq!(names, ["images", "loss"]);
+    assert!(told["loss"].as_f64() > whole["loss"].as_f64(), "{told} {whole}");
+}
+
 /// Every family trains and is sampled from; a variance behind the prediction is left alone.
 #[test]
 fn every_family_trains() {

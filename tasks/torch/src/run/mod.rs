@@ -22,6 +22,7 @@ mod score_frechet;
 mod score_reward;
 mod settle;
 mod shards;
+mod standing;
 mod start;
 mod towers;
 mod train_aesthetic;

@@ -15,6 +15,7 @@ use super::{
     examples::readable,
     latent::vae,
     settle::settle,
+    standing::at_step,
     start::weights_file,
     train_denoiser::Config,
 };
@@ -186,14 +187,11 @@ pub fn run(spec: SampleImages, needs: Needs, context: &mut Context) -> Result<Ma
     let images = Tensor::cat(&images, 0);
     write_preview(&context.out("preview.png"), &images)?;
     write_tensors(&context.out("images.safetensors"), &BTreeMap::from([("images".to_owned(), images)]))?;
-    let mut made = Made::new().scalar("images", spec.count as f64)?;
-    if let Some(step) = spec.checkpoint {
-        let whole = needs.model.scalars();
-        for name in ["compute", "images_seen", "steps"] {
-            if let (Some(value), Some(steps)) = (whole.get(name), whole.get("steps")) {
-                made = made.scalar(name, value * step as f64 / steps)?;
-            }
+    let made = Made::new().scalar("images", spec.count as f64)?;
+    match spec.checkpoint {
+        Some(step) => {
+            at_step(&needs.model, step).into_iter().try_fold(made, |made, (name, value)| Ok(made.scalar(name, value)?))
         }
+        None => Ok(made.inherit(&needs.model)),
     }
-    Ok(made.inherit(&needs.model))
 }
