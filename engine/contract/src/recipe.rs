@@ -129,7 +129,7 @@ mod tests {
     fn literal_text_and_key() {
         let recipe = recipe();
         let text = concat!(
-            r#"{"environment":{"deterministic":true,"device":"cpu","isa":"avx2","libtorch":"2.11.0","precision":"fp32","#,
+            r#"{"environment":{"deterministic":true,"device":"cpu","isa":"avx2.2","libtorch":"2.11.0","precision":"fp32","#,
             r#""runtime":"torch","threads":1},"format":1,"kind":"train-denoiser","needs":{"#,
             r#""data":{"one":"d58f5d460f674ab8bc9e5b3b5b6f926af9de02d911625803fb119432a64a4a90"},"#,
             r#""past":{"many":{"seed=0":"04a51d889aae19b600021465d46059bf2024543a2c59198ffdacee2c1c333b14"}}},"#,
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(recipe.text().unwrap(), text);
         assert_eq!(
             recipe.key().unwrap().to_string(),
-            "98ca5e0394b6df16c5e262f171049ffe543a37c5d16419af522e0eabec9d8128"
+            "3d900f01a14a76ab27299ea9762d68eeeacc0790b896cae01e8163bee66acf9f"
         );
     }
 
@@ -149,7 +149,7 @@ mod tests {
         recipe.needs.clear();
         recipe.files.insert("code".into(), Digest::of("a"));
         let text = concat!(
-            r#"{"environment":{"deterministic":true,"device":"cpu","isa":"avx2","libtorch":"2.11.0","precision":"fp32","#,
+            r#"{"environment":{"deterministic":true,"device":"cpu","isa":"avx2.2","libtorch":"2.11.0","precision":"fp32","#,
             r#""runtime":"torch","threads":1},"files":{"code":"17762fddd969a453925d65717ac3eea21320b66b54342fde15128d6caf21215f"},"#,
             r#""format":1,"kind":"train-denoiser","needs":{},"revision":1,"seed":17,"spec":{"rate":8e-5,"steps":600}}"#
         );

@@ -35,6 +35,7 @@ mod tests {
         );
         let torch = of::<Torch>();
         assert_eq!(torch["properties"]["isa"]["oneOf"][0]["const"], "avx2");
+        assert_eq!(torch["properties"]["isa"]["default"], "avx2");
         assert!(torch.get("$defs").is_none() && torch.get("$schema").is_none());
     }
 }

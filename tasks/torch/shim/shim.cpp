@@ -235,6 +235,21 @@ void isoflop_keep_memory() {
 #endif
 }
 
+// MKL asks this of itself, and where the answer is no, as on any processor that is not Intel's, it goes its own way whatever level MKL_CBWR names. A
+// program's symbol comes before a library's: so the level decides, and the maker does not.
+__attribute__((visibility("default"), used)) int mkl_serv_intel_cpu_true() { return 1; }
+
+// Holds MKL to a branch of its header's numbering from now on, and answers with the one it keeps to; -1 where there is no MKL in this process.
+int isoflop_mkl_branch(int branch) {
+  using Ask = int (*)(int);
+  auto get = reinterpret_cast<Ask>(dlsym(RTLD_DEFAULT, "mkl_serv_cbwr_get"));
+  auto set = reinterpret_cast<Ask>(dlsym(RTLD_DEFAULT, "mkl_serv_cbwr_set"));
+  if (!get || !set) return -1;
+  const int current = 1;  // MKL_CBWR_BRANCH
+  if (get(current) != branch) set(branch);
+  return get(current);
+}
+
 // Whether libtorch's CUDA part is in this process.
 bool isoflop_has_cuda() { return at::detail::getCUDAHooks().hasCUDART(); }
 

@@ -82,6 +82,9 @@ pub enum TorchError {
     /// A device that is not there, or not what was declared.
     #[error("{0}")]
     Device(String),
+    /// An instruction-set level that is not there.
+    #[error("{0}")]
+    Processor(String),
     /// A thread that could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] std::io::Error),

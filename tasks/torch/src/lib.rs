@@ -7,6 +7,7 @@
 //! | [`diffusion`] | noise levels and sampling |
 //! | [`draw`] | random numbers by seed |
 //! | [`device`] | the device that a task declares |
+//! | [`processor`] | the instruction-set level that it declares |
 //! | [`data`] | artifacts as tensors, and the order of training |
 //! | [`train`] | the optimizer and the one training loop |
 //! | [`parallel`] | one task on several processes, to the same bits |
@@ -37,6 +38,7 @@ pub mod metrics;
 pub mod models;
 pub mod nn;
 pub mod parallel;
+pub mod processor;
 pub mod run;
 pub mod shim;
 pub mod tokens;

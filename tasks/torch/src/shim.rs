@@ -37,6 +37,7 @@ unsafe extern "C" {
     fn isoflop_pinned(tensor: *mut C_tensor, out: *mut *mut C_tensor) -> Message;
     fn isoflop_peak_memory(device: c_int) -> i64;
     fn isoflop_keep_memory();
+    fn isoflop_mkl_branch(branch: c_int) -> c_int;
     fn isoflop_free(text: Message);
 }
 
@@ -150,6 +151,12 @@ pub fn set_deterministic(only: bool) {
 pub fn keep_memory() {
     // SAFETY: sets options of the process's allocator.
     unsafe { isoflop_keep_memory() }
+}
+
+/// Holds MKL to `branch`, in the numbers of its own header, and answers with the one that it keeps to; none where libtorch has no MKL.
+pub fn mkl_branch(branch: i32) -> Option<i32> {
+    // SAFETY: asks MKL, if it is there.
+    Some(unsafe { isoflop_mkl_branch(branch) }).filter(|&kept| kept >= 0)
 }
 
 /// Whether libtorch's CUDA part is in this process, with or without a device.
