@@ -51,7 +51,9 @@ fuzz:
 	@cp engine/plan/tests/fixtures/*.yaml fuzz/corpus/plan/
 	@for study in studies/*/study.yaml; do cp $$study fuzz/corpus/plan/study-$$(basename $$(dirname $$study)).yaml; done
 	@grep -rhoP '\{\{\K.*?(?=\}\})' studies engine/plan/tests/fixtures | split -l 1 - fuzz/corpus/template/seed-
-	@for target in plan template import; do RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir fuzz -s none $$target -- \
+	@RUSTC_BOOTSTRAP=1 $(CARGO) run --release --manifest-path fuzz/Cargo.toml --bin seeds -- fuzz/corpus
+	@cp tasks/native/golden/pictures/*.parquet fuzz/corpus/parquet/
+	@for target in plan template import parquet lines; do RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --fuzz-dir fuzz -s none $$target -- \
 	  -max_total_time=$(SECONDS) -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=1024 -max_len=16384 || exit 1; done
 
 # What is made from the source and committed: the schema of studies, and the keys of each study's tasks.

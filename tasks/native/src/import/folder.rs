@@ -3,15 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
-    io::{self, BufRead, BufReader, Read},
+    io::{self, BufReader, Read},
     path::{Path, PathBuf},
 };
 
-use serde_json::{Map, Value};
-
 use super::{
     ImportError,
-    item::{Fault, Item, MAX_BYTES, Names, is_safe},
+    item::{Fault, Item, MAX_BYTES, MAX_TEXT, Names},
+    lines::{self, Beside},
 };
 use crate::file_error::FileError;
 
@@ -46,19 +45,19 @@ pub fn has_end(name: &str, end: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(_, last)| last.eq_ignore_ascii_case(end))
 }
 
-/// At most [`MAX_BYTES`] of a file.
+/// An image's file.
 pub fn bytes(path: &Path) -> Result<Vec<u8>, Fault> {
     let told = |error: io::Error| Fault::unreadable(error.to_string());
     let file = File::open(path).map_err(told)?;
-    limited(file)
+    limited(file, MAX_BYTES)
 }
 
-/// All that a reader has, unless it is too much.
-pub fn limited(from: impl Read) -> Result<Vec<u8>, Fault> {
+/// All that a reader has, unless it is more than `most` bytes.
+pub fn limited(from: impl Read, most: u64) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
-    from.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| Fault::unreadable(error.to_string()))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(Fault::unreadable("is larger than 256 MiB"));
+    from.take(most + 1).read_to_end(&mut bytes).map_err(|error| Fault::unreadable(error.to_string()))?;
+    if bytes.len() as u64 > most {
+        return Err(Fault::unreadable(format!("is larger than {} MiB", most >> 20)));
     }
     Ok(bytes)
 }
@@ -73,62 +72,17 @@ pub fn read(
     let files = files(root).map_err(FileError::file("list", root))?;
     let mut told: BTreeSet<String> = BTreeSet::new();
     for (name, path) in files.iter().filter(|(name, _)| has_end(name, "jsonl")) {
-        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
         let file = File::open(path).map_err(FileError::file("read", path))?;
-        for (number, line) in BufReader::new(file).lines().enumerate() {
-            let at = format!("{label}/{name}:{}", number + 1);
-            let line = line.map_err(FileError::file("read", path))?;
-            if line.trim().is_empty() {
-                continue;
-            }
-            let item = match serde_json::from_str::<Map<String, Value>>(&line) {
-                Ok(record) => named(&record, folder, &files, &mut told, (label, &at), names),
-                Err(error) => {
-                    let fault = Fault::unreadable(format!("is no JSON object: {error}"));
-                    Item { source: at, bytes: Err(fault), ..Item::default() }
-                }
-            };
-            take(item)?;
-        }
+        lines::read(BufReader::new(file), &Beside { files: &files, label, name }, &mut told, names, take)?;
     }
     for (name, path) in files.iter().filter(|(name, _)| is_image(name) && !told.contains(*name)) {
         let stem = name.rsplit_once('.').map_or(name.as_str(), |(stem, _)| stem);
-        let beside = files.get(&format!("{stem}.txt")).map(|path| bytes(path));
-        let caption = beside.and_then(Result::ok).map(|text| String::from_utf8_lossy(&text).trim().to_owned());
+        let beside = files.get(&format!("{stem}.txt")).and_then(|path| File::open(path).ok());
+        let caption = beside
+            .and_then(|text| limited(text, MAX_TEXT).ok())
+            .map(|text| String::from_utf8_lossy(&text).trim().to_owned());
         let source = format!("{label}/{name}");
         take(Item { source, bytes: bytes(path), caption: caption.unwrap_or_default(), ..Item::default() })?;
     }
     Ok(())
-}
-
-/// The image that a line names.
-fn named(
-    record: &Map<String, Value>,
-    folder: &str,
-    files: &BTreeMap<String, PathBuf>,
-    told: &mut BTreeSet<String>,
-    (label, at): (&str, &str),
-    names: &Names,
-) -> Item {
-    let mut item = Item { source: at.to_owned(), ..Item::default() };
-    item.annotate(record, names);
-    let Some(name) = record.get("file_name").and_then(Value::as_str) else {
-        item.bytes = Err(Fault::unreadable("has no `file_name`"));
-        return item;
-    };
-    if !is_safe(name) {
-        item.bytes = Err(Fault::unsafe_path(name));
-        return item;
-    }
-    let name = name.trim_start_matches("./");
-    let full = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
-    match files.get(&full) {
-        Some(path) => {
-            item.source = format!("{label}/{full}");
-            item.bytes = bytes(path);
-            told.insert(full);
-        }
-        None => item.bytes = Err(Fault::unreadable(format!("`{full}` is not there"))),
-    }
-    item
 }

@@ -2,10 +2,16 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use serde_json::{Map, Value};
+use super::record::Record;
 
-/// The most bytes of one image, or of one text beside it.
+/// The most bytes of one image.
 pub const MAX_BYTES: u64 = 256 << 20;
+
+/// The most bytes of one text beside it: a caption, a JSON object, a line of one.
+pub const MAX_TEXT: u64 = 16 << 20;
+
+/// Characters of anybody's text that a message repeats.
+const QUOTED: usize = 200;
 
 /// One image as it was found.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,7 +58,7 @@ impl Fault {
 
     /// A name that points out of its archive or folder. It is never followed.
     pub fn unsafe_path(name: &str) -> Self {
-        Self { reason: "unsafe-path", detail: format!("`{name}` leads out of where it lies") }
+        Self { reason: "unsafe-path", detail: format!("`{}` leads out of where it lies", shortened(name)) }
     }
 }
 
@@ -75,23 +81,45 @@ pub struct Names<'a> {
 
 impl Item {
     /// Takes captions and numbers from a record. A caption that the record has wins over one that stands beside the image.
-    pub fn annotate(&mut self, record: &Map<String, Value>, names: &Names) {
-        let text = |name: &str| record.get(name).and_then(Value::as_str).map(|text| text.trim().to_owned());
+    pub fn annotate(&mut self, record: &Record, names: &Names) {
+        let text = |name: &str| record.texts.get(name).map(|text| text.trim().to_owned());
         if let Some(caption) = text(names.caption) {
             self.caption = caption;
         }
         self.synthetic = names.synthetic.iter().filter_map(|name| text(name)).filter(|text| !text.is_empty()).collect();
-        for (name, value) in record {
-            if let Some(number) = value.as_f64() {
-                self.scores.insert(name.clone(), number);
-            }
-        }
+        self.scores.extend(record.numbers.iter().map(|(name, number)| (name.clone(), *number)));
     }
+
+    /// The memory that it takes, roughly.
+    pub fn weight(&self) -> usize {
+        let bytes = self.bytes.as_ref().map_or(0, Vec::len);
+        let texts = self.synthetic.iter().chain([&self.source, &self.caption]).map(String::len);
+        let scores = self.scores.keys().map(|name| name.len() + 64);
+        bytes + texts.chain(scores).sum::<usize>()
+    }
+}
+
+/// Anybody's text as a message repeats it: not all of it if it is long, and nothing that a terminal would obey.
+pub fn shortened(text: &str) -> String {
+    let plain = |letter: char| if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter };
+    let mut short: String = text.chars().take(QUOTED).map(plain).collect();
+    if text.chars().nth(QUOTED).is_some() {
+        short.push('…');
+    }
+    short
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_stay_short_and_plain() {
+        assert_eq!(shortened("a\u{1b}[2J ü"), "a\u{fffd}[2J ü");
+        let long = shortened(&"é".repeat(1 << 20));
+        assert_eq!((long.chars().count(), long.ends_with('…')), (QUOTED + 1, true));
+        assert!(!shortened(&"é".repeat(QUOTED)).ends_with('…'));
+    }
 
     #[test]
     fn names_that_lead_elsewhere_are_not_safe() {

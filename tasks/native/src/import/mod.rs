@@ -4,9 +4,13 @@
 //! their order again. So memory holds a handful and the hashes of what was kept, and the result does not depend on the number of threads.
 //! Names in archives are labels and never paths: nothing is unpacked.
 
+mod bounds;
+mod compact;
 mod folder;
 mod item;
+mod lines;
 mod picture;
+mod record;
 mod resize;
 mod rules;
 mod shards;
@@ -21,9 +25,11 @@ use std::{
 use isoflop_kinds::import::{ImportImages, Layout};
 
 pub use item::{Fault, Item, Names};
+pub use lines::{Beside, read as read_lines};
 pub use picture::{Picture, read as read_picture};
 pub use resize::{Rgb, resize, square};
 pub use shards::read_from as read_shard;
+pub use table::read as read_table;
 pub use writer::Report;
 
 use crate::{file_error::FileError, fit::parallel::each};
@@ -119,7 +125,7 @@ struct Line<'a> {
 
 impl Line<'_> {
     fn take(&mut self, item: Item) -> Result<(), ImportError> {
-        self.bytes += item.bytes.as_ref().map_or(0, Vec::len);
+        self.bytes += item.weight();
         self.waiting.push(item);
         if self.waiting.len() >= HANDFUL || self.bytes >= HANDFUL_BYTES { self.decode() } else { Ok(()) }
     }

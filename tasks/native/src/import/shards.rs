@@ -9,7 +9,8 @@ use std::{
 use super::{
     ImportError,
     folder::{is_image, limited},
-    item::{Fault, Item, Names, is_safe},
+    item::{Fault, Item, MAX_BYTES, MAX_TEXT, Names, is_safe},
+    record::Record,
 };
 use crate::file_error::FileError;
 
@@ -27,7 +28,7 @@ impl Sample {
         let bytes = self.image?;
         let caption = self.text.map(|text| String::from_utf8_lossy(&text).trim().to_owned()).unwrap_or_default();
         let mut item = Item { source: format!("{label}:{}", self.key), bytes, caption, ..Item::default() };
-        match self.json.map(|json| serde_json::from_slice(&json)) {
+        match self.json.map(|json| Record::read(&json, names)) {
             Some(Ok(record)) => item.annotate(&record, names),
             Some(Err(error)) => item.bytes = Err(Fault::unreadable(format!("its JSON is none: {error}"))),
             None => {}
@@ -91,7 +92,8 @@ pub fn read_from(
             whole.item(label, names).map_or(Ok(()), &mut *take)?;
         }
         let size = entry.size();
-        let read = limited(&mut entry).and_then(|bytes| {
+        let most = if is_image(&name) { MAX_BYTES } else { MAX_TEXT };
+        let read = limited(&mut entry, most).and_then(|bytes| {
             let whole = bytes.len() as u64 == size;
             if whole { Ok(bytes) } else { Err(Fault::unreadable("the archive ends inside it")) }
         });

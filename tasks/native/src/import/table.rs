@@ -1,23 +1,30 @@
 //! Parquet files with images' bytes in a column.
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
+    sync::Arc,
 };
 
 use parquet::{
+    basic::{Repetition, Type as Physical},
+    errors::ParquetError,
     file::reader::{FileReader, SerializedFileReader},
     record::{Field, Row},
-    schema::types::Type,
+    schema::types::{SchemaDescriptor, Type, TypePtr},
 };
-use serde_json::{Map, Value};
 
 use super::{
-    ImportError,
-    item::{Fault, Item, Names},
+    ImportError, bounds,
+    item::{Fault, Item, Names, shortened},
+    record::Record,
 };
 use crate::file_error::FileError;
+
+/// Columns that a message names at most.
+const NAMED: usize = 20;
 
 /// Yields every row of the file at `path`, in its order. One that is broken yields what comes before the break, and the break.
 pub fn read(
@@ -27,61 +34,118 @@ pub fn read(
     names: &Names,
     take: &mut dyn FnMut(Item) -> Result<(), ImportError>,
 ) -> Result<(), ImportError> {
-    let broken = |detail: String| Item {
+    let broken = |detail: &str| Item {
         source: label.to_owned(),
-        bytes: Err(Fault { reason: "broken-archive", detail }),
+        bytes: Err(Fault { reason: "broken-archive", detail: shortened(detail) }),
         ..Item::default()
     };
     let file = File::open(path).map_err(FileError::file("read", path))?;
     // The reader is other people's code on anybody's bytes; what it panicked over is dropped here.
-    let opened = catch_unwind(|| SerializedFileReader::new(file));
-    let reader = match opened {
-        Ok(Ok(reader)) => reader,
-        Ok(Err(error)) => return take(broken(error.to_string())),
-        Err(_) => return take(broken("the reader failed".into())),
+    let opened = catch_unwind(AssertUnwindSafe(|| open(&file, image, names)));
+    let (reader, columns) = match opened.unwrap_or_else(|_| Err(Trouble::Broken("the reader failed".into()))) {
+        Ok(opened) => opened,
+        Err(Trouble::Broken(detail)) => return take(broken(&detail)),
+        Err(Trouble::Columns(problem)) => return Err(FileError::format(path, problem).into()),
     };
-    let columns = reader.metadata().file_metadata().schema().get_fields();
-    if !columns.iter().any(|column| column.name() == image) {
-        let there: Vec<&str> = columns.iter().map(|column| column.name()).collect();
-        let problem = format!("has no column `{image}`; there are {}", there.join(", "));
-        return Err(FileError::format(path, problem).into());
-    }
-    let wanted = |column: &Type| {
-        let known = [image, names.caption].contains(&column.name());
-        let primitive =
-            column.is_primitive() && !matches!(column.get_physical_type(), parquet::basic::Type::BYTE_ARRAY);
-        known || primitive || names.synthetic.iter().any(|name| name == column.name())
-    };
-    let schema = reader.metadata().file_metadata().schema();
-    let projected = Type::group_type_builder(schema.name())
-        .with_fields(columns.iter().filter(|column| wanted(column)).cloned().collect())
-        .build();
-    let rows = projected.and_then(|schema| reader.get_row_iter(Some(schema)));
+    let rows = catch_unwind(AssertUnwindSafe(|| reader.get_row_iter(Some(columns))));
     let mut rows = match rows {
-        Ok(rows) => rows,
-        Err(error) => return take(broken(error.to_string())),
+        Ok(Ok(rows)) => rows,
+        Ok(Err(error)) => return take(broken(&error.to_string())),
+        Err(_) => return take(broken("the reader failed")),
     };
     for number in 0.. {
         match catch_unwind(AssertUnwindSafe(|| rows.next())) {
             Ok(None) => break,
             Ok(Some(Ok(row))) => take(item(&row, format!("{label}:{number}"), image, names))?,
-            Ok(Some(Err(error))) => return take(broken(error.to_string())),
-            Err(_) => return take(broken("the reader failed".into())),
+            Ok(Some(Err(error))) => return take(broken(&format!("at row {number}: {error}"))),
+            Err(_) => return take(broken(&format!("the reader failed at row {number}"))),
         }
     }
     Ok(())
 }
 
+/// Why nothing of a file is read.
+enum Trouble {
+    /// It is no good file.
+    Broken(String),
+    /// It does not hold what was asked for.
+    Columns(String),
+}
+
+impl From<ParquetError> for Trouble {
+    fn from(error: ParquetError) -> Self {
+        Self::Broken(error.to_string())
+    }
+}
+
+/// The file, and the columns that are read of it.
+fn open(file: &File, image: &str, names: &Names) -> Result<(SerializedFileReader<File>, Type), Trouble> {
+    bounds::footer(file).map_err(Trouble::Broken)?;
+    let reader = SerializedFileReader::new(file.try_clone().map_err(ParquetError::from)?)?;
+    let schema = reader.metadata().file_metadata().schema();
+    let there = schema.get_fields();
+    if !there.iter().any(|column| column.name() == image) {
+        let mut names: Vec<String> = there.iter().take(NAMED).map(|column| shortened(column.name())).collect();
+        if there.len() > NAMED {
+            names.push("…".into());
+        }
+        return Err(Trouble::Columns(format!("has no column `{image}`; there are {}", names.join(", "))));
+    }
+    let mut wanted = Vec::new();
+    for column in there {
+        if column.name() == image {
+            let Some(column) = image_column(column)? else {
+                let problem = format!("its column `{image}` is neither bytes nor a group with a member `bytes`");
+                return Err(Trouble::Columns(problem));
+            };
+            wanted.push(column);
+        } else if is_single(column) && column.is_primitive() {
+            let text = column.get_physical_type() == Physical::BYTE_ARRAY;
+            let named = column.name() == names.caption || names.synthetic.iter().any(|name| name == column.name());
+            if named || !text {
+                wanted.push(Arc::clone(column));
+            }
+        }
+    }
+    let columns = Type::group_type_builder(schema.name()).with_fields(wanted).build()?;
+    let leaves = SchemaDescriptor::new(Arc::new(columns.clone()));
+    let paths: BTreeSet<Vec<String>> = leaves.columns().iter().map(|leaf| leaf.path().parts().to_vec()).collect();
+    bounds::pages(file, reader.metadata(), &paths).map_err(Trouble::Broken)?;
+    Ok((reader, columns))
+}
+
+/// Whether a column has one value a row at most. One with lists could have any number.
+fn is_single(column: &Type) -> bool {
+    column.get_basic_info().has_repetition() && column.get_basic_info().repetition() != Repetition::REPEATED
+}
+
+/// The column of images, or of a group its member `bytes` alone; none if there is no such.
+fn image_column(column: &TypePtr) -> Result<Option<TypePtr>, ParquetError> {
+    if !is_single(column) {
+        return Ok(None);
+    }
+    if column.is_primitive() {
+        return Ok(Some(Arc::clone(column)));
+    }
+    let bytes = |inner: &&TypePtr| inner.name() == "bytes" && inner.is_primitive() && is_single(inner);
+    let Some(bytes) = column.get_fields().iter().find(bytes) else { return Ok(None) };
+    let group = Type::group_type_builder(column.name())
+        .with_repetition(column.get_basic_info().repetition())
+        .with_fields(vec![Arc::clone(bytes)])
+        .build()?;
+    Ok(Some(Arc::new(group)))
+}
+
 fn item(row: &Row, source: String, image: &str, names: &Names) -> Item {
     let mut item = Item { source, bytes: Err(Fault::unreadable("its image is empty")), ..Item::default() };
-    let mut record = Map::new();
+    let mut record = Record { texts: BTreeMap::new(), numbers: BTreeMap::new() };
     for (name, field) in row.get_column_iter() {
         match field {
             _ if name == image => item.bytes = bytes(field),
-            Field::Str(text) => drop(record.insert(name.clone(), Value::String(text.clone()))),
+            Field::Str(text) => drop(record.texts.insert(name.clone(), text.clone())),
             other => {
-                if let Some(number) = number(other).and_then(serde_json::Number::from_f64) {
-                    record.insert(name.clone(), Value::Number(number));
+                if let Some(number) = number(other).filter(|number| number.is_finite()) {
+                    record.numbers.insert(name.clone(), number);
                 }
             }
         }
