@@ -11,6 +11,7 @@ use crate::{
     form::{first_line, located},
     function,
     plan::Claim,
+    source::Span,
     study::{self, Role, TaskText},
     suggest,
     template::{Expression, ExpressionError},
@@ -42,7 +43,7 @@ pub(crate) fn read(
     entry: &Entry,
     params: &BTreeMap<String, Value>,
     tasks: &[TaskText<'_>],
-) -> Option<Claim> {
+) -> Option<(Claim, Span)> {
     let of = format!("the claim `{}`", entry.key);
     let fields = reader.fields(&entry.value, &of, &["says", "source", "check"])?;
     let mut demand = |key: &str| {
@@ -80,7 +81,8 @@ pub(crate) fn read(
         return None;
     }
     let origin = reader.sources.origin(span);
-    Some(Claim { name: entry.key.clone(), says: says?.0, source, check: expression.trim().to_owned(), origin })
+    let claim = Claim { name: entry.key.clone(), says: says?.0, source, check: expression.trim().to_owned(), origin };
+    Some((claim, span))
 }
 
 /// Refuses calls whose group of tasks is written out and is not there.

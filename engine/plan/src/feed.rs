@@ -87,7 +87,7 @@ impl<'w, 'n> World<'w, 'n> {
             }
         }
         for need in &text.needs {
-            match self.picks(text, need, mine) {
+            match self.picks(text, entry, need, mine) {
                 Some((producer, axes)) => feeds.push(Feed::One { need, producer, axes }),
                 None => sound = false,
             }
@@ -106,6 +106,7 @@ impl<'w, 'n> World<'w, 'n> {
     fn picks(
         &mut self,
         text: &TaskText<'_>,
+        entry: Option<&Entry>,
         need: &'w NeedText,
         mine: Option<(&Points, &Variables<'w>)>,
     ) -> Option<(usize, Vec<Pick<'w>>)> {
@@ -128,7 +129,9 @@ impl<'w, 'n> World<'w, 'n> {
                 }
             }
         }
-        if !lacks.is_empty() {
+        // Of a port that gathers it has been said already that one task is not what it takes.
+        let gathers = entry.and_then(|entry| entry.port(&need.port)).is_some_and(|port| port.arity.gathers());
+        if !lacks.is_empty() && !gathers {
             self.lacking(text, need, &lacks);
         }
         (sound && mine.is_some() && lacks.is_empty()).then_some((producer, picks))

@@ -13,6 +13,7 @@
 //! | [`finding`], `draw` | what is wrong, where, and what to do about it |
 //! | `yaml`, `scalar`, `fields` | a bounded tree with places, its scalars, and maps read from it |
 //! | `study`, `params`, `merge`, `claims` | what a person wrote, in one file or several |
+//! | `rehearsal` | calls of claims that nothing measured could answer |
 //! | `task`, `naming`, `reference`, `target` | the text of one task, and the tasks that it names |
 //! | `templates`, `place`, `writer` | reusable tasks, what is known where they are used, and writing them out |
 //! | [`template`], `engine`, `inner`, `power`, `function`, `braces`, `form` | expressions inside values, their bounds and their functions |
@@ -69,6 +70,7 @@ mod power;
 mod product;
 pub mod reason;
 mod reference;
+mod rehearsal;
 mod scalar;
 pub mod schema;
 mod seal;

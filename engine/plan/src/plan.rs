@@ -14,7 +14,7 @@ use crate::{
     form::first_line,
     include,
     library::Library,
-    order, seal,
+    order, rehearsal, seal,
     source::{Files, Origin, Sources},
     study,
     template::Engine,
@@ -43,6 +43,7 @@ pub fn plan(files: &dyn Files, path: &str, catalog: &Catalog, options: &Options)
     let order = order::order(&study.tasks, &mut inbox);
     let library = Library::of(files, path);
     let tasks = seal::seal(sources, catalog, &library, &engine, &study, &order, &mut inbox);
+    rehearsal::rehearse(sources, &study.claims, &study.params, &tasks, &mut inbox);
     inbox.close(sources)?;
     let head = StudyHead {
         name: study.name,
@@ -53,7 +54,8 @@ pub fn plan(files: &dyn Files, path: &str, catalog: &Catalog, options: &Options)
         params: study.params,
         param_origins: study.param_origins,
     };
-    Ok(Plan::new(head, study.claims, tasks))
+    let claims = study.claims.into_iter().map(|(claim, _)| claim).collect();
+    Ok(Plan::new(head, claims, tasks))
 }
 
 /// Reads plain YAML (a `with:` by itself), without templates.

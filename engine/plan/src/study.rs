@@ -35,7 +35,8 @@ pub(crate) struct Study<'n> {
     pub(crate) param_origins: BTreeMap<String, Variable>,
     pub(crate) environment: Option<&'n Node>,
     pub(crate) tasks: Vec<TaskText<'n>>,
-    pub(crate) claims: Vec<Claim>,
+    /// Each with the scalar that its check is.
+    pub(crate) claims: Vec<(Claim, Span)>,
 }
 
 /// A task as it is written, or a frame.

@@ -10,20 +10,28 @@ use crate::interval::Interval;
 /// `above`, `below`, `within`, `every` and `agree`, as [`claims`](crate::claims) describes them.
 pub fn functions() -> Functions {
     let functions: [(&str, Function); 5] = [
-        ("above", Arc::new(above)),
-        ("below", Arc::new(below)),
-        ("within", Arc::new(within)),
-        ("every", Arc::new(every)),
+        ("above", positional("above", above)),
+        ("below", positional("below", below)),
+        ("within", positional("within", within)),
+        ("every", positional("every", every)),
         ("agree", Arc::new(agree)),
     ];
     functions.into_iter().map(|(name, function)| (name.to_owned(), function)).collect()
 }
 
-fn above(given: &[Value], _: &BTreeMap<String, Value>) -> Result<Value, String> {
+/// A function that takes nothing by name: what was passed over would be believed to count.
+fn positional(name: &'static str, body: fn(&[Value]) -> Result<Value, String>) -> Function {
+    Arc::new(move |given: &[Value], named: &BTreeMap<String, Value>| match named.keys().next() {
+        Some(other) => Err(format!("`{name}` takes nothing by the name `{other}`")),
+        None => body(given),
+    })
+}
+
+fn above(given: &[Value]) -> Result<Value, String> {
     Ok(side("above", given)?.into())
 }
 
-fn below(given: &[Value], _: &BTreeMap<String, Value>) -> Result<Value, String> {
+fn below(given: &[Value]) -> Result<Value, String> {
     Ok(side("below", given)?.map(|above| !above).into())
 }
 
@@ -38,7 +46,7 @@ fn side(name: &str, given: &[Value]) -> Result<Option<bool>, String> {
     Ok(Interval::read(interval).ok_or_else(usage)?.above(bound))
 }
 
-fn within(given: &[Value], _: &BTreeMap<String, Value>) -> Result<Value, String> {
+fn within(given: &[Value]) -> Result<Value, String> {
     let usage = || "write within(difference(…), margin)".to_owned();
     let [interval, margin] = given else { return Err(usage()) };
     let margin = margin.as_f64().filter(|margin| *margin > 0.0).ok_or_else(usage)?;
@@ -46,7 +54,7 @@ fn within(given: &[Value], _: &BTreeMap<String, Value>) -> Result<Value, String>
 }
 
 /// No if one is no; else none if one is none; else yes.
-fn every(given: &[Value], _: &BTreeMap<String, Value>) -> Result<Value, String> {
+fn every(given: &[Value]) -> Result<Value, String> {
     let usage = || "write every([…]) with answers that are true, false or none".to_owned();
     let [Value::Array(answers)] = given else { return Err(usage()) };
     if answers.is_empty() || !answers.iter().all(|answer| answer.is_boolean() || answer.is_null()) {
@@ -64,6 +72,9 @@ fn every(given: &[Value], _: &BTreeMap<String, Value>) -> Result<Value, String> 
 
 fn agree(given: &[Value], named: &BTreeMap<String, Value>) -> Result<Value, String> {
     let usage = || "write agree(values('group', 'scalar'), [numbers], tolerance, unit=1e9)".to_owned();
+    if let Some(other) = named.keys().find(|name| *name != "unit") {
+        return Err(format!("`agree` takes nothing by the name `{other}`"));
+    }
     let unit = match named.get("unit") {
         None => 1.0,
         Some(unit) => unit.as_f64().filter(|unit| *unit > 0.0).ok_or_else(usage)?,

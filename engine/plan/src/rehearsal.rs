@@ -1,0 +1,275 @@
+//! The checks of claims, rehearsed before anything has been measured: made-up numbers stand for measured ones, and what no number could mend is a finding.
+//!
+//! A check is rehearsed four times, with answers that are yes and answers that are no, and with numbers that rise and numbers that fall from call to call: so
+//! both arms of most conditions are met. What depends on the numbers is left for the day on which the claim is judged.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use isoflop_contract::Value;
+use serde_json::json;
+
+use crate::{
+    claims::CLAIM_FUNCTIONS,
+    engine::Engine,
+    finding::Inbox,
+    form::located,
+    inner::{ROOM, Scope},
+    plan::{Claim, Task},
+    source::{Sources, Span},
+    suggest,
+    template::{ExpressionError, Function, Functions},
+    yaml::what,
+};
+
+/// By group of tasks, the axes of its cells.
+type Axes = BTreeMap<String, BTreeSet<String>>;
+
+/// Rehearses the claims of a study with these parameters and tasks.
+pub(crate) fn rehearse(
+    sources: &Sources,
+    claims: &[(Claim, Span)],
+    params: &BTreeMap<String, Value>,
+    tasks: &[Task],
+    inbox: &mut Inbox,
+) {
+    if claims.is_empty() {
+        return;
+    }
+    let mut axes = Axes::new();
+    for task in tasks {
+        // Those of one cell are those of all.
+        if !axes.contains_key(&task.group) {
+            axes.insert(task.group.clone(), task.cell.iter().map(|(axis, _)| axis.to_owned()).collect());
+        }
+    }
+    let stage = Arc::new(Mutex::new(Stage::default()));
+    let engine = Engine::new(&functions(&Arc::new(axes), &stage));
+    for (claim, span) in claims {
+        if let Err(error) = check(&engine, &stage, &claim.check, params) {
+            inbox.push(located(sources, *span, &claim.check, error));
+        }
+    }
+}
+
+/// Where rehearsals take place.
+#[derive(Debug, Default)]
+struct Stage {
+    yes: bool,
+    falls: bool,
+    calls: u32,
+    misuse: Option<Misuse>,
+}
+
+/// A call that could not be answered whatever is measured.
+#[derive(Debug, Clone, PartialEq)]
+struct Misuse {
+    message: String,
+    hint: Option<String>,
+    /// Whether the value of an argument is at fault, which may have been made of made-up numbers.
+    value: bool,
+}
+
+fn check(
+    engine: &Engine,
+    stage: &Mutex<Stage>,
+    text: &str,
+    params: &BTreeMap<String, Value>,
+) -> Result<(), ExpressionError> {
+    let stage = || stage.lock().unwrap_or_else(PoisonError::into_inner);
+    let compiled = engine.compile(text)?;
+    let mut values: Vec<Misuse> = Vec::new();
+    for (yes, falls) in [(true, false), (false, false), (true, true), (false, true)] {
+        *stage() = Stage { yes, falls, ..Stage::default() };
+        let Err(error) = compiled.evaluate(&Scope::new(params), &mut { ROOM }) else { continue };
+        let Some(misuse) = stage().misuse.take() else { continue };
+        // A value that is the same whatever the numbers is the study's own.
+        if misuse.value && !(falls && values.contains(&misuse)) {
+            values.push(misuse);
+            continue;
+        }
+        let Misuse { message, hint, .. } = misuse;
+        return Err(ExpressionError { range: error.range, hint, ..ExpressionError::new("bad-call", message) });
+    }
+    Ok(())
+}
+
+/// What each function takes, as it is written.
+fn usage(name: &str) -> String {
+    match name {
+        "spearman" | "correlation" => {
+            format!("write {name}('group', 'x', 'y', axis=value) or {name}('group', 'x', 'other', 'y', axis=value)")
+        }
+        "difference" => "write difference('group', 'scalar', {'axis': value}, {'axis': other})".to_owned(),
+        "above" | "below" => format!("write {name}(difference(…)) or {name}(difference(…), bound)"),
+        "within" => "write within(difference(…), margin)".to_owned(),
+        "every" => "write every([…]) with answers that are true, false or none".to_owned(),
+        "agree" => "write agree(values('group', 'scalar'), [numbers], tolerance, unit=1e9)".to_owned(),
+        name => format!("write {name}('group', 'scalar', axis=value)"),
+    }
+}
+
+/// What an argument must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    Text,
+    Map,
+    Number,
+    Interval,
+    Numbers,
+    Answers,
+}
+
+impl Sort {
+    fn words(self) -> &'static str {
+        match self {
+            Self::Text => "a text",
+            Self::Map => "a map of axes",
+            Self::Number => "a number",
+            Self::Interval => "an interval",
+            Self::Numbers => "a list of numbers",
+            Self::Answers => "a list of answers, each true, false or none",
+        }
+    }
+
+    fn fits(self, value: &Value) -> bool {
+        match self {
+            Self::Text => value.is_string(),
+            Self::Map => value.is_object() && !is_interval(value),
+            Self::Number => value.is_number(),
+            Self::Interval => is_interval(value),
+            Self::Numbers => value.as_array().is_some_and(|list| list.iter().all(Value::is_number)),
+            Self::Answers => value.as_array().is_some_and(|list| {
+                !list.is_empty() && list.iter().all(|answer| answer.is_boolean() || answer.is_null())
+            }),
+        }
+    }
+}
+
+fn is_interval(value: &Value) -> bool {
+    ["estimate", "lower", "upper", "n"].iter().all(|name| value.get(name).is_some_and(Value::is_number))
+}
+
+/// What a value is, in words; an interval is one, and not a map.
+fn kind(value: &Value) -> &'static str {
+    if is_interval(value) { "an interval" } else { what(value) }
+}
+
+/// The arguments of a function by place, in each form that it has, and whether what is named is an axis besides.
+fn forms(name: &str) -> (&'static [&'static [Sort]], bool) {
+    use Sort::{Answers, Interval, Map, Number, Numbers, Text};
+    match name {
+        "spearman" | "correlation" => (&[&[Text; 3], &[Text; 4]], true),
+        "difference" => (&[&[Text, Text, Map, Map]], true),
+        "above" | "below" => (&[&[Interval], &[Interval, Number]], false),
+        "within" => (&[&[Interval, Number]], false),
+        "every" => (&[&[Answers]], false),
+        "agree" => (&[&[Numbers, Numbers, Number]], false),
+        _ => (&[&[Text; 2]], true),
+    }
+}
+
+/// What no number could mend of a call.
+fn misuse(name: &str, given: &[Value], named: &BTreeMap<String, Value>, axes: &Axes) -> Option<Misuse> {
+    let wrong = |message: String, value: bool| Some(Misuse { message, hint: Some(usage(name)), value });
+    let (forms, asks) = forms(name);
+    let Some(form) = forms.iter().find(|form| form.len() == given.len()) else {
+        let counts: Vec<String> = forms.iter().map(|form| form.len().to_string()).collect();
+        let one = counts == ["1"];
+        let message = format!(
+            "`{name}` takes {} argument{}, and was given {}",
+            counts.join(" or "),
+            if one { "" } else { "s" },
+            given.len()
+        );
+        return wrong(message, false);
+    };
+    for (place, (sort, value)) in ["first", "second", "third", "fourth"].into_iter().zip(form.iter().zip(given)) {
+        if !sort.fits(value) {
+            let given = if value.is_array() && matches!(sort, Sort::Numbers | Sort::Answers) {
+                "another list"
+            } else {
+                kind(value)
+            };
+            let message = format!("the {place} argument of `{name}` must be {}, and is {given}", sort.words());
+            return wrong(message, false);
+        }
+    }
+    let own: &[&str] = match name {
+        "difference" | "correlation" => &["level"],
+        "agree" => &["unit"],
+        _ => &[],
+    };
+    if let Some(number) = own.iter().find_map(|own| named.get(*own)).filter(|value| !value.is_number()) {
+        return wrong(format!("`{}` of `{name}` must be a number, and is {}", own[0], kind(number)), false);
+    }
+    let unknown = named.keys().find(|name| !asks && !own.contains(&name.as_str()));
+    if let Some(unknown) = unknown {
+        return wrong(format!("`{name}` takes nothing by the name `{unknown}`"), false);
+    }
+    if asks && let Some(found) = unknown_axis(name, given, named, own, axes) {
+        return Some(found);
+    }
+    let number = |value: Option<&Value>| value.and_then(Value::as_f64);
+    let (level, unit) = (number(named.get("level")), number(named.get("unit")));
+    if own == ["level"] && level.is_some_and(|level| !(level > 0.0 && level < 1.0)) {
+        return wrong(format!("the `level` of an interval lies between 0 and 1, and is {}", named["level"]), true);
+    }
+    if name == "within" && number(given.get(1)).is_some_and(|margin| margin <= 0.0) {
+        return wrong(format!("the margin of `within` must be more than 0, and is {}", given[1]), true);
+    }
+    if name == "agree" && number(given.get(2)).is_some_and(|tolerance| tolerance < 0.0) {
+        return wrong(format!("the tolerance of `agree` must not be negative, and is {}", given[2]), true);
+    }
+    if name == "agree" && unit.is_some_and(|unit| unit <= 0.0) {
+        return wrong(format!("the `unit` of `agree` must be more than 0, and is {}", named["unit"]), true);
+    }
+    None
+}
+
+/// An axis that the cells of the group do not have. A group without cells may have any.
+fn unknown_axis(
+    name: &str,
+    given: &[Value],
+    named: &BTreeMap<String, Value>,
+    own: &[&str],
+    axes: &Axes,
+) -> Option<Misuse> {
+    let group = given.first()?.as_str()?;
+    let known = axes.get(group)?;
+    let by_name = named.keys().filter(|name| !own.contains(&name.as_str()));
+    let in_maps = given.iter().filter_map(Value::as_object).flat_map(|map| map.keys());
+    let unknown = by_name.chain(in_maps).find(|axis| !known.contains(*axis))?;
+    let message = format!("`{group}` has no axis `{unknown}`, by which this `{name}` asks");
+    let hint = suggest::hint(unknown, known.iter().map(String::as_str));
+    Some(Misuse { message, hint: hint.or_else(|| Some("its cells have no axes".to_owned())), value: false })
+}
+
+fn functions(axes: &Arc<Axes>, stage: &Arc<Mutex<Stage>>) -> Functions {
+    let function = |name: &'static str| {
+        let (axes, stage) = (Arc::clone(axes), Arc::clone(stage));
+        let function: Function = Arc::new(move |given: &[Value], named: &BTreeMap<String, Value>| {
+            let mut stage = stage.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(misuse) = misuse(name, given, named, &axes) {
+                let message = misuse.message.clone();
+                stage.misuse = Some(misuse);
+                return Err(message);
+            }
+            stage.calls += 1;
+            let number = f64::from(if stage.falls { 1_000_000 - stage.calls.min(999_999) } else { stage.calls });
+            Ok(match name {
+                "above" | "below" | "within" | "every" | "agree" => stage.yes.into(),
+                "difference" | "correlation" => {
+                    json!({"estimate": number, "lower": number, "upper": number, "n": 2})
+                }
+                "values" => json!([number, number]),
+                "count" => (number as u64).into(),
+                _ => number.into(),
+            })
+        });
+        (name.to_owned(), function)
+    };
+    CLAIM_FUNCTIONS.into_iter().map(function).collect()
+}
