@@ -24,7 +24,7 @@ fn a_suggestion_is_a_part_of_a_study() {
     let runs = said["suggestion"]["runs"].as_array().expect("runs");
     assert_eq!(runs.len(), 4);
     let study = "study: next\nseed: 3\ninclude: [next.yaml]\ntasks:\n  train:\n    matrix: { run: \"{{ suggested }}\" }\n    kind: command\n    with:\n      \
-                 argv: [sh, -c, 'echo $1 $2 >$3', sh, \"{{ run.N }}\", \"{{ run.D }}\", \"{out.x}\"]\n      outputs: { x: {} }\n";
+                 argv: [sh, -c, 'echo $1 $2 $3 >$4', sh, \"{{ run.N }}\", \"{{ run.D }}\", \"{{ run.seed }}\", \"{out.x}\"]\n      outputs: { x: {} }\n";
     project.write("study.yaml", study);
     project.run(&["check"]).expect(0);
     let plan = project.run(&["plan", "--json"]).expect(0).json();

@@ -315,12 +315,13 @@ impl Suggestion {
             let inputs = inputs.collect::<Vec<_>>().join(", ");
             let first = self.runs.iter().position(|other| other.at == run.at).unwrap_or(k);
             let seed = if run.again > 1 { format!(", as next-{} but for its seed", first + 1) } else { String::new() };
-            format!("    - {{ as: next-{}, {inputs} }}   # {} FLOP{seed}\n", k + 1, short(run.compute))
+            let (name, again) = (k + 1, run.again);
+            format!("    - {{ as: next-{name}, {inputs}, seed: {again} }}   # {} FLOP{seed}\n", short(run.compute))
         };
         let runs: Vec<String> = self.runs.iter().enumerate().map(run).collect();
         format!(
             "# {} runs for {} FLOP of {}, which should narrow the standard error of {} from {} to {}.\n# In the study: `include: [this file]`, and \
-             `matrix: {{ run: \"{{{{ suggested }}}}\" }}` over tasks that take run.{}.\nparams:\n  suggested:\n{}",
+             `matrix: {{ run: \"{{{{ suggested }}}}\" }}` over tasks that take run.{} and run.seed.\nparams:\n  suggested:\n{}",
             self.runs.len(),
             short(self.compute),
             short(self.budget),
@@ -329,7 +330,7 @@ impl Suggestion {
             short(self.foreseen),
             self.runs
                 .first()
-                .map_or_else(String::new, |run| { run.at.keys().copied().collect::<Vec<_>>().join(" and run.") }),
+                .map_or_else(String::new, |run| { run.at.keys().copied().collect::<Vec<_>>().join(", run.") }),
             runs.concat()
         )
     }
