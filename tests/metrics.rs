@@ -73,6 +73,10 @@ fn renderers_stand_in_their_order() {
     // Of two questions whether something is there, one is answered "no" rightly by whoever sees neither.
     assert!((number(&shuffled, "alignment_existence") - 0.5).abs() < 0.15, "{shuffled}");
 
+    // Where two things are of each other is told from the picture, and not by the question's wording: opposites are as often right.
+    let judge: Value = run(&["show", "judge_of_relations", "--json"]).expect(0).json()["scalars"].clone();
+    assert!(number(&judge, "accuracy_spatial") > 0.9, "{judge}");
+
     // Ever worse pictures of the right scenes: further from what they were, and told no better. What a judge sees in them is lost late.
     for way in [["perfect", "blurred", "blurred_more"], ["perfect", "noisy", "noisy_more"]] {
         let asked = way.map(|by| show("asked", by));

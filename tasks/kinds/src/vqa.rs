@@ -11,7 +11,7 @@ use crate::{
     train::Decay,
 };
 
-/// How to train a question-answering network: cross-entropy over the answers, AdamW.
+/// How to train a question-answering network: cross-entropy over the answers, its own and, half as much, those of what its heads found alone; AdamW.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrainVqa {
@@ -70,7 +70,8 @@ plain!(TrainVqa);
 
 impl Kind for TrainVqa {
     const NAME: &'static str = "train-vqa";
-    const REVISION: u32 = 2; // 1: first version. 2: libtorch's fused AdamW by segment
+    // 1: first version. 2: libtorch's fused AdamW by segment. 3: heads that choose words and tell where they look.
+    const REVISION: u32 = 3;
     const RUNTIME: Runtime = Runtime::Torch;
     const SEEDED: bool = true;
     const ALONE: bool = true;

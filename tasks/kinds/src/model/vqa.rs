@@ -1,5 +1,5 @@
-//! A small network that answers questions about an image: convolutions see the picture, the question modulates what they saw and attends to
-//! it.
+//! A small network that answers questions about an image: convolutions see the picture, the question modulates what they saw, and heads look in it for
+//! what parts of the question name.
 
 use isoflop_contract::Complaint;
 use schemars::JsonSchema;
@@ -21,7 +21,7 @@ pub struct Vqa {
     #[serde(default = "depth")]
     #[schemars(range(min = 1, max = 4096))]
     pub depth: u64,
-    /// Places a question looks at.
+    /// Heads: places a question looks at, each for words that it chooses. A relation takes two.
     #[serde(default = "heads")]
     #[schemars(range(min = 1, max = 4096))]
     pub heads: u64,

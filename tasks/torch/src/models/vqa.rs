@@ -1,12 +1,19 @@
 //! The question-answering network, for the config of `isoflop_kinds::model::Vqa`.
 //!
 //! Convolutions turn the picture into a grid of cells that know where they are. A question modulates the cells (`FiLM`, Perez et al. 2017, arXiv
-//! 1709.07871), which says what is there and how often, and attends to them, which says where; both readings together give the answer. The
-//! picture is seen once for all of its questions.
+//! 1709.07871), which says what is there and how often; heads [search](Search) them for what its parts name, which says where. Both readings
+//! together give the answer. The picture is seen once for all of its questions.
+//!
+//! The first reading alone settles every question but those of relations, so heads that are only trained along learn to look where there is something to be
+//! seen late or never. In a [lesson](Vqa::lesson) they therefore answer by themselves as well.
+
+mod search;
+mod verdict;
 
 use isoflop_kinds::model;
 use tch::{Device, Kind, Tensor};
 
+use self::{search::Search, verdict::Verdict};
 use crate::nn::{Conv2d, Embedding, GroupNorm, LayerNorm, Linear, Params, Path};
 
 /// Sizes that come from the data.
@@ -29,13 +36,10 @@ pub struct Vqa {
     eye: Eye,
     reader: Reader,
     film: Linear,
-    queries: (Linear, Linear),
-    heads: i64,
-    read_norm: LayerNorm,
-    read: Linear,
-    gate: Linear,
-    think: Linear,
-    answer: Linear,
+    search: Search,
+    verdict: Verdict,
+    /// Of what heads found alone; of use in training only.
+    heads_own: Verdict,
     width: i64,
 }
 
@@ -52,21 +56,13 @@ impl Vqa {
     pub fn new(params: &Params, config: &model::Vqa, world: World) -> Self {
         let path = &params.root();
         let (width, heads) = (config.width as i64, config.heads as i64);
-        let reading = (3 + heads) * width;
         Self {
             eye: Eye::new(&(path / "eye"), config, world.resolution),
             reader: Reader::new(&(path / "reader"), world, width),
             film: Linear::new(&(path / "film"), 2 * width, 2 * width),
-            queries: (
-                Linear::new(&(path / "queries.meaning"), 2 * width, heads * width),
-                Linear::new(&(path / "queries.words"), width, heads * width),
-            ),
-            heads,
-            read_norm: LayerNorm::new(&(path / "read_norm"), reading),
-            read: Linear::new(&(path / "read"), reading, 2 * width),
-            gate: Linear::new(&(path / "gate"), width, 4 * width),
-            think: Linear::new(&(path / "think"), 2 * width, 2 * width),
-            answer: Linear::new(&(path / "answer"), 2 * width, world.answers),
+            search: Search::new(&(path / "search"), config, world),
+            verdict: Verdict::new(&(path / "verdict"), (3 + heads) * width, config, world),
+            heads_own: Verdict::new(&(path / "heads_own"), heads * width, config, world),
             width,
         }
     }
@@ -78,6 +74,18 @@ impl Vqa {
 
     /// `sight` with one entry a question and word numbers `[Q, M]` to a score for each answer `[Q, answers]`.
     pub fn answer(&self, sight: &Sight, questions: &Tensor) -> Tensor {
+        let read = self.read(sight, questions);
+        self.verdict.forward(&Tensor::cat(&[read.seen, read.found], 1), &read.spots, &read.words)
+    }
+
+    /// The same, and the scores by what heads found alone.
+    pub fn lesson(&self, sight: &Sight, questions: &Tensor) -> [Tensor; 2] {
+        let read = self.read(sight, questions);
+        let alone = self.heads_own.forward(&read.found, &read.spots, &read.words);
+        [self.verdict.forward(&Tensor::cat(&[read.seen, read.found], 1), &read.spots, &read.words), alone]
+    }
+
+    fn read(&self, sight: &Sight, questions: &Tensor) -> Read {
         let (words, meaning) = self.reader.forward(questions); // [Q, width], [Q, 2 width]
 
         // What is there, and how often: cells that the question lights up.
@@ -85,19 +93,26 @@ impl Vqa {
         let lit = (&sight.features * (&film[0] + 1.0) + &film[1]).silu();
         let (mean, most) = (lit.mean_dim(1, false, Kind::Float), lit.amax(1, false));
 
-        // Where: cells that the question looks for.
-        let (of_meaning, of_words) = &self.queries;
-        let queries = (of_meaning.forward(&meaning) + of_words.forward(&words)).view([-1, self.heads, self.width]);
-        let attention =
-            queries.bmm(&(sight.keys.transpose(1, 2) / (self.width as f64).sqrt())).softmax(-1, Kind::Float);
-        let found = attention.bmm(&sight.values).flatten(1, 2);
-
-        // Together, gated by the words once more.
-        let reading = Tensor::cat(&[mean, most, meaning.narrow(1, 0, self.width), found], 1);
-        let gate = self.gate.forward(&words).chunk(2, -1);
-        let z = (self.read.forward(&self.read_norm.forward(&reading)) * (&gate[0] + 1.0) + &gate[1]).silu();
-        self.answer.forward(&(&z + self.think.forward(&z).silu()))
+        // Where: what each head finds, and on which spot.
+        let attention = self.search.forward(&sight.keys, questions, &meaning); // [Q, heads, cells]
+        Read {
+            seen: Tensor::cat(&[mean, most, meaning.narrow(1, 0, self.width)], 1),
+            found: attention.bmm(&sight.values).flatten(1, 2),
+            spots: self.search.spots(&attention, &self.eye.place),
+            words,
+        }
     }
+}
+
+/// What was read of pictures for questions.
+struct Read {
+    /// `[Q, 3 width]`.
+    seen: Tensor,
+    /// `[Q, heads width]`.
+    found: Tensor,
+    spots: Tensor,
+    /// The questions' words, `[Q, width]`.
+    words: Tensor,
 }
 
 impl Sight {

@@ -28,6 +28,9 @@ use crate::{
 /// Scenes examined at a time.
 const EXAMINED: u64 = 128;
 
+/// What the answers of heads alone count in a lesson, beside the network's own.
+const ALONE: f64 = 0.5;
+
 /// Answer rightly: cross-entropy over the answers.
 struct Answering<'a> {
     network: &'a Vqa,
@@ -62,8 +65,10 @@ impl Objective for Answering<'_> {
         let images = bring(scenes.images(&Tensor::from_slice(&rows)));
         let sight = self.network.look(&images).of(&bring(Tensor::from_slice(&owner)));
         let words = bring(questions.words.index_select(0, &Tensor::from_slice(&asked)));
-        let scores = self.network.answer(&sight, &words);
-        Ok(scores.cross_entropy_for_logits(&bring(Tensor::from_slice(&answers))))
+        let answers = bring(Tensor::from_slice(&answers));
+        let [whole, alone] =
+            self.network.lesson(&sight, &words).map(|scores| scores.cross_entropy_for_logits(&answers));
+        Ok(whole + alone * ALONE)
     }
 
     const MEASURE: &'static str = "heldout_accuracy";
