@@ -47,17 +47,3 @@ fn has_avx2() -> bool {
 fn has_avx512() -> bool {
     false
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Whoever made this processor, MKL keeps to what is declared.
-    #[test]
-    fn mkl_keeps_to_the_declared_level() {
-        hold(Isa::Avx2).unwrap();
-        assert!(matches!(shim::mkl_branch(10), None | Some(10)));
-        assert_eq!(hold(Isa::Avx512).is_ok(), has_avx512());
-        hold(Isa::Avx2).unwrap();
-    }
-}
