@@ -228,7 +228,7 @@ impl Environment {
             ("ATEN_CPU_CAPABILITY", aten.to_owned()),
             ("ONEDNN_MAX_CPU_ISA", onednn.to_owned()),
             ("MKL_ENABLE_INSTRUCTIONS", mkl.to_owned()),
-            ("MKL_CBWR", mkl.to_owned()),
+            ("MKL_CBWR", format!("{mkl},STRICT")), // a row's bits do not depend on what other rows there are, nor on where they lie
             ("OMP_NUM_THREADS", threads.clone()),
             ("MKL_NUM_THREADS", threads),
             ("OMP_WAIT_POLICY", "passive".to_owned()), // idle threads that spin starve the other tasks

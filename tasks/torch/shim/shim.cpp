@@ -239,15 +239,17 @@ void isoflop_keep_memory() {
 // program's symbol comes before a library's: so the level decides, and the maker does not.
 __attribute__((visibility("default"), used)) int mkl_serv_intel_cpu_true() { return 1; }
 
-// Holds MKL to a branch of its header's numbering from now on, and answers with the one it keeps to; -1 where there is no MKL in this process.
+// Holds MKL to a branch of its header's numbering and to strict mode from now on, and answers with the branch it strictly keeps to: 0 if it keeps to none,
+// -1 where there is no MKL in this process.
 int isoflop_mkl_branch(int branch) {
   using Ask = int (*)(int);
   auto get = reinterpret_cast<Ask>(dlsym(RTLD_DEFAULT, "mkl_serv_cbwr_get"));
   auto set = reinterpret_cast<Ask>(dlsym(RTLD_DEFAULT, "mkl_serv_cbwr_set"));
   if (!get || !set) return -1;
-  const int current = 1;  // MKL_CBWR_BRANCH
-  if (get(current) != branch) set(branch);
-  return get(current);
+  const int all = ~0, strict = 0x10000;  // MKL_CBWR_ALL, MKL_CBWR_STRICT
+  if (get(all) != (branch | strict)) set(branch | strict);
+  int kept = get(all);
+  return kept & strict ? kept & ~strict : 0;
 }
 
 // Whether libtorch's CUDA part is in this process.

@@ -21,7 +21,7 @@ pub fn hold(declared: Isa) -> Result<(), TorchError> {
     }
     match shim::mkl_branch(branch) {
         Some(kept) if kept != branch => Err(TorchError::Processor(format!(
-            "`isa: {name}` is declared, and MKL keeps to another of its branches (number {kept} where {branch} was asked for): bits depend on that"
+            "`isa: {name}` is declared, and MKL does not keep to it (branch {kept} where {branch}, strictly, was asked for): bits depend on that"
         ))),
         _ => Ok(()),
     }

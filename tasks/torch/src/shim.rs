@@ -153,7 +153,7 @@ pub fn keep_memory() {
     unsafe { isoflop_keep_memory() }
 }
 
-/// Holds MKL to `branch`, in the numbers of its own header, and answers with the one that it keeps to; none where libtorch has no MKL.
+/// Holds MKL strictly to `branch`, in the numbers of its own header, and answers with the one that it keeps to, 0 for any; none where libtorch has no MKL.
 pub fn mkl_branch(branch: i32) -> Option<i32> {
     // SAFETY: asks MKL, if it is there.
     Some(unsafe { isoflop_mkl_branch(branch) }).filter(|&kept| kept >= 0)

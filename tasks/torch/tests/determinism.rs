@@ -365,7 +365,12 @@ fn transformers_go_on_at_a_higher_resolution() {
         let [before, after] = [&small, &large]
             .map(|folder| isoflop_torch::data::read_tensors(&folder.join("model.safetensors")).unwrap());
         assert!(before.keys().eq(after.keys()), "{family}");
-        let moved: Vec<&String> = before.keys().filter(|name| before[*name] != after[*name]).collect();
+        // Such a rate moves what is exactly zero, and nothing else.
+        let far = |name: &str| {
+            before[name].size() != after[name].size()
+                || f64::try_from((&before[name] - &after[name]).abs().max()).unwrap() > 1e-20
+        };
+        let moved: Vec<&String> = before.keys().filter(|name| far(name)).collect();
         if family != "uvit" {
             assert_eq!(moved, [""; 0], "{family}");
             continue;

@@ -242,8 +242,11 @@ impl Follower {
         let listening = thread::Builder::new().name(format!("rank {rank}")).spawn(listen).map_err(cannot("hear"))?;
         let told = stdin.write_all(&line);
         let follower = Self { rank, life, _stdin: stdin, listening: Some(listening) };
-        told.map_err(cannot("give its orders to"))?;
-        Ok(follower)
+        match told {
+            // How it ended, before it had heard anything, is found out where the others wait for it.
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(cannot("give its orders to")(error).into()),
+            _ => Ok(follower),
+        }
     }
 
     /// How it ended, if it has.
