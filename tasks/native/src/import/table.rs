@@ -1,7 +1,7 @@
 //! Parquet files with images' bytes in a column.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs::File,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -138,7 +138,7 @@ fn image_column(column: &TypePtr) -> Result<Option<TypePtr>, ParquetError> {
 
 fn item(row: &Row, source: String, image: &str, names: &Names) -> Item {
     let mut item = Item { source, bytes: Err(Fault::unreadable("its image is empty")), ..Item::default() };
-    let mut record = Record { texts: BTreeMap::new(), numbers: BTreeMap::new() };
+    let mut record = Record::default();
     for (name, field) in row.get_column_iter() {
         match field {
             _ if name == image => item.bytes = bytes(field),
