@@ -10,6 +10,11 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
+use isoflop_contract::{
+    Environment,
+    environment::{Isa, Torch},
+};
+
 use crate::{Folder, Outcome};
 
 /// What both sides are built on.
@@ -40,6 +45,8 @@ pub fn train(python: Option<&Path>, only: Option<&str>, threads: u32) -> Outcome
     let folder = Folder::new()?;
     let file = folder.path.join("start.safetensors");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/step.py");
+    // As a worker is started whose study declares the most that this processor has.
+    let variables = Environment::Torch(Torch { isa: isa(), threads, ..Torch::default() }).variables();
     println!(
         "{:<44} {:>10} {:>10} {:>10} {:>10}",
         format!("CPU seconds a step, median of {ROUNDS}"),
@@ -53,8 +60,7 @@ pub fn train(python: Option<&Path>, only: Option<&str>, threads: u32) -> Outcome
             let [size_text, batch_text, threads] = [size, batch, threads].map(|number| number.to_string());
             let arguments = [model, &size_text, &batch_text, precision, &threads];
             let start = |program: &mut Command| Side::start(program.args(arguments).arg(&file));
-            // Workers are started with this too.
-            let mut mine = start(Command::new(&ours).env("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"))?;
+            let mut mine = start(Command::new(&ours).envs(variables.iter().map(|(name, value)| (name, value))))?;
             let mut theirs = start(Command::new(&python).arg(&script))?;
             if mine.params != theirs.params {
                 return Err(format!("{model}: {} parameters here and {} in PyTorch", mine.params, theirs.params).into());
@@ -84,6 +90,18 @@ pub fn train(python: Option<&Path>, only: Option<&str>, threads: u32) -> Outcome
         }
     }
     Ok(())
+}
+
+/// The highest level that this processor has and a study can declare.
+fn isa() -> Isa {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::is_x86_feature_detected as has;
+        if has!("avx512f") {
+            return if has!("avx512bf16") { Isa::Avx512Bf16 } else { Isa::Avx512 };
+        }
+    }
+    Isa::Avx2
 }
 
 /// A process that makes steps.

@@ -13,6 +13,7 @@ pub fn hold(declared: Isa) -> Result<(), TorchError> {
     let (name, there, branch) = match declared {
         Isa::Avx2 => ("avx2", has_avx2(), 10),       // MKL_CBWR_AVX2
         Isa::Avx512 => ("avx512", has_avx512(), 12), // MKL_CBWR_AVX512
+        Isa::Avx512Bf16 => ("avx512-bf16", has_avx512() && has_bf16(), 12),
     };
     if !there {
         return Err(TorchError::Processor(format!(
@@ -38,6 +39,11 @@ fn has_avx512() -> bool {
     has!("avx512f") && has!("avx512bw") && has!("avx512cd") && has!("avx512dq") && has!("avx512vl")
 }
 
+#[cfg(target_arch = "x86_64")]
+fn has_bf16() -> bool {
+    std::arch::is_x86_feature_detected!("avx512bf16")
+}
+
 #[cfg(not(target_arch = "x86_64"))]
 fn has_avx2() -> bool {
     false
@@ -45,5 +51,10 @@ fn has_avx2() -> bool {
 
 #[cfg(not(target_arch = "x86_64"))]
 fn has_avx512() -> bool {
+    false
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn has_bf16() -> bool {
     false
 }
