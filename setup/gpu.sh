@@ -1,5 +1,5 @@
 #!/bin/sh
-# What needs a CUDA device: tests of the torch worker on it, then the benchmark's steps on it. A few minutes once the worker is built. Where no device is, a
+# What needs a CUDA device: tests of the torch worker on it, then the benchmark's steps on it. Ten minutes once the worker is built, most of which PyTorch compiles. Where no device is, a
 # line says so. LIBTORCH is a libtorch with CUDA, as in `$(python3 -c 'import os, torch; print(os.path.dirname(torch.__file__))')`.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)

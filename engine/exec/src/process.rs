@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// What every worker sees of the caller's environment. Anything more is named by its task; else it could change a result unrecorded.
-const PASSED_ON: [&str; 4] = ["PATH", "HOME", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES"];
+const PASSED_ON: [&str; 5] = ["PATH", "HOME", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "ISOFLOP_NO_GRAPHS"];
 
 /// Held while a descriptor is open to whatever this process starts, so that no other worker gets it too.
 static SPAWNING: Mutex<()> = Mutex::new(());

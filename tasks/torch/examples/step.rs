@@ -1,7 +1,7 @@
 //! One side of `make bench`'s `train`: makes training steps of one model when it is told to. The other side is `tests/bench/step.py`.
 //!
 //! `step MODEL SIZE BATCH PRECISION THREADS FILE` builds the model, writes its weights and inputs to `FILE` for the other side to start from, makes two
-//! steps and says `{"params": …, "loss": …}`. Then each line of a number on standard input is so many steps, answered by the last loss. With `cuda` for
+//! steps (on a device six, after which it has recorded them) and says `{"params": …, "loss": …}`. Then each line of a number on standard input is so many steps, answered by the last loss. With `cuda` for
 //! `FILE`, it runs on the first device and each side starts from weights of its own; behind each loss then stands the most memory so
 //! far.
 
@@ -22,7 +22,7 @@ use isoflop_torch::{
     data::write_tensors,
     device,
     models::{Backbone, Told},
-    nn::{Params, Setting, precise, tally::count},
+    nn::{Params, Replay, Setting, precisely, tally::count},
     shim,
     train::{AdamW, Ema, Settings, normal},
 };
@@ -73,7 +73,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let model = Backbone::new(&params.root(), &config(name)?);
     let settings =
         Settings { betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.01, decays: Decays::Everything, clip: 1.0 };
-    let mut optimizer = AdamW::new(params.pack(), settings);
+    let mut optimizer = AdamW::new(params.pack_for(setting), settings);
     let mut ema = Ema::new(&optimizer, train::Ema { decay: 0.999, ramp: false });
 
     let drawn = |stream: &str, shape: &[i64]| setting.bring(&normal(Seed::from_number(2).stream(stream, 0), shape));
@@ -82,26 +82,45 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let [width, tokens] = if model::preset(name).is_some() { [1024, 77] } else { TEXT };
     let text = drawn("text", &[batch, tokens, width]);
     let level = Tensor::arange(batch, (Kind::Int64, setting.device)) * (999 / batch);
-    let mut given = params.named();
-    for (name, tensor) in [("noisy", &noisy), ("noise", &noise), ("text", &text), ("level", &level)] {
-        given.insert(format!("inputs.{name}"), tensor.shallow_clone());
-    }
     if setting.device == Device::Cpu {
-        write_tensors(Path::new(file), &given)?;
+        let mut start = params.named();
+        for (name, tensor) in [("noisy", &noisy), ("noise", &noise), ("text", &text), ("level", &level)] {
+            start.insert(format!("inputs.{name}"), tensor.shallow_clone());
+        }
+        write_tensors(Path::new(file), &start)?;
     }
-    drop(given);
-    let told = Told::tokens(text);
+    let given = [noisy, noise, level, text];
+    let halves = optimizer.packed().halves.clone();
+    let mut replay = Replay::on(setting.device);
+    let pass = |given: &[Tensor]| {
+        let [noisy, noise, level, text] = given else { unreachable!("they are four") };
+        let out =
+            precisely(setting, halves.as_ref(), || model.forward(noisy, level, &Told::tokens(text.shallow_clone())));
+        let out = if out.size()[1] == 4 { out } else { out.narrow(1, 0, 4) }; // a variance behind it is not trained
+        out.to_kind(Kind::Float).mse_loss(noise, tch::Reduction::Mean)
+    };
     let mut step = || {
-        let loss = precise(setting, || model.forward(&noisy, &level, &told));
-        let loss = if loss.size()[1] == 4 { loss } else { loss.narrow(1, 0, 4) }; // a variance behind it is not trained
-        let loss = loss.to_kind(Kind::Float).mse_loss(&noise, tch::Reduction::Mean);
-        let _ = optimizer.step(&loss, 1e-4);
+        let again = replay.again(&given, |given| {
+            let loss = pass(given);
+            loss.backward();
+            vec![loss.detach(), optimizer.gradient()]
+        });
+        let loss = if let Some([loss, gradient]) = again {
+            let _ = optimizer.follow(gradient, 1e-4);
+            loss.copy()
+        } else {
+            let loss = pass(&given);
+            let _ = optimizer.step(&loss, 1e-4);
+            loss
+        };
         ema.update(&optimizer, optimizer.steps() as u64);
         loss
     };
     let mut first = 0.0;
     let macs: u64 = count(|| first = step().double_value(&[])).into_values().sum();
-    let _ = step();
+    for _ in 0..if setting.device == Device::Cpu { 1 } else { 5 } {
+        let _ = step();
+    }
     let said = json!({"params": params.count(), "loss": first, "macs": macs * batch as u64});
     println!("{said}");
     for line in io::stdin().lock().lines() {

@@ -4,7 +4,9 @@
 #include <cstring>
 #include <exception>
 #include <limits>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <dlfcn.h>
@@ -17,9 +19,11 @@
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/_foreach_copy.h>
 #include <ATen/ops/_foreach_lerp.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/add.h>
 #include <ATen/ops/alias.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/stack.h>
@@ -136,6 +140,42 @@ struct Recomputed : torch::autograd::Function<Recomputed> {
   }
 };
 
+// A graph of CUDA's, by libtorch's class for it. Building against the class would take CUDA's headers, and linking to it would take CUDA's libraries: so its
+// members are called by the names they have in libtorch's CUDA part, if that is in the process, on memory that is larger than one.
+struct Graph {
+  struct Members {
+    void (*make)(void*, bool);
+    void (*unmake)(void*);
+    void (*begin)(void*, std::pair<unsigned long long, unsigned long long>, int);
+    void (*end)(void*);
+    void (*replay)(void*);
+
+    static const Members* all() {
+      static const Members members = {
+          find<decltype(make)>("_ZN2at4cuda9CUDAGraphC1Eb"),
+          find<decltype(unmake)>("_ZN2at4cuda9CUDAGraphD1Ev"),
+          find<decltype(begin)>("_ZN2at4cuda9CUDAGraph13capture_beginESt4pairIyyE21cudaStreamCaptureMode"),
+          find<decltype(end)>("_ZN2at4cuda9CUDAGraph11capture_endEv"),
+          find<decltype(replay)>("_ZN2at4cuda9CUDAGraph6replayEv"),
+      };
+      bool there = members.make && members.unmake && members.begin && members.end && members.replay;
+      return there ? &members : nullptr;
+    }
+
+    template <typename F>
+    static F find(const char* name) {
+      return reinterpret_cast<F>(dlsym(RTLD_DEFAULT, name));
+    }
+  };
+
+  alignas(64) unsigned char place[4096];
+  const Members& members;
+
+  explicit Graph(const Members& members) : members(members) { members.make(place, /*keep_graph=*/false); }
+  ~Graph() { members.unmake(place); }
+  Graph(const Graph&) = delete;
+};
+
 }  // namespace
 
 extern "C" {
@@ -181,6 +221,44 @@ char* isoflop_collect(Tensor** parameters, size_t count, Tensor* flat) {
       gradient.reset();
     }
     at::cat_out(*flat, parts, 0);
+  });
+}
+
+// The same where gradients may also lie, in lower precision, at `halves`: what lies at both is added. All of one precision are copied together.
+char* isoflop_collect_both(Tensor** parameters, Tensor** halves, size_t count, Tensor* flat) {
+  return guarded([&] {
+    at::NoGradGuard guard;
+    std::vector<Tensor> to[2], from[2];
+    int64_t offset = 0;
+    for (size_t i = 0; i < count; ++i) {
+      Tensor &whole = parameters[i]->mutable_grad(), &half = halves[i]->mutable_grad();
+      auto length = parameters[i]->numel();
+      auto place = flat->narrow(0, offset, length);
+      offset += length;
+      if (!half.defined() && !whole.defined()) {
+        place.zero_();
+      } else if (half.defined() && whole.defined()) {
+        at::add_out(place, whole.reshape({-1}), half.reshape({-1}));
+      } else {
+        auto& gradient = half.defined() ? half : whole;
+        to[half.defined()].push_back(place);
+        from[half.defined()].push_back(gradient.reshape({-1}));
+      }
+      whole.reset();
+      half.reset();
+    }
+    for (int i = 0; i < 2; ++i) {
+      if (!to[i].empty()) at::_foreach_copy_(to[i], from[i]);
+    }
+  });
+}
+
+// Copies each of `from` into its place of `into`, all together.
+char* isoflop_copy_all(Tensor** into, Tensor** from, size_t count) {
+  return guarded([&] {
+    at::NoGradGuard guard;
+    auto places = list(into, count);
+    if (count > 0) at::_foreach_copy_(places, list(from, count));
   });
 }
 
@@ -287,6 +365,48 @@ int64_t isoflop_peak_memory(int device) {
     return -1;
   }
 }
+
+// Makes a stream of its own the current one of this thread on this CUDA device, where libtorch has such: what is recorded must not run on the default one.
+void isoflop_use_stream(int device) {
+  using Get = int (*)(bool, int32_t, void**);
+  using Set = int (*)(void*, int32_t);
+  auto get = reinterpret_cast<Get>(dlsym(RTLD_DEFAULT, "torch_get_cuda_stream_from_pool"));
+  auto set = reinterpret_cast<Set>(dlsym(RTLD_DEFAULT, "torch_set_current_cuda_stream"));
+  void* stream = nullptr;
+  if (get && set && get(/*high priority*/ false, device, &stream) == 0) set(stream, device);
+}
+
+// Begins to record what is started on this thread's stream. None where libtorch has no CUDA part, or another one.
+char* isoflop_graph_begin(void** out) {
+  *out = nullptr;
+  return guarded([&] {
+    auto* members = Graph::Members::all();
+    if (members == nullptr) return;
+    // What operators have used so far and hold no more is of no use to what is recorded, which has memory of its own.
+    at::getDeviceAllocator(at::kCUDA)->emptyCache();
+    auto graph = std::make_unique<Graph>(*members);
+    members->begin(graph->place, {0, 0}, /*cudaStreamCaptureModeThreadLocal*/ 1);
+    *out = graph.release();
+  });
+}
+
+// Ends recording.
+char* isoflop_graph_end(void* graph) {
+  return guarded([&] {
+    auto& it = *static_cast<Graph*>(graph);
+    it.members.end(it.place);
+  });
+}
+
+// Starts all that was recorded, on this thread's stream.
+char* isoflop_graph_replay(void* graph) {
+  return guarded([&] {
+    auto& it = *static_cast<Graph*>(graph);
+    it.members.replay(it.place);
+  });
+}
+
+void isoflop_graph_drop(void* graph) { delete static_cast<Graph*>(graph); }
 
 void isoflop_free(char* text) { free(text); }
 }

@@ -32,6 +32,7 @@ pub fn find(declared: environment::Device, rank: usize) -> Result<Device, TorchE
     match capability(number) {
         Some(there) if there == declared => {
             shim::use_device(number);
+            shim::use_stream(number);
             Ok(Device::Cuda(number))
         }
         Some(there) => Err(TorchError::Device(format!(

@@ -25,6 +25,10 @@ unsafe extern "C" {
     fn isoflop_norms(tensors: *const *mut C_tensor, parts: usize, out: *mut *mut C_tensor) -> Message;
     fn isoflop_lerp(from: *const *mut C_tensor, to: *const *mut C_tensor, parts: usize, share: f64) -> Message;
     fn isoflop_collect(parameters: *const *mut C_tensor, count: usize, flat: *mut C_tensor) -> Message;
+    fn isoflop_collect_both(
+        parameters: *const *mut C_tensor, halves: *const *mut C_tensor, count: usize, flat: *mut C_tensor,
+    ) -> Message;
+    fn isoflop_copy_all(into: *const *mut C_tensor, from: *const *mut C_tensor, count: usize) -> Message;
     fn isoflop_autocast(device: c_int, enabled: bool) -> Message;
     fn isoflop_deterministic(only: bool) -> Message;
     fn isoflop_is_deterministic() -> bool;
@@ -36,23 +40,34 @@ unsafe extern "C" {
     fn isoflop_use_device(device: c_int) -> Message;
     fn isoflop_pinned(tensor: *mut C_tensor, out: *mut *mut C_tensor) -> Message;
     fn isoflop_peak_memory(device: c_int) -> i64;
+    fn isoflop_use_stream(device: c_int);
+    fn isoflop_graph_begin(out: *mut *mut c_void) -> Message;
+    fn isoflop_graph_end(graph: *mut c_void) -> Message;
+    fn isoflop_graph_replay(graph: *mut c_void) -> Message;
+    fn isoflop_graph_drop(graph: *mut c_void);
     fn isoflop_keep_memory();
     fn isoflop_mkl_branch(branch: c_int) -> c_int;
     fn isoflop_free(text: Message);
 }
 
-/// Panics with what C++ said, if it said anything.
-fn check(doing: &str, message: Message) {
+/// What C++ said, if it said anything.
+fn said(message: Message) -> Option<String> {
     if message.is_null() {
-        return;
+        return None;
     }
     // SAFETY: a message is a string that C++ allocated for us, with an end, and is freed once.
-    let text = unsafe {
+    Some(unsafe {
         let text = CStr::from_ptr(message).to_string_lossy().into_owned();
         isoflop_free(message);
         text
-    };
-    panic!("{doing}: {text}");
+    })
+}
+
+/// Panics with what C++ said, if it said anything.
+fn check(doing: &str, message: Message) {
+    if let Some(text) = said(message) {
+        panic!("{doing}: {text}");
+    }
 }
 
 /// The pointer that C++ knows a tensor by. It is read, or its numbers are written, as with the binding's own operators.
@@ -117,6 +132,23 @@ pub fn collect(parameters: &[Tensor], flat: &Tensor) {
     check("gradients", unsafe { isoflop_collect(pointers.as_ptr(), pointers.len(), raw(flat)) });
 }
 
+/// The same where a parameter's gradient may lie at it, at its counterpart of `halves` in lower precision, or at both.
+pub fn collect_both(parameters: &[Tensor], halves: &[Tensor], flat: &Tensor) {
+    assert_eq!(parameters.len(), halves.len(), "each parameter has a counterpart");
+    let [parameters, halves] = [parameters, halves].map(|list| list.iter().map(raw).collect::<Vec<*mut C_tensor>>());
+    // SAFETY: as many pointers each as are said, to tensors that live longer than the call.
+    let message = unsafe { isoflop_collect_both(parameters.as_ptr(), halves.as_ptr(), parameters.len(), raw(flat)) };
+    check("gradients", message);
+}
+
+/// Copies the numbers of each of `from` to its counterpart of `into`, of its shape and perhaps another precision, together.
+pub fn copy_all(into: &[Tensor], from: &[Tensor]) {
+    assert_eq!(into.len(), from.len(), "each has a counterpart");
+    let [into, from] = [into, from].map(|list| list.iter().map(raw).collect::<Vec<*mut C_tensor>>());
+    // SAFETY: as many pointers each as are said, to tensors that live longer than the call.
+    check("a copy", unsafe { isoflop_copy_all(into.as_ptr(), from.as_ptr(), into.len()) });
+}
+
 /// Runs `run` with matrix products, convolutions and attention in bfloat16 on `device`. Weights stay in single precision and are cast once; the casts
 /// are dropped at the end.
 pub fn in_bfloat16<T>(device: Device, run: impl FnOnce() -> T) -> T {
@@ -175,6 +207,53 @@ pub fn capability(number: usize) -> Option<u32> {
 pub fn use_device(number: usize) {
     // SAFETY: sets what is in force on this thread.
     check("a device", unsafe { isoflop_use_device(number as c_int) });
+}
+
+/// Makes a stream of its own the current one of this thread on CUDA device `number`. Nothing can be recorded on the default one.
+pub fn use_stream(number: usize) {
+    // SAFETY: sets what is in force on this thread.
+    unsafe { isoflop_use_stream(number as c_int) }
+}
+
+/// What a CUDA device was seen to do, to be done again at once. What it reads and writes stays where it lay.
+#[derive(Debug)]
+pub struct Graph(*mut c_void);
+
+impl Graph {
+    /// Records what `run` starts on this thread's stream, which does not happen before it is [replayed](Self::replay). None where the libtorch at hand cannot
+    /// record; why what `run` does cannot be recorded is the error. Nothing in `run` may wait for the device or bring anything to it.
+    pub fn record<T>(run: impl FnOnce() -> T) -> Result<Option<(Self, T)>, String> {
+        let mut graph = ptr::null_mut();
+        // SAFETY: the pointer is to a place for a handle.
+        if let Some(problem) = said(unsafe { isoflop_graph_begin(&raw mut graph) }) {
+            return Err(problem);
+        }
+        if graph.is_null() {
+            return Ok(None);
+        }
+        let graph = Self(graph);
+        let made = catch_unwind(AssertUnwindSafe(run));
+        // SAFETY: a handle of ours, of which recording has begun.
+        let ended = said(unsafe { isoflop_graph_end(graph.0) });
+        match (made, ended) {
+            (Ok(made), None) => Ok(Some((graph, made))),
+            (Ok(_), Some(problem)) => Err(problem),
+            (Err(_), problem) => Err(problem.unwrap_or_else(|| "an operator refused".to_owned())),
+        }
+    }
+
+    /// Does it again, on this thread's stream.
+    pub fn replay(&self) {
+        // SAFETY: a handle of ours, of which recording has ended.
+        check("what was recorded", unsafe { isoflop_graph_replay(self.0) });
+    }
+}
+
+impl std::ops::Drop for Graph {
+    fn drop(&mut self) {
+        // SAFETY: a handle of ours, dropped once.
+        unsafe { isoflop_graph_drop(self.0) }
+    }
 }
 
 /// A copy of a tensor of the processor in memory that the device reads by itself.

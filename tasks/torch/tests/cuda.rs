@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use isoflop_contract::environment;
 use isoflop_torch::{
     device,
+    nn::Replay,
     parallel::{group::Group, nccl::Nccl, tcp::Opening},
     shim::{self, Step},
 };
@@ -96,6 +98,55 @@ fn gradients_are_the_processors_the_same_twice_and_the_same_recomputed() {
     }
 }
 
+/// What is recorded makes the same bits as operator by operator, on other numbers than it was recorded with, in both precisions and recomputed; what has another
+/// shape is left to the caller.
+#[test]
+#[ignore = "needs a CUDA device"]
+fn what_is_recorded_makes_the_same_bits() {
+    found();
+    assert_eq!(device::find(environment::Device::Cuda(device::capability(0).unwrap()), 0).unwrap(), GPU);
+    for (half, thrifty) in [(false, false), (true, false), (true, true)] {
+        let weight = (wave(8 * 8 * 9, 0.7) * 0.1).view([8, 8, 3, 3]).to_device(GPU).set_requires_grad(true);
+        let pass = |given: &[Tensor]| {
+            let held = weight.shallow_clone();
+            let network = move |inputs: &[Tensor]| {
+                let h = inputs[0].conv2d(&held, None::<Tensor>, [1, 1], [1, 1], [1, 1], 1);
+                h.group_norm(2, None::<Tensor>, None::<Tensor>, 1e-5, false).silu()
+            };
+            let input = given[0].alias().set_requires_grad(true);
+            let run = || if thrifty { shim::recompute(&[&input], network) } else { network(&[input]) };
+            let out = if half { shim::in_bfloat16(GPU, run) } else { run() };
+            let loss = out.to_kind(Kind::Float).square().mean(Kind::Float);
+            loss.backward();
+            let flat = no_grad(|| Tensor::zeros([8 * 8 * 9], (Kind::Float, GPU)));
+            shim::collect(&[weight.shallow_clone()], &flat);
+            vec![loss.detach(), flat]
+        };
+        let mut replay = Replay::on(GPU);
+        let given = |n: i32| [wave(2 * 8 * 64, 0.1 + 0.01 * f64::from(n)).view([2, 8, 8, 8]).to_device(GPU)];
+        for n in 0..8 {
+            let again = replay.again(&given(n), pass).map(|made| made.iter().map(Tensor::copy).collect::<Vec<_>>());
+            assert_eq!(again.is_some(), n >= 3, "call {n}");
+            let anew = pass(&given(n));
+            if let Some(again) = again {
+                assert_eq!(again, anew, "call {n}, lower precision: {half}, recomputed: {thrifty}");
+            }
+        }
+        let other = [wave(8 * 64, 0.3).view([1, 8, 8, 8]).to_device(GPU)];
+        assert!(replay.again(&other, pass).is_none(), "of another shape");
+        assert!(replay.again(&given(9), pass).is_some_and(|made| made[0] == pass(&given(9))[0]));
+    }
+    // What brings something to the device cannot be recorded; that is said, and the caller goes on as before.
+    let mut replay = Replay::on(GPU);
+    let numbers = [wave(4, 0.3).to_device(GPU)];
+    let brings = |given: &[Tensor]| vec![&given[0] + wave(4, 0.7).to_device(GPU)];
+    for n in 0..5 {
+        assert!(replay.again(&numbers, brings).is_none(), "call {n}");
+        assert_eq!(replay.broke(), n == 3, "call {n}");
+        assert_eq!(brings(&numbers), brings(&numbers));
+    }
+}
+
 /// A group of one exchanges with itself: every call of NCCL's is made, on the stream that made the numbers.
 #[test]
 #[ignore = "needs a CUDA device"]
@@ -118,5 +169,5 @@ fn a_device_tells_what_it_is() {
     assert!(class.major >= 5, "{class}");
     let held = Tensor::zeros([1 << 20], (Kind::Float, GPU));
     assert!(shim::peak_memory(0).is_some_and(|bytes| bytes >= 4 << 20), "{held:?}");
-    assert_eq!(device::find(isoflop_contract::environment::Device::Cuda(class), 0).unwrap(), GPU);
+    assert_eq!(device::find(environment::Device::Cuda(class), 0).unwrap(), GPU);
 }

@@ -2,7 +2,7 @@
 
 use tch::{Cuda, Device, Kind};
 
-use crate::error::TorchError;
+use crate::{error::TorchError, shim};
 
 /// A device and a precision: a model's numbers are there, and its inputs are brought there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,7 +48,11 @@ impl Place {
             count if number as i64 >= count => {
                 wrong(format!("there is no `{device}`: the last of {count} is cuda:{}", count - 1))
             }
-            _ => Ok(Self { device: Device::Cuda(number), kind }),
+            _ => {
+                shim::use_device(number);
+                shim::use_stream(number);
+                Ok(Self { device: Device::Cuda(number), kind })
+            }
         }
     }
 

@@ -21,6 +21,8 @@ pub struct AutoencoderKl {
     post_quant_conv: Conv2d,
     decoder: Decoder,
     scaling_factor: f64,
+    /// How often sides are halved on the way to latents, and their channels.
+    latents: [i64; 2],
 }
 
 /// A Gaussian for each latent number.
@@ -42,6 +44,7 @@ impl AutoencoderKl {
             post_quant_conv: Conv2d::new(&(path / "post_quant_conv"), latent, latent, 1),
             decoder: Decoder::new(&(path / "decoder"), config),
             scaling_factor: config.scaling_factor,
+            latents: [config.channels.len() as i64 - 1, latent],
         }
     }
 
@@ -49,6 +52,12 @@ impl AutoencoderKl {
     pub fn encode(&self, images: &Tensor) -> Posterior {
         let moments = self.quant_conv.forward(&self.encoder.forward(images)).chunk(2, 1);
         Posterior { mean: moments[0].shallow_clone(), log_variance: moments[1].clamp(-30.0, 20.0) }
+    }
+
+    /// The shape `[B, latent, h, w]` of the latents of images of this shape, `[B, in, H, W]`.
+    pub fn latents(&self, images: &[i64]) -> [i64; 4] {
+        let [halvings, channels] = self.latents;
+        [images[0], channels, images[2] >> halvings, images[3] >> halvings]
     }
 
     /// Latents `[B, latent, h, w]` to images `[B, in, H, W]`.

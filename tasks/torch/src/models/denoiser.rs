@@ -4,7 +4,7 @@ use isoflop_kinds::model;
 use tch::{Kind, Tensor};
 
 use super::{Backbone, Reading, Said, TextEncoder, Told};
-use crate::nn::Params;
+use crate::nn::{Params, constant};
 
 /// A denoiser over parameters `text.…` and those of the backbone under its family's name.
 #[derive(Debug)]
@@ -62,7 +62,8 @@ impl Denoiser {
     /// The six sizes for each of `batch`.
     fn sizes(&self, batch: &Tensor) -> Tensor {
         let side = self.resolution;
-        let sizes = Tensor::from_slice(&[side, side, 0, 0, side, side]).to_device(batch.device());
+        let sizes = || Tensor::from_slice(&[side, side, 0, 0, side, side]);
+        let sizes = constant("sizes", &[side], batch.device(), sizes);
         sizes.unsqueeze(0).expand([batch.size()[0], 6], false)
     }
 

@@ -69,6 +69,23 @@ impl Said {
         }
     }
 
+    /// Its tensors: one of words, three of what was read.
+    pub fn into_tensors(self) -> Vec<Tensor> {
+        match self {
+            Self::Words(words) => vec![words],
+            Self::Read(Reading { tokens, pooled, mask }) => vec![tokens, pooled, mask],
+        }
+    }
+
+    /// Made up of [its tensors](Self::into_tensors).
+    pub fn of(tensors: &[Tensor]) -> Self {
+        match tensors {
+            [words] => Self::Words(words.shallow_clone()),
+            [tokens, pooled, mask] => Self::Read(Reading::of([tokens, pooled, mask].map(Tensor::shallow_clone))),
+            others => panic!("{} tensors are neither words nor what was read", others.len()),
+        }
+    }
+
     /// What is said of `length` of them, from number `start` on.
     #[must_use]
     pub fn narrow(&self, start: i64, length: i64) -> Self {

@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use crate::nn::{Init, Linear, Path};
+use crate::nn::{Init, Linear, Path, constant};
 
 /// Cosines then sines of the level at geometrically spaced frequencies from 1 down to just before 1/10000: `[B]` to `[B, width]`.
 pub fn sinusoid(level: &Tensor, width: i64) -> Tensor {
@@ -15,9 +15,10 @@ pub fn closed_sinusoid(level: &Tensor, width: i64) -> Tensor {
 }
 
 fn waves(level: &Tensor, width: i64, steps: i64) -> Tensor {
-    let frequency = |i: i64| (-(10_000_f64.ln()) * i as f64 / steps as f64).exp() as f32;
-    let frequencies: Vec<f32> = (0..width / 2).map(frequency).collect();
-    let frequencies = Tensor::from_slice(&frequencies).unsqueeze(0).to_device(level.device());
+    let frequencies = constant("frequencies", &[width, steps], level.device(), || {
+        let frequency = |i: i64| (-(10_000_f64.ln()) * i as f64 / steps as f64).exp() as f32;
+        Tensor::from_slice(&(0..width / 2).map(frequency).collect::<Vec<_>>()).unsqueeze(0)
+    });
     let angles = level.to_kind(Kind::Float).unsqueeze(1) * frequencies;
     Tensor::cat(&[angles.cos(), angles.sin()], 1)
 }

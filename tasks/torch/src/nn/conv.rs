@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::{Init, Path, tally};
+use super::{Init, Path, halves::lower, tally};
 
 /// A biased square convolution whose padding keeps the size at stride 1; patches of its kernel's size take none.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Conv2d {
     pub fn forward(&self, x: &Tensor) -> Tensor {
         let [_, from, kernel, _] = self.weight.size()[..] else { unreachable!("made with four dimensions") };
         let (stride, padding) = ([self.stride; 2], [self.padding; 2]);
-        let y = x.conv2d(&self.weight, Some(&self.bias), stride, padding, [1, 1], 1);
+        let y = x.conv2d(&lower(&self.weight), Some(lower(&self.bias)), stride, padding, [1, 1], 1);
         tally::macs(&self.name, || tally::sample(&y) * (from * kernel * kernel) as u64);
         y
     }

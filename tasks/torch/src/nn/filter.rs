@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use super::{Init, Path, tally};
+use super::{Init, Path, halves::lower, tally};
 
 /// A convolution of any kernel, stride and padding, with a bias or without.
 #[derive(Debug)]
@@ -45,7 +45,8 @@ impl Filter {
     /// `[B, from, H, W]` to `[B, to, H', W']`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
         let [_, from, high, wide] = self.weight.size()[..] else { unreachable!("made with four dimensions") };
-        let y = x.conv2d(&self.weight, self.bias.as_ref(), self.stride, self.padding, [1, 1], 1);
+        let (weight, bias) = (lower(&self.weight), self.bias.as_ref().map(lower));
+        let y = x.conv2d(&weight, bias.as_ref(), self.stride, self.padding, [1, 1], 1);
         tally::macs(&self.name, || tally::sample(&y) * (from * high * wide) as u64);
         y
     }

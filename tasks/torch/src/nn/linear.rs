@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use super::{Init, Path, tally};
+use super::{Init, Path, halves::lower, tally};
 
 /// `x Wᵀ + b` over the last dimension.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Linear {
 
     /// `[…, from]` to `[…, to]`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
-        let y = x.linear(&self.weight, self.bias.as_ref());
+        let y = x.linear(&lower(&self.weight), self.bias.as_ref().map(lower).as_ref());
         tally::macs(&self.name, || tally::sample(x) * self.weight.size()[0] as u64);
         y
     }

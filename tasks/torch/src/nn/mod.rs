@@ -5,24 +5,30 @@
 //! [`tally`] from the shapes they see.
 
 mod attend;
+mod constant;
 mod conv;
 mod embedding;
 mod filter;
+mod halves;
 mod linear;
 mod norm;
 mod params;
 mod patch;
+mod replay;
 mod setting;
 pub mod tally;
 mod thrift;
 
 pub use attend::attend;
+pub use constant::constant;
 pub use conv::Conv2d;
 pub use embedding::Embedding;
 pub use filter::{Filter, FilterShape};
+pub use halves::Halves;
 pub use linear::Linear;
 pub use norm::{GroupNorm, LayerNorm};
 pub use params::{Init, Packed, Params, Path};
 pub use patch::{Patches, unpatch};
-pub use setting::{Setting, precise};
+pub use replay::Replay;
+pub use setting::{Setting, precise, precisely};
 pub use thrift::{block, thriftily};

@@ -4,11 +4,12 @@
 //! model over [`Params`] registers every parameter once; [`Params::pack`] then moves them into one flat tensor, each a view of its stretch,
 //! so that an optimizer step is a handful of operations whatever the number of layers.
 
-use std::{cell::RefCell, collections::BTreeMap, fmt::Display, ops::Div};
+use std::{cell::RefCell, collections::BTreeMap, fmt::Display, ops::Div, rc::Rc};
 
 use isoflop_contract::Seed;
 use tch::{Device, Kind, Tensor, no_grad};
 
+use super::{Halves, Setting};
 use crate::{draw::drawn, error::TorchError, shim, weights::Misfit};
 
 /// How a parameter starts.
@@ -66,6 +67,8 @@ pub struct Packed {
     pub matrices: i64,
     /// Each as a view of its stretch.
     pub views: Vec<Tensor>,
+    /// The same in lower precision, where layers use such.
+    pub halves: Option<Rc<Halves>>,
     names: Vec<String>,
 }
 
@@ -87,7 +90,10 @@ impl Packed {
 
     /// Moves the gradients that backward passes left at the parameters into `gradient`, in the same order.
     pub fn collect(&self, gradient: &Tensor) {
-        shim::collect(&self.views, gradient);
+        match &self.halves {
+            None => shim::collect(&self.views, gradient),
+            Some(halves) => shim::collect_both(&self.views, halves.all(), gradient),
+        }
     }
 
     /// The stretches of `flat`, which has a number for each of the parameters', by name.
@@ -187,6 +193,12 @@ impl Params {
         Ok(())
     }
 
+    /// The same for passes in this setting: in lower precision on a device, [halves](Halves) stand beside.
+    pub fn pack_for(&self, setting: Setting) -> Packed {
+        let packed = self.pack();
+        Packed { halves: Halves::of(&packed.views, setting), ..packed }
+    }
+
     /// Moves all parameters into one flat tensor and asks for their gradients.
     pub fn pack(&self) -> Packed {
         let tensors = self.tensors.borrow();
@@ -209,7 +221,7 @@ impl Params {
                 }
             }
             let names = order.into_iter().map(|(name, _)| name.clone()).collect();
-            Packed { flat, matrices, views, names }
+            Packed { flat, matrices, views, halves: None, names }
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::{Conv2d, Init, Path};
+use super::{Conv2d, Init, Path, constant};
 
 /// The way in: each `patch × patch` square becomes a vector, and its place is added to it.
 #[derive(Debug)]
@@ -25,8 +25,11 @@ impl Patches {
     pub fn forward(&self, x: &Tensor) -> Tensor {
         let (_, _, high, wide) = x.size4().expect("images have four dimensions");
         let tokens = self.proj.forward(x).flatten(2, 3).transpose(1, 2);
-        let places = self.places(high / self.patch, wide / self.patch);
-        tokens + places.to_device(x.device()).to_kind(x.kind())
+        let (rows, columns) = (high / self.patch, wide / self.patch);
+        let (span, divisor) = self.span.unwrap_or_default();
+        let sizes = [rows, columns, self.width, span, divisor.to_bits().cast_signed()];
+        let places = constant("places", &sizes, x.device(), || self.places(rows, columns));
+        tokens + places.to_kind(x.kind())
     }
 
     /// Sines and cosines of the column in the first half of each vector, of the row in the second: `[rows · columns, width]`.

@@ -1,8 +1,11 @@
 //! Where networks run, and in what precision.
 
+use std::rc::Rc;
+
 use isoflop_contract::environment::Precision;
 use tch::{Device, Tensor};
 
+use super::Halves;
 use crate::shim;
 
 /// A device and a precision. Whatever is random is drawn on the processor and brought there, so that it is the same on every device.
@@ -35,6 +38,17 @@ impl Setting {
                 shim::pinned(tensor).to_device_(self.device, tensor.kind(), true, false)
             }
             device => tensor.to_device(device),
+        }
+    }
+}
+
+/// What `pass` makes in the precision of this setting, in which layers use `halves`, where there are such, of the weights as they are now.
+pub fn precisely<T>(setting: Setting, halves: Option<&Rc<Halves>>, pass: impl FnOnce() -> T) -> T {
+    match halves {
+        None => precise(setting, pass),
+        Some(halves) => {
+            halves.refresh();
+            precise(setting, || halves.lend(pass))
         }
     }
 }

@@ -5,8 +5,8 @@
 //! algorithm; it is asked only to send and to receive, and the additions are [`Fold`](super::fold::Fold)'s, as everywhere. Words go over TCP, which is
 //! also what brings the ranks together.
 //!
-//! [`Team`](super::team::Team) opens it where each rank has a device of its own. **Not yet run on a device**: `make gpu` does that where there is one. What is tested without is that a library
-//! which is not there is refused in words.
+//! [`Team`](super::team::Team) opens it where each rank has a device of its own. It has run on one card, as a group of one (`make gpu`), and not yet between several. What is tested without is
+//! that a library which is not there is refused in words.
 
 #![expect(unsafe_code, reason = "a C library opened at run time; each call says why it holds")]
 

@@ -23,8 +23,8 @@ use crate::{
     data::{Scenes, pixels, read_json, write_preview, write_tensors},
     diffusion::{Schedule, Walk, estimate, guide, levels},
     error::TorchError,
-    models::{AutoencoderKl, Denoiser, Reading, Said},
-    nn::{Params, Setting, precise},
+    models::{AutoencoderKl, Denoiser, Reading, Said, Told},
+    nn::{Params, Replay, Setting, precise},
     train::normal,
     weights::{Weights as Files, load_at as load_weights},
 };
@@ -135,6 +135,7 @@ pub fn run(spec: SampleImages, needs: Needs, context: &mut Context) -> Result<Ma
     let seed = Seed::from_number(spec.noise_seed);
     let walk = levels(schedule.levels(), spec.steps as usize, spec.spacing);
     let mut images = Vec::new();
+    let mut replay = Replay::on(setting.device);
     let total = spec.count.div_ceil(BLOCK) * walk.len() as u64;
     let mut done = 0;
     for start in (0..spec.count).step_by(BLOCK as usize) {
@@ -148,14 +149,27 @@ pub fn run(spec: SampleImages, needs: Needs, context: &mut Context) -> Result<Ma
             let guided = (spec.guidance - 1.0).abs() > f64::EPSILON;
             // Guided, the empty caption goes through the model beside the real one.
             let said = said.of(&prompts, &rows, guided)?.map(|tensor| setting.bring(tensor));
+            // Read once a block; where the walk is recorded, once a step, since what is recorded begins with what comes from outside.
             let text = precise(setting, || model.told(&said));
+            let said = said.into_tensors();
             for (step, &at) in walk.iter().enumerate() {
                 if context.should_stop() {
                     return Err(Interrupted.into());
                 }
                 let input = if guided { Tensor::cat(&[&x, &x], 0) } else { x.shallow_clone() };
                 let level = Tensor::full(input.size()[0], at as i64, (Kind::Int64, setting.device));
-                let mut output = precise(setting, || model.denoise(&input, &level, &text)).to_kind(Kind::Float);
+                let denoise = |input: &Tensor, level: &Tensor, text: &Told| {
+                    precise(setting, || model.denoise(input, level, text)).to_kind(Kind::Float)
+                };
+                let anew = |given: &[Tensor]| {
+                    let [input, level, said @ ..] = given else { unreachable!("they are given below") };
+                    vec![denoise(input, level, &precise(setting, || model.told(&Said::of(said))))]
+                };
+                let given: Vec<Tensor> = [&input, &level].into_iter().chain(&said).map(Tensor::shallow_clone).collect();
+                let mut output = match replay.again(&given, anew) {
+                    Some(made) => made[0].shallow_clone(),
+                    None => denoise(&input, &level, &text),
+                };
                 if guided {
                     let halves = output.chunk(2, 0);
                     output = guide(&halves[0], &halves[1], spec.guidance);

@@ -75,10 +75,15 @@ impl Grading<'_> {
 }
 
 impl Objective for Grading<'_> {
-    fn loss(&self, step: u64, _part: u64) -> Result<Tensor, TorchError> {
+    fn given(&self, step: u64, _part: u64) -> Result<Vec<Tensor>, TorchError> {
         let rows = self.order.rows(step, self.batch);
         let wanted = (self.data.quality.index_select(0, &rows) - self.mean) / self.deviation;
-        Ok(self.head.forward(&self.data.features.index_select(0, &rows)).mse_loss(&wanted, Reduction::Mean))
+        Ok(vec![self.data.features.index_select(0, &rows), wanted])
+    }
+
+    fn loss(&self, given: &[Tensor]) -> Tensor {
+        let [features, wanted] = given else { unreachable!("`given` gives two") };
+        self.head.forward(features).mse_loss(wanted, Reduction::Mean)
     }
 
     const MEASURE: &'static str = "heldout_error";

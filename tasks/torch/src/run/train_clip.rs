@@ -87,13 +87,18 @@ struct Matching<'a> {
 }
 
 impl Objective for Matching<'_> {
-    fn loss(&self, step: u64, _part: u64) -> Result<Tensor, TorchError> {
+    fn given(&self, step: u64, _part: u64) -> Result<Vec<Tensor>, TorchError> {
         let (images, ids, same) = self.data.batch(&self.order.rows(step, self.batch));
-        let (seen, read) = self.towers.see_and_read(&images, &ids);
+        Ok(vec![images, ids, same])
+    }
+
+    fn loss(&self, given: &[Tensor]) -> Tensor {
+        let [images, ids, same] = given else { unreachable!("`given` gives three") };
+        let (seen, read) = self.towers.see_and_read(images, ids);
         let scores = seen.matmul(&read.tr()) * self.towers.sharpness();
-        let wanted = &same / same.sum_dim_intlist(1_i64, true, None::<Kind>); // symmetric but for its rows' sums
+        let wanted = same / same.sum_dim_intlist(1_i64, true, None::<Kind>); // symmetric but for its rows' sums
         let one_way = |scores: Tensor| -(scores.log_softmax(1, Kind::Float) * &wanted).sum(Kind::Float);
-        Ok((one_way(scores.shallow_clone()) + one_way(scores.tr())) / (2.0 * self.batch as f64))
+        (one_way(scores.shallow_clone()) + one_way(scores.tr())) / (2.0 * self.batch as f64)
     }
 
     const MEASURE: &'static str = "heldout_retrieval";

@@ -96,7 +96,7 @@ impl Objective for Denoising<'_> {
         Some(self.loader.waited())
     }
 
-    fn loss(&self, step: u64, part: u64) -> Result<Tensor, TorchError> {
+    fn given(&self, step: u64, part: u64) -> Result<Vec<Tensor>, TorchError> {
         let (batch, size) = ((self.part * self.parts) as i64, self.part as i64);
         let index = step * self.parts + part; // of this part among all there ever are
         let (views, read) = self.loader.portion(index)?;
@@ -115,8 +115,14 @@ impl Objective for Denoising<'_> {
         let level = bring(&level);
 
         let noise = bring(&normal(self.seed.stream("noise", index), &images.size()));
-        let noisy = self.schedule.mix(&images, &noise, &level);
-        let forward = || thriftily(self.recompute, || self.model.denoise(&noisy, &level, &self.model.told(&said)));
+        Ok([images, noise, level].into_iter().chain(said.into_tensors()).collect())
+    }
+
+    fn loss(&self, given: &[Tensor]) -> Tensor {
+        let [images, noise, level, said @ ..] = given else { unreachable!("`given` gives them") };
+        let said = Said::of(said);
+        let noisy = self.schedule.mix(images, noise, level);
+        let forward = || thriftily(self.recompute, || self.model.denoise(&noisy, level, &self.model.told(&said)));
         let mut output = None;
         if self.macs.get().is_none() {
             let macs = count(|| output = Some(forward())).into_values().sum();
@@ -124,15 +130,17 @@ impl Objective for Denoising<'_> {
         }
         let output = output.unwrap_or_else(forward);
         let output = output.to_kind(Kind::Float);
-        let target = target(self.prediction, self.schedule, &images, &noise, &level);
-        Ok(match &self.weights {
+        let target = target(self.prediction, self.schedule, images, noise, level);
+        match &self.weights {
             None => output.mse_loss(&target, tch::Reduction::Mean),
             Some(weights) => {
                 let error = (output - target).square().mean_dim([1, 2, 3].as_slice(), false, None::<Kind>);
-                (error * weights.index_select(0, &level)).mean(None::<Kind>)
+                (error * weights.index_select(0, level)).mean(None::<Kind>)
             }
-        })
+        }
     }
+
+    const REPEATS: bool = true;
 
     const MEASURE: &'static str = "heldout_loss";
 

@@ -130,7 +130,7 @@ impl Preferring<'_> {
 }
 
 impl Objective for Preferring<'_> {
-    fn loss(&self, step: u64, _part: u64) -> Result<Tensor, TorchError> {
+    fn given(&self, step: u64, _part: u64) -> Result<Vec<Tensor>, TorchError> {
         let rows = self.order.batch(step, self.batch);
         let (texts, own) = (self.data.texts.index_select(0, &Tensor::from_slice(&rows)), Tensor::from_slice(&rows));
         // Every other worse image is the same scene degraded, where there are such.
@@ -139,16 +139,22 @@ impl Objective for Preferring<'_> {
             self.data.rival(key, row, self.rivals)
         });
         let (rows, altered) = (own, Tensor::from_slice(&altered.collect::<Vec<_>>()));
-        let altered = self.say(&self.data.right.rows(&altered), &texts);
-        let worse = match &self.data.worse {
+        let joint = |looks: &Looks, rows: &Tensor| self.standard.bring(&looks.rows(rows).with(&texts));
+        let (right, altered) = (joint(&self.data.right, &rows), joint(&self.data.right, &altered));
+        Ok([right, altered].into_iter().chain(self.data.worse.as_ref().map(|worse| joint(worse, &rows))).collect())
+    }
+
+    fn loss(&self, given: &[Tensor]) -> Tensor {
+        let [right, altered, degraded @ ..] = given else { unreachable!("`given` gives two or three") };
+        let altered = self.head.forward(altered);
+        let worse = match degraded.first() {
             None => altered,
-            Some(worse) => {
+            Some(degraded) => {
                 let odd = Tensor::arange(altered.size()[0], (Kind::Int64, tch::Device::Cpu)).remainder(2).eq(1);
-                self.say(&worse.rows(&rows), &texts).where_self(&odd, &altered)
+                self.head.forward(degraded).where_self(&odd, &altered)
             }
         };
-        let margin = self.say(&self.data.right.rows(&rows), &texts) - worse;
-        Ok(preference_loss(&margin))
+        preference_loss(&(self.head.forward(right) - worse))
     }
 
     const MEASURE: &'static str = "heldout_accuracy";

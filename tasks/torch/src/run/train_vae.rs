@@ -41,15 +41,21 @@ struct Coding<'a> {
 }
 
 impl Objective for Coding<'_> {
-    fn loss(&self, step: u64, _part: u64) -> Result<Tensor, TorchError> {
+    fn given(&self, step: u64, _part: u64) -> Result<Vec<Tensor>, TorchError> {
         let images = self.setting.bring(&self.data.images(&self.order.rows(step, self.batch)));
-        let posterior = self.network.encode(&images);
-        let noise = self.setting.bring(&normal(self.seed.stream("noise", step), &posterior.mean.size()));
-        let out = self.network.decode(&posterior.sample(&noise));
-        let numbers = images.numel() as f64 / images.size()[0] as f64;
-        Ok(out.mse_loss(&images, Reduction::Mean)
-            + posterior.divergence().mean(Kind::Float) * (self.divergence / numbers))
+        let noise = self.setting.bring(&normal(self.seed.stream("noise", step), &self.network.latents(&images.size())));
+        Ok(vec![images, noise])
     }
+
+    fn loss(&self, given: &[Tensor]) -> Tensor {
+        let [images, noise] = given else { unreachable!("`given` gives two") };
+        let posterior = self.network.encode(images);
+        let out = self.network.decode(&posterior.sample(noise));
+        let numbers = images.numel() as f64 / images.size()[0] as f64;
+        out.mse_loss(images, Reduction::Mean) + posterior.divergence().mean(Kind::Float) * (self.divergence / numbers)
+    }
+
+    const REPEATS: bool = true;
 
     const MEASURE: &'static str = "heldout_reconstruction";
 

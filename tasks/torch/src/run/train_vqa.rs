@@ -45,7 +45,7 @@ struct Answering<'a> {
 }
 
 impl Objective for Answering<'_> {
-    fn loss(&self, step: u64, _whole: u64) -> Result<Tensor, TorchError> {
+    fn given(&self, step: u64, _whole: u64) -> Result<Vec<Tensor>, TorchError> {
         let (scenes, questions) = self.data;
         let rows = self.order.batch(step, self.batch);
         let mut owner = Vec::new();
@@ -63,12 +63,15 @@ impl Objective for Answering<'_> {
         let answers: Vec<i64> = asked.iter().map(|&q| questions.answer[q as usize]).collect();
         let bring = |tensor: Tensor| self.setting.bring(&tensor);
         let images = bring(scenes.images(&Tensor::from_slice(&rows)));
-        let sight = self.network.look(&images).of(&bring(Tensor::from_slice(&owner)));
         let words = bring(questions.words.index_select(0, &Tensor::from_slice(&asked)));
-        let answers = bring(Tensor::from_slice(&answers));
-        let [whole, alone] =
-            self.network.lesson(&sight, &words).map(|scores| scores.cross_entropy_for_logits(&answers));
-        Ok(whole + alone * ALONE)
+        Ok(vec![images, bring(Tensor::from_slice(&owner)), words, bring(Tensor::from_slice(&answers))])
+    }
+
+    fn loss(&self, given: &[Tensor]) -> Tensor {
+        let [images, owner, words, answers] = given else { unreachable!("`given` gives four") };
+        let sight = self.network.look(images).of(owner);
+        let [whole, alone] = self.network.lesson(&sight, words).map(|scores| scores.cross_entropy_for_logits(answers));
+        whole + alone * ALONE
     }
 
     const MEASURE: &'static str = "heldout_accuracy";

@@ -105,11 +105,23 @@ impl AdamW {
     /// held to the clip.
     pub fn step(&mut self, loss: &Tensor, rate: f64) -> Tensor {
         loss.backward();
+        let gradient = self.gradient();
+        let norm = self.follow(&gradient, rate);
+        self.spare = Some(gradient);
+        norm
+    }
+
+    /// The gradients that backward passes left at the parameters, which have none afterwards.
+    pub fn gradient(&mut self) -> Tensor {
         let gradient = self.spare.take().unwrap_or_else(|| no_grad(|| self.packed.flat.empty_like()));
         self.packed.collect(&gradient);
-        let norm = norm(&self.norms(&gradient));
-        self.descend(&gradient, &norm, rate);
-        self.spare = Some(gradient);
+        gradient
+    }
+
+    /// The same down `gradient`, of all parameters, which is used up.
+    pub fn follow(&mut self, gradient: &Tensor, rate: f64) -> Tensor {
+        let norm = norm(&self.norms(gradient));
+        self.descend(gradient, &norm, rate);
         norm
     }
 

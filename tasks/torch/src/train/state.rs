@@ -18,7 +18,7 @@ use super::{
 use crate::{
     data::{read_tensors_with, write_tensors, write_tensors_with},
     error::TorchError,
-    nn::Params,
+    nn::Packed,
     parallel::{
         fold::{Fold, stretch},
         group::{add, all_gather, collect, reduce_scatter},
@@ -34,6 +34,9 @@ const MEMBER: &str = "training";
 
 /// The version of what is in the metadata.
 const FORMAT: u32 = 2;
+
+/// The most handles to vectors that are kept for later: a sum under way holds one a level of its tree, and no tree has more levels.
+const SPARE: usize = 64;
 
 /// What trains: the parameters, and of those that are one's own the optimizer's moments and their average.
 #[derive(Debug)]
@@ -53,24 +56,55 @@ pub(super) struct Whole {
 }
 
 impl State {
-    /// `params` before the first step, as one of `team` has them.
-    pub(super) fn new(params: &Params, settings: Settings, ema: Option<train::Ema>, team: &Team) -> Self {
-        let optimizer = AdamW::of(params.pack(), settings, team.rank(), team.world());
+    /// Parameters before the first step, as one of `team` has them.
+    pub(super) fn new(packed: Packed, settings: Settings, ema: Option<train::Ema>, team: &Team) -> Self {
+        let optimizer = AdamW::of(packed, settings, team.rank(), team.world());
         let ema = ema.map(|settings| Ema::new(&optimizer, settings));
         Self { optimizer, ema, spare: RefCell::default() }
     }
 
     /// Takes the gradients that backward passes of part `part` left at the parameters into `sum`.
     pub(super) fn collect(&self, part: u64, sum: &mut Fold<Tensor>) {
+        sum.push(part, self.gradient(), |left, right| self.added(left, right));
+    }
+
+    /// The gradients that backward passes left at the parameters, which have none afterwards.
+    pub(super) fn gradient(&self) -> Tensor {
         let spare = self.spare.borrow_mut().pop();
         let packed = self.optimizer.packed();
         let gradient = spare.unwrap_or_else(|| no_grad(|| packed.flat.empty_like()));
         packed.collect(&gradient);
-        sum.push(part, gradient, |left, right| {
-            let sum = add(left, &right);
-            self.spare.borrow_mut().push(right);
-            sum
+        gradient
+    }
+
+    /// Takes gradients away that a backward pass left at the parameters, whatever they are.
+    pub(super) fn forget(&self) {
+        let gradient = self.gradient();
+        self.spare.borrow_mut().push(gradient);
+    }
+
+    /// Takes `gradient` of part `part` into `sum`. It may be used up, and is nobody else's until the step is taken; where there are several parts, a copy is taken.
+    pub(super) fn take(&self, part: u64, gradient: &Tensor, sum: &mut Fold<Tensor>) {
+        if sum.shards() == 1 {
+            return sum
+                .push(part, gradient.shallow_clone(), |_, _| unreachable!("one part has nothing to be added to"));
+        }
+        let spare = self.spare.borrow_mut().pop();
+        let copy = no_grad(|| match spare {
+            Some(mut spare) => {
+                spare.copy_(gradient);
+                spare
+            }
+            None => gradient.copy(),
         });
+        sum.push(part, copy, |left, right| self.added(left, right));
+    }
+
+    /// Their sum, in place of the left one; the right one can be used again.
+    fn added(&self, left: Tensor, right: Tensor) -> Tensor {
+        let sum = add(left, &right);
+        self.spare.borrow_mut().push(right);
+        sum
     }
 
     /// One step down the sum of all parts' gradients, of which `mine` is this rank's. Answers with the sum's norm.
@@ -86,7 +120,9 @@ impl State {
         if let Some(ema) = &mut self.ema {
             ema.update(optimizer, optimizer.steps() as u64);
         }
-        self.spare.get_mut().extend(used);
+        let spare = self.spare.get_mut();
+        spare.extend(used);
+        spare.truncate(SPARE);
         Ok(norm)
     }
 
@@ -278,7 +314,7 @@ mod tests {
     use isoflop_kinds::train::Decays;
 
     use super::*;
-    use crate::nn::Init;
+    use crate::nn::{Init, Params};
 
     fn network(seed: u64, ema: bool) -> (Params, State) {
         let params = Params::new(Seed::from_number(seed));
@@ -286,7 +322,8 @@ mod tests {
         let _ = params.root().param("bias", &[2], Init::Normal(1.0));
         let settings =
             Settings { betas: [0.9, 0.99], epsilon: 1e-8, weight_decay: 0.1, decays: Decays::Matrices, clip: 1.0 };
-        let state = State::new(&params, settings, ema.then_some(train::Ema { decay: 0.9, ramp: true }), &Team::solo());
+        let state =
+            State::new(params.pack(), settings, ema.then_some(train::Ema { decay: 0.9, ramp: true }), &Team::solo());
         (params, state)
     }
 
@@ -374,7 +411,7 @@ mod tests {
         let _ = other.root().param("weight", &[3, 2], Init::Normal(1.0));
         let _ = other.root().param("bias", &[2], Init::Normal(1.0));
         let _ = other.root().param("more", &[1], Init::Ones);
-        let mut resumed = State::new(&other, state.optimizer.settings(), None, &Team::solo());
+        let mut resumed = State::new(other.pack(), state.optimizer.settings(), None, &Team::solo());
         let before = other.named()["weight"].copy();
         let error = resumed.load(&path).unwrap_err().to_string();
         assert!(

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     error::TorchError,
-    nn::{Params, Setting, precise},
+    nn::{Params, Replay, Setting, precise, precisely},
     parallel::{
         fold::{Fold, stretch},
         team::Team,
@@ -32,8 +32,15 @@ pub trait Objective {
         1
     }
 
-    /// The mean loss over part `part` of batch `step`, which depends on the task's seed, `step` and `part` alone.
-    fn loss(&self, step: u64, part: u64) -> Result<Tensor, TorchError>;
+    /// What the loss over part `part` of batch `step` is computed from, on the device; it depends on the task's seed, `step` and `part` alone.
+    fn given(&self, step: u64, part: u64) -> Result<Vec<Tensor>, TorchError>;
+
+    /// The mean loss over what is given.
+    fn loss(&self, given: &[Tensor]) -> Tensor;
+
+    /// Whether `loss` does the same operations on tensors of the same shapes whatever numbers it is given, and neither waits for the device nor brings anything
+    /// to it: then it can be [recorded](Replay::again).
+    const REPEATS: bool = false;
 
     /// The time that losses have waited for data so far, where data is read by others.
     fn waited(&self) -> Option<Duration> {
@@ -183,7 +190,9 @@ pub fn train<O: Objective>(
 ) -> Result<Option<Outcome>, Halt> {
     let (steps, parts) = (recipe.steps, objective.parts());
     let mine = stretch(team.rank(), team.world(), parts);
-    let mut state = State::new(params, recipe.optimizer, recipe.ema, team);
+    let packed = params.pack_for(recipe.setting);
+    let halves = packed.halves.clone();
+    let mut state = State::new(packed, recipe.optimizer, recipe.ema, team);
     let resumed = context.resume();
     let mut now = match (&resumed, &recipe.branch) {
         (Some(resume), _) => state.load(&resume.file(FILE))?,
@@ -197,15 +206,28 @@ pub fn train<O: Objective>(
     }
     let mut recent = Recent::default();
     let mut gauge = Gauge::new(recipe, now.done);
+    let pass = |given: &[Tensor]| {
+        let loss = precisely(recipe.setting, halves.as_ref(), || objective.loss(given)) / parts as f64;
+        loss.backward();
+        loss.detach()
+    };
+    let mut replay = Replay::on(if O::REPEATS { recipe.setting.device } else { Device::Cpu });
 
     for step in now.done..steps {
         let mut sum = Fold::new(parts);
         let mut losses = Vec::with_capacity(parts as usize);
         for part in mine.clone() {
-            let loss = precise(recipe.setting, || objective.loss(step, part))? / parts as f64;
-            loss.backward();
-            losses.push(loss.detach());
-            state.collect(part, &mut sum);
+            let given = objective.given(step, part)?;
+            if let Some([loss, gradient]) = replay.again(&given, |given| vec![pass(given), state.gradient()]) {
+                losses.push(loss.copy());
+                state.take(part, gradient, &mut sum);
+            } else {
+                if replay.broke() {
+                    state.forget();
+                }
+                losses.push(pass(&given));
+                state.collect(part, &mut sum);
+            }
         }
         let rate = recipe.learning_rate * rate(step, steps, recipe.warmup, recipe.schedule, recipe.falls);
         let norm = state.step(sum, rate, team)?;
