@@ -50,3 +50,24 @@ pub fn write_preview(path: &Path, images: &Tensor) -> Result<(), TorchError> {
     writer.finish().map_err(wrong)?;
     write_bytes(path, &bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use isoflop_contract::Digest;
+    use tch::{Device, Kind};
+
+    use super::*;
+
+    /// A preview is part of an artifact, so its bytes are part of a digest: they must not depend on how the program was built. What compresses them is shared
+    /// with other crates, whose features reach it.
+    #[test]
+    fn its_bytes_are_always_the_same() {
+        let images =
+            (Tensor::arange(5 * 3 * 8 * 8, (Kind::Int64, Device::Cpu)) * 37).remainder(251).to_kind(Kind::Uint8);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("preview.png");
+        write_preview(&path, &images.view([5, 3, 8, 8])).unwrap();
+        let digest = "71a06554a37d85abb4e4f3a982d3cf1ba438ddff0ea32eb88cd3965de800d04f";
+        assert_eq!(Digest::of(std::fs::read(path).unwrap()).to_string(), digest);
+    }
+}
