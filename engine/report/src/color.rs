@@ -51,6 +51,9 @@ const FAMILIES_DARK: [&str; 8] =
     ["#5cb3e6", "#ff8a4c", "#2fcb9b", "#e6a3c9", "#e0c04a", "#9fdcff", "#b79cf0", "#bbbbbb"];
 
 impl Ink {
+    /// How many families have a colour of their own.
+    pub const FAMILIES: usize = FAMILIES_LIGHT.len();
+
     /// The ink of item `i` of `n` in order.
     pub fn step(i: usize, n: usize) -> Self {
         let top = STEPS_LIGHT.len() - 1;

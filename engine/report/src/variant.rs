@@ -71,7 +71,8 @@ impl Variants<'_> {
     }
 }
 
-/// Sorts tasks into variants. Colours follow size where one axis varies, and its values where a second one is a family.
+/// Sorts tasks into variants. Colours follow size where one axis varies. Where several do, the one with the fewest values decides the mark; it decides the colour too where variants are more than
+/// there are colours to tell apart.
 pub fn variants<'a>(index: &Index<'a>, tasks: &[&'a TaskFacts]) -> Variants<'a> {
     let mut values: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for task in tasks {
@@ -116,7 +117,11 @@ pub fn variants<'a>(index: &Index<'a>, tasks: &[&'a TaskFacts]) -> Variants<'a> 
             values[axis].iter().position(|seen| *seen == value)
         });
         (variant.ink, variant.mark) = match kind {
-            Some(i) => (Ink::family(i), FAMILY_MARKS[i % FAMILY_MARKS.len()]),
+            // Each its own colour, as long as there are enough of them.
+            Some(kind) => {
+                let ink = if n <= Ink::FAMILIES { i } else { kind };
+                (Ink::family(ink), FAMILY_MARKS[kind % FAMILY_MARKS.len()])
+            }
             None => (Ink::step(i, n), Mark::Disc),
         };
     }
