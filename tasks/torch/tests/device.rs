@@ -45,8 +45,8 @@ impl World {
         let data = world.at("data");
         std::fs::create_dir_all(&data).unwrap();
         let draw = || {
-            let images = Tensor::randint(256, [96, 3, SIDE, SIDE], (Kind::Uint8, Device::Cpu));
-            (images, Tensor::randint_low(1, 6, [96, 3], (Kind::Int, Device::Cpu)))
+            let images = Tensor::randint(256, [320, 3, SIDE, SIDE], (Kind::Uint8, Device::Cpu));
+            (images, Tensor::randint_low(1, 6, [320, 3], (Kind::Int, Device::Cpu)))
         };
         let (images, captions) = drawn(1, draw);
         Tensor::write_safetensors(&[("images", &images), ("captions", &captions)], data.join("scenes.safetensors"))
@@ -70,7 +70,7 @@ impl World {
             },
             "text": {"vocabulary": 6, "tokens": 4, "depth": 1, "heads": 2},
             "resolution": SIDE, "steps": 12, "batch": 8, "micro_batch": 2, "learning_rate": 1e-3, "warmup": 2, "clip": 0.1, "weighting": {"min-snr": 5.0},
-            "decays": "matrices", "ema": {"decay": 0.9}, "evaluate_weights": "ema", "evaluate_every": 4, "evaluate_images": 96, "caption_dropout": 0.3,
+            "decays": "matrices", "ema": {"decay": 0.9}, "evaluate_weights": "ema", "evaluate_every": 4, "evaluate_images": 320, "caption_dropout": 0.3,
             "recompute": recompute
         });
         let (scenes, folder) = (input(&self.at("data"), "scenes"), self.at(out));
@@ -218,13 +218,16 @@ fn networks_beside_the_denoiser_run_there() {
     }
     world.train(&processor, PLAIN, "denoiser");
     let needs = json!({"model": input(&world.at("denoiser"), "denoiser"), "prompts": scenes});
-    let spec = json!({"count": 6, "steps": 3, "guidance": 2.0, "sampler": "ddpm"});
-    make(&device, "sample-images", &spec, &needs, "images");
-    make(&processor, "sample-images", &spec, &needs, "images-here");
-    let [there, here] = ["images", "images-here"]
-        .map(|name| read(&format!("{name}/images.safetensors"))["images"].to_kind(Kind::Float));
-    let off = (there - here).abs().max().double_value(&[]);
-    assert!(off <= 1.0, "pixels are {off} apart"); // one of 255, where a rounding tips
+    // Of the first block's steps the last three are recorded, and all of the second's. The second sampler remembers what it was given.
+    for (sampler, guidance) in [("ddpm", 2.0), ("dpm-solver++", 1.0)] {
+        let spec = json!({"count": 20, "steps": 6, "guidance": guidance, "sampler": sampler});
+        make(&device, "sample-images", &spec, &needs, sampler);
+        make(&processor, "sample-images", &spec, &needs, &format!("{sampler}-here"));
+        let [there, here] = [sampler.to_owned(), format!("{sampler}-here")]
+            .map(|name| read(&format!("{name}/images.safetensors"))["images"].to_kind(Kind::Float));
+        let off = (there - here).abs().max().double_value(&[]);
+        assert!(off <= 1.0, "{sampler}: pixels are {off} apart"); // one of 255, where a rounding tips
+    }
 
     // And what the other tests do by default is done on the processor.
     let said = work(

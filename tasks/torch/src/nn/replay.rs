@@ -16,7 +16,7 @@ const WARM: u32 = 3;
 pub struct Replay {
     /// Whether it is tried at all.
     on: bool,
-    /// The shapes of the last call, and how many in a row had them.
+    /// The shapes of the last call, and how many calls in a row had them.
     last: (Vec<Vec<i64>>, u32),
     recorded: Option<Recorded>,
     broken: bool,
@@ -55,9 +55,9 @@ impl Replay {
         }
         let shapes: Vec<Vec<i64>> = given.iter().map(Tensor::size).collect();
         if self.recorded.is_none() {
-            self.last.1 = if self.last.0 == shapes { self.last.1 + 1 } else { 0 };
+            self.last.1 = if self.last.0 == shapes { self.last.1 + 1 } else { 1 };
             self.last.0.clone_from(&shapes);
-            if self.last.1 < WARM {
+            if self.last.1 <= WARM {
                 return None;
             }
             let given: Vec<Tensor> = no_grad(|| given.iter().map(Tensor::copy).collect());

@@ -167,7 +167,8 @@ pub fn run(spec: SampleImages, needs: Needs, context: &mut Context) -> Result<Ma
                 };
                 let given: Vec<Tensor> = [&input, &level].into_iter().chain(&said).map(Tensor::shallow_clone).collect();
                 let mut output = match replay.again(&given, anew) {
-                    Some(made) => made[0].shallow_clone(),
+                    // A sampler may keep what it is given until the next step, by when this place holds something else.
+                    Some(made) => made[0].copy(),
                     None => denoise(&input, &level, &text),
                 };
                 if guided {

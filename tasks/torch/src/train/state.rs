@@ -35,9 +35,6 @@ const MEMBER: &str = "training";
 /// The version of what is in the metadata.
 const FORMAT: u32 = 2;
 
-/// The most handles to vectors that are kept for later: a sum under way holds one a level of its tree, and no tree has more levels.
-const SPARE: usize = 64;
-
 /// What trains: the parameters, and of those that are one's own the optimizer's moments and their average.
 #[derive(Debug)]
 pub(super) struct State {
@@ -85,11 +82,12 @@ impl State {
 
     /// Takes `gradient` of part `part` into `sum`. It may be used up, and is nobody else's until the step is taken; where there are several parts, a copy is taken.
     pub(super) fn take(&self, part: u64, gradient: &Tensor, sum: &mut Fold<Tensor>) {
+        let spare = self.spare.borrow_mut().pop();
         if sum.shards() == 1 {
+            // The spare one is this place too, which the step before gave back.
             return sum
                 .push(part, gradient.shallow_clone(), |_, _| unreachable!("one part has nothing to be added to"));
         }
-        let spare = self.spare.borrow_mut().pop();
         let copy = no_grad(|| match spare {
             Some(mut spare) => {
                 spare.copy_(gradient);
@@ -120,9 +118,7 @@ impl State {
         if let Some(ema) = &mut self.ema {
             ema.update(optimizer, optimizer.steps() as u64);
         }
-        let spare = self.spare.get_mut();
-        spare.extend(used);
-        spare.truncate(SPARE);
+        self.spare.get_mut().extend(used);
         Ok(norm)
     }
 
