@@ -189,4 +189,23 @@ mod tests {
             assert_eq!(found.map(|task| task.name.as_str()), Some(expected), "of {name}");
         }
     }
+
+    /// Designs of several lengths: the axis with the fewest values decides the mark, and each variant has a colour of its own.
+    #[test]
+    fn variants_of_two_axes_are_told_apart() {
+        let cells = [("a", "12"), ("a", "17"), ("b", "12"), ("c", "12")];
+        let tasks: Vec<TaskFacts> = cells
+            .iter()
+            .map(|&(design, length)| {
+                let name = format!("runs[design={design},length={length}]");
+                let axes = [("design".to_owned(), Value::from(design)), ("length".to_owned(), Value::from(length))];
+                TaskFacts { cell: Cell::new(axes), ..TaskFacts::new(&name, "runs", "kind", Key::of_text(&name)) }
+            })
+            .collect();
+        let facts = Facts { tasks, ..Facts::default() };
+        let list = variants(&facts.index(), &facts.tasks.iter().collect::<Vec<_>>()).list;
+        let inks: Vec<Ink> = list.iter().map(|variant| variant.ink).collect();
+        assert_eq!(inks, [0, 1, 2, 3].map(Ink::family));
+        assert!(list[0].mark == list[2].mark && list[0].mark != list[1].mark);
+    }
 }
