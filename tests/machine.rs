@@ -166,6 +166,58 @@ fn frozen_makes_nothing_where_there_is_nothing() {
     assert!(!project.path(".isoflop").exists());
 }
 
+/// A budget is held against what is known before anything starts, and ends a run whose tasks nobody knew.
+#[test]
+fn a_budget_refuses_what_goes_beyond_it_and_ends_what_outruns_it() {
+    let project = Project::new();
+    let four =
+        TWO.replace("[1, 2]", "[1, 2, 3, 4]").replace("echo", "sleep 1; echo").replace("    on: { gpus: 1 }\n", "");
+    project.write("study.yaml", &four);
+    let unread = project.run(&["run", "--budget", "1500ms"]).expect(2);
+    assert!(unread.err.contains("`1500ms` is no budget: write time of work (`3h`)"), "{}", unread.err);
+
+    let stopped = project.run(&["run", "-j", "1", "--budget", "2s"]).expect(7);
+    assert!(
+        stopped.err.contains("budget: 2s of work; what this takes is not known; no history of command"),
+        "{}",
+        stopped.err
+    );
+    assert!(
+        stopped.err.contains("stopping") && stopped.err.contains("the budget of 2s of work is used up"),
+        "{}",
+        stopped.err
+    );
+    let made = project.run(&["plan", "--json"]).expect(0).json()["totals"]["kept"].as_u64().unwrap();
+    assert!((1..=2).contains(&made), "{made} tasks of a second each were made in a budget of two");
+
+    // What is left takes two or three seconds, judging by those.
+    let before = project.run(&["runs", "--json"]).expect(0).json();
+    let refused = project.run(&["run", "--budget", "1s", "--json"]).expect(7);
+    assert_eq!(refused.json()["error"], "a budget of 1s of work does not suffice");
+    assert!(refused.err.contains("times that"), "{}", refused.err);
+    assert_eq!(project.run(&["runs", "--json"]).expect(0).json(), before, "nothing was started");
+    let planned = project.run(&["plan", "--budget", "1s", "--json"]).expect(7).json();
+    assert_eq!(planned["budget"][0]["fits"], false);
+    assert!(planned["budget"][0]["takes"].as_f64().unwrap() > 1.9, "{planned}");
+
+    // These lease no device and count no operations.
+    let run = project.run(&["run", "--budget", "1gpu-h", "--budget", "1FLOP", "--budget", "1h", "--json"]).expect(0);
+    assert_eq!(run.json()["totals"]["kept"].as_u64().unwrap() + run.json()["totals"]["made"].as_u64().unwrap(), 4);
+}
+
+/// Operations are known before anything has run.
+#[test]
+fn a_budget_of_operations_needs_no_history() {
+    let project = Project::new();
+    let planned = project.run(&["plan", "--json", "--budget", "1EFLOP"]).expect(0).json();
+    let flops = planned["totals"]["flops"].as_f64().unwrap();
+    assert!(flops > 0.0);
+    assert_eq!(planned["budget"][0]["takes"].as_f64().unwrap(), flops);
+    let refused = project.run(&["run", "--budget", &format!("{}FLOP", flops * 0.99)]).expect(7);
+    assert!(refused.err.contains("1.010 times that"), "{}", refused.err);
+    assert!(!project.path(".isoflop/store").exists(), "nothing was started");
+}
+
 #[test]
 fn a_crash_is_tried_again_where_asked_for() {
     let project = Project::new();

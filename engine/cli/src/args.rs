@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use self::bits::{DrillArgs, VerifyArgs};
 pub use self::cache::{CacheArgs, Transfer};
 pub use self::explain::{ExpandArgs, NarrowArgs, PlanArgs, WhyArgs};
+use crate::budget::Limit;
 pub use fit::FitArgs;
 pub use present::{LogsArgs, StatusArgs};
 pub use records::{AuditArgs, DiffArgs, GcArgs, PinArgs, RunsArgs, TraceArgs, Way};
@@ -231,6 +232,9 @@ pub struct RunArgs {
     /// Try a task again up to N times after it crashed or ran out of resources [default: 0; `on: retries` says it for one task]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub retries: u32,
+    /// Start nothing and exit with 7 if this takes more: `3h` of work, `40gpu-h` of devices, `2.5EFLOP`; stop when as much has been taken. May be given again
+    #[arg(long, value_name = "AMOUNT", conflicts_with = "frozen")]
+    pub budget: Vec<Limit>,
     /// Do nothing; exit with 5 and a list if anything would have to be made
     #[arg(long)]
     pub frozen: bool,

@@ -3,6 +3,7 @@
 mod aligned;
 mod args;
 mod bits;
+mod budget;
 mod completion;
 mod courier;
 mod devices;

@@ -10,6 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
+    budget::{Limit, Weighed},
     history::{Forecast, duration},
     output::{Output, Paint},
     reasons::{self, Reasons},
@@ -28,6 +29,7 @@ pub struct Outlook<'a> {
     survey: &'a Survey,
     reasons: Reasons,
     forecast: Forecast,
+    budget: Vec<Weighed<'a>>,
 }
 
 /// Sums over some tasks.
@@ -54,7 +56,18 @@ impl<'a> Outlook<'a> {
     ) -> Result<Self, Stop> {
         let reasons = reasons::of(plan, survey, ledger).await?;
         let forecast = Forecast::read(plan, survey, ledger, catalog, jobs, rate).await?;
-        Ok(Self { plan, survey, reasons, forecast })
+        Ok(Self { plan, survey, reasons, forecast, budget: Vec::new() })
+    }
+
+    /// Holds what must run against these limits, to be told with the rest.
+    pub fn within(mut self, limits: &[Limit]) -> Self {
+        self.budget = limits.iter().map(|limit| Weighed::new(*limit, self.plan, self.survey, &self.forecast)).collect();
+        self
+    }
+
+    /// Refuses a plan that goes beyond a limit, once it has been printed.
+    pub fn refuse(&self) -> Result<(), Stop> {
+        if self.budget.iter().all(Weighed::fits) { Ok(()) } else { Err(Stop::BeyondBudget) }
     }
 
     /// The tasks it tells of: those that were asked for, and those that must run for them.
@@ -119,7 +132,11 @@ impl<'a> Outlook<'a> {
         if sums.params > 0 {
             out.line(&format!("all together {} params, {}", prefixed(sums.params as f64).trim_end(), macs(sums.macs)))?;
         }
-        self.forecast.says().iter().try_for_each(|says| out.line(says))
+        self.forecast.says().iter().try_for_each(|says| out.line(says))?;
+        self.budget.iter().try_for_each(|weighed| {
+            let says = weighed.says();
+            out.line(&if weighed.fits() { says } else { out.paint(Paint::Bad, &says) })
+        })
     }
 
     fn lines(&self, out: &mut Output) -> Result<(), Stop> {
@@ -255,6 +272,7 @@ impl<'a> Outlook<'a> {
             tasks: tasks.collect(),
             totals: self.sums(self.tasks()),
             time: self.forecast.to_json(),
+            budget: self.budget.iter().map(Weighed::to_json).collect(),
             saved,
         }
     }
@@ -270,6 +288,8 @@ pub struct Data<'a> {
     tasks: Vec<TaskData<'a>>,
     totals: Sums,
     time: Value,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    budget: Vec<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     saved: Option<How>,
 }

@@ -20,6 +20,10 @@ pub enum Stop {
     Disproved,
     /// 1: `diff --exit-code`, and there is a difference, which has been said.
     Differs,
+    /// 7: a budget does not suffice, or is used up.
+    Refused(String),
+    /// 7: a budget would not suffice; which has been said.
+    BeyondBudget,
     /// 8: database, store or worker program.
     Infrastructure(anyhow::Error),
     /// 9: another run holds what this one needs.
@@ -40,6 +44,7 @@ impl Stop {
             Self::TaskFailed => 4,
             Self::WorkNeeded => 5,
             Self::Disproved => 6,
+            Self::Refused(_) | Self::BeyondBudget => 7,
             Self::Infrastructure(_) => 8,
             Self::Conflict(_) => 9,
             Self::Interrupted => 130,
@@ -52,7 +57,7 @@ impl Stop {
             Self::Invalid(findings) => {
                 return Some(json!({"version": 1, "error": "invalid-study", "findings": findings.to_json()}));
             }
-            Self::TaskFailed | Self::WorkNeeded | Self::Disproved | Self::Differs => return None,
+            Self::TaskFailed | Self::WorkNeeded | Self::Disproved | Self::Differs | Self::BeyondBudget => return None,
             other => other.to_string(),
         };
         Some(json!({"version": 1, "error": message, "code": self.code()}))
@@ -76,12 +81,13 @@ fn chain(f: &mut fmt::Formatter<'_>, error: &anyhow::Error) -> fmt::Result {
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(message) | Self::Conflict(message) => f.write_str(message),
+            Self::Usage(message) | Self::Refused(message) | Self::Conflict(message) => f.write_str(message),
             Self::Infrastructure(error) | Self::Internal(error) => chain(f, error),
             Self::Invalid(findings) if findings.len() == 1 => f.write_str("the study has a mistake"),
             Self::Invalid(findings) => write!(f, "the study has {} mistakes", findings.len()),
             Self::TaskFailed => f.write_str("a task failed"),
             Self::WorkNeeded => f.write_str("work would be needed"),
+            Self::BeyondBudget => f.write_str("a budget would not suffice"),
             Self::Disproved => f.write_str("a check did not hold"),
             Self::Differs => f.write_str("there are differences"),
             Self::Interrupted => f.write_str("stopped"),

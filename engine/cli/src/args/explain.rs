@@ -6,6 +6,7 @@ use clap::Args;
 use isoflop_plan::Selection;
 
 use super::{Cache, SetArgs, StudyArgs};
+use crate::budget::Limit;
 
 /// What narrows a selection.
 #[derive(Debug, Clone, Default, Args)]
@@ -65,6 +66,9 @@ pub struct PlanArgs {
     /// Reckon with a device that does so many FLOP a second, as `400T` or `4e14`, where tasks count theirs, and give the hours of such devices
     #[arg(long, value_name = "FLOP/S", value_parser = rate)]
     pub rate: Option<f64>,
+    /// Exit with 7 if what must run takes more, as `run` would: `3h` of work, `40gpu-h` of devices, `2.5EFLOP`; may be given again
+    #[arg(long, value_name = "AMOUNT")]
+    pub budget: Vec<Limit>,
 }
 
 /// A number of operations a second, with or without a decimal prefix and `FLOP/s`.

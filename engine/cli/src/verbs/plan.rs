@@ -16,7 +16,7 @@ pub async fn plan(args: &PlanArgs, catalog: &Catalog, settings: &Settings, out: 
     let ledger = home::ledger_if_any(settings).await?;
     let survey = selection::survey_with(&plan, &wanted, args.cache, settings, ledger.as_ref()).await?;
     let jobs = args.jobs.unwrap_or_else(processors).max(1);
-    let outlook = Outlook::read(&plan, &survey, ledger.as_ref(), catalog, jobs, args.rate).await?;
+    let outlook = Outlook::read(&plan, &survey, ledger.as_ref(), catalog, jobs, args.rate).await?.within(&args.budget);
     if let Some(file) = &args.output {
         saved::write(file, &outlook, &study, &wanted)?;
     }
@@ -24,10 +24,10 @@ pub async fn plan(args: &PlanArgs, catalog: &Catalog, settings: &Settings, out: 
     if !out.json && outlook.tasks().next().is_none() {
         out.line(&selection::nothing(&wanted))?;
     }
-    match &args.output {
-        Some(file) if !out.json => out.line(&format!("saved: run it with `isoflop run --plan {}`", file.display())),
-        _ => Ok(()),
+    if let Some(file) = args.output.as_ref().filter(|_| !out.json) {
+        out.line(&format!("saved: run it with `isoflop run --plan {}`", file.display()))?;
     }
+    outlook.refuse()
 }
 
 /// How many tasks run at a time where nothing is said.

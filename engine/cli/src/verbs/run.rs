@@ -1,6 +1,11 @@
 //! `run`: make what is missing, record it, judge the claims, write the report.
 
-use std::{env, fs, path::PathBuf, sync::Arc};
+use std::{
+    env, fs,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use isoflop_contract::{Catalog, quantity::prefixed};
 use isoflop_exec::{
@@ -18,10 +23,12 @@ use tokio::{
 
 use crate::{
     args::RunArgs,
+    budget::{Limit, Meter, Weighed},
     courier::Courier,
     devices,
     facts::{self, Sources},
     ground::Ground,
+    history::Forecast,
     home, kept, machine,
     outlook::{Outlook, to_run},
     output::{Output, Paint},
@@ -35,6 +42,9 @@ use crate::{
     verbs::{self, frozen::Look, plan::processors},
     workers,
 };
+
+/// How often a run looks at what is left of its budgets.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Carries out the plan.
 pub async fn run(args: &RunArgs, catalog: &Catalog, settings: &Settings, out: &mut Output) -> Result<(), Stop> {
@@ -78,19 +88,22 @@ pub async fn run(args: &RunArgs, catalog: &Catalog, settings: &Settings, out: &m
     if (0..plan.tasks().len()).all(|index| !survey.is_target(index)) {
         eprintln!("{}", selection::nothing(&wanted));
     }
+    if !args.dry_run && !args.budget.is_empty() {
+        afford(args, &plan, &survey, ledger.as_ref(), catalog, settings).await?;
+    }
     match ledger {
         ledger if args.dry_run => rehearse(args, &plan, &survey, ledger.as_ref(), catalog, out).await,
         Some(ledger) if args.cache.writes() => {
             let place =
                 Place { ledger: &ledger, store: Arc::new(home::store(settings)?), folder: settings.home.clone() };
-            let summary = execute(args, &plan, survey, place, settings).await?;
-            if let Err(error) = kept::note(settings, &summary) {
+            let done = execute(args, &plan, survey, place, settings).await?;
+            if let Err(error) = kept::note(settings, &done.summary) {
                 let home = settings.home.display();
                 eprintln!(
                     "warning: cannot note in {home} what is kept ({error}); `run --frozen` will have to ask the ledger"
                 );
             }
-            finish(args, &plan, Sources::of(Some(&ledger)), &summary, settings, out).await
+            finish(args, &plan, Sources::of(Some(&ledger)), &done, settings, out).await
         }
         ledger => {
             let ground = Ground::make(&format!("run-{}", std::process::id()), settings).await?;
@@ -120,9 +133,9 @@ async fn aside(
         held.try_for_each(|manifest| ground.lend(&store, manifest))?;
     }
     let place = Place { ledger: &ground.ledger, store: Arc::clone(&ground.store), folder: ground.folder().to_owned() };
-    let mut summary = execute(args, plan, survey, place, settings).await?;
+    let mut done = execute(args, plan, survey, place, settings).await?;
     // What failed may be looked into when the ground is gone.
-    for task in &mut summary.tasks {
+    for task in &mut done.summary.tasks {
         let log = task.log.take().filter(|_| task.outcome == Outcome::Failed);
         task.log = log.and_then(|log| {
             let to = settings.home.join("logs").join(log.file_name()?);
@@ -130,7 +143,7 @@ async fn aside(
         });
     }
     let sources = Sources { ledger: Some(&ground.ledger), store: Some(&ground.store), before };
-    finish(args, plan, sources, &summary, settings, out).await
+    finish(args, plan, sources, &done, settings, out).await
 }
 
 /// Where a run takes place.
@@ -153,11 +166,45 @@ async fn rehearse(
     let needed = survey.to_run().next().is_some();
     if out.json || args.dry_run || needed {
         let jobs = args.jobs.unwrap_or_else(processors).max(1);
-        Outlook::read(plan, survey, ledger, catalog, jobs, None).await?.print(false, out)?;
+        let outlook = Outlook::read(plan, survey, ledger, catalog, jobs, None).await?.within(&args.budget);
+        outlook.print(false, out)?;
+        outlook.refuse()?;
     } else {
         out.line(&format!("{}: everything is kept", plan.study.name))?;
     }
     if args.frozen && needed { Err(Stop::WorkNeeded) } else { Ok(()) }
+}
+
+/// Says how the budgets fare, and refuses what goes beyond one.
+async fn afford(
+    args: &RunArgs,
+    plan: &Plan,
+    survey: &Survey,
+    ledger: Option<&Ledger>,
+    catalog: &Catalog,
+    settings: &Settings,
+) -> Result<(), Stop> {
+    let jobs = args.jobs.unwrap_or_else(processors).max(1);
+    let forecast = Forecast::read(plan, survey, ledger, catalog, jobs, None).await?;
+    for weighed in args.budget.iter().map(|limit| Weighed::new(*limit, plan, survey, &forecast)) {
+        if args.progress != crate::args::Progress::None {
+            let says = weighed.says();
+            eprintln!("{}", if weighed.fits() { says } else { Paint::Bad.on(&says, settings.color_err) });
+        }
+        weighed.refuse()?;
+    }
+    Ok(())
+}
+
+fn used_up_of(limit: Limit) -> String {
+    format!("the budget of {limit} is used up")
+}
+
+/// How a run came out.
+struct Done {
+    summary: Summary,
+    /// The limit that it was stopped at.
+    used_up: Option<Limit>,
 }
 
 async fn execute(
@@ -166,7 +213,7 @@ async fn execute(
     survey: Survey,
     place: Place<'_>,
     settings: &Settings,
-) -> Result<Summary, Stop> {
+) -> Result<Done, Stop> {
     let mut progress = Progress::new(args.progress, settings, plan, &survey);
     let (kept, runs) = (survey.kept(), survey.to_run().count());
     let jobs = args.jobs.unwrap_or_else(processors).max(1);
@@ -183,7 +230,7 @@ async fn execute(
         );
     }
     let (interrupt, interrupted) = watch::channel(Interrupt::No);
-    let signals = tokio::spawn(listen(interrupt));
+    let signals = tokio::spawn(listen(interrupt.clone()));
     let (observer, mut moments) = mpsc::unbounded_channel();
     let engine = env::current_exe()
         .map_err(|error| Stop::Internal(anyhow::Error::new(error).context("this program cannot find itself")))?;
@@ -215,24 +262,44 @@ async fn execute(
         },
         interrupt: interrupted,
     };
+    let mut meter = Meter::new(&args.budget, plan.clone());
     let watching = tokio::spawn(async move {
-        while let Some(moment) = moments.recv().await {
+        let mut used_up = None;
+        let mut looks = tokio::time::interval(LOOK);
+        loop {
+            let moment = tokio::select! {
+                moment = moments.recv() => moment,
+                _ = looks.tick(), if used_up.is_none() => {
+                    used_up = meter.used_up(Instant::now());
+                    if used_up.is_some() {
+                        let _ = interrupt.send(Interrupt::Stop);
+                    }
+                    continue;
+                }
+            };
+            let moment = match (moment, used_up) {
+                (None, _) => break,
+                (Some(Moment::Stopping { .. }), Some(limit)) => Moment::Stopping { because: used_up_of(limit) },
+                (Some(moment), _) => moment,
+            };
+            meter.note(&moment, Instant::now());
             progress.show(&moment);
             if let (Some(courier), Moment::TaskEnded { task, outcome: Outcome::Made, .. }) = (&courier, &moment) {
                 courier.take(task);
             }
         }
         progress.close();
-        courier
+        (courier, used_up)
     });
     let result = isoflop_exec::run(job, observer).await;
-    if let (Ok(Some(courier)), Some(remote)) = (watching.await, &settings.remote)
+    let (courier, used_up) = watching.await.unwrap_or_default();
+    if let (Some(courier), Some(remote)) = (courier, &settings.remote)
         && let Some((said, is_warning)) = courier.finish(&remote.url).await
     {
         eprintln!("{}{said}", if is_warning { "warning: " } else { "  " });
     }
     signals.abort();
-    result.map_err(|error| match error {
+    result.map(|summary| Done { summary, used_up }).map_err(|error| match error {
         ExecError::Ledger(LedgerError::LeaseLost { .. }) => Stop::Conflict(error.to_string()),
         other => infrastructure(other),
     })
@@ -268,10 +335,11 @@ async fn finish(
     args: &RunArgs,
     plan: &Plan,
     sources: Sources<'_>,
-    summary: &Summary,
+    done: &Done,
     settings: &Settings,
     out: &mut Output,
 ) -> Result<(), Stop> {
+    let summary = &done.summary;
     let complete = summary.totals.failed == 0 && !summary.interrupted;
     let depth = if args.report.is_some() { facts::Depth::Everything } else { facts::Depth::Scalars };
     let facts = facts::gather(plan, settings, sources, depth).await?;
@@ -295,6 +363,7 @@ async fn finish(
         }
     }
     match (summary.interrupted, summary.totals.failed) {
+        (true, _) if let Some(limit) = done.used_up => Err(Stop::Refused(used_up_of(limit))),
         (true, _) => Err(Stop::Interrupted),
         (false, 0) => Ok(()),
         (false, _) => Err(Stop::TaskFailed),
