@@ -11,6 +11,7 @@ mod examine;
 mod examples;
 mod head;
 mod latent;
+mod pairs;
 mod plain;
 mod record;
 mod reward;
