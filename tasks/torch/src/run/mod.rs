@@ -33,6 +33,7 @@ mod train_reward;
 mod train_vae;
 mod train_vqa;
 mod trunk;
+mod tune_clip;
 
 use isoflop_worker::Body;
 
@@ -49,6 +50,7 @@ pub fn bodies() -> Vec<Body> {
         Body::of(score_reward::run),
         Body::of(train_aesthetic::run),
         Body::of(train_reward::run),
+        Body::of(tune_clip::run),
         Body::of(train_vae::run),
         Body::of(train_clip::run),
         Body::of(encode_latents::run),
