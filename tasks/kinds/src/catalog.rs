@@ -20,6 +20,7 @@ use crate::{
     split::SplitPictures,
     table::ReadTable,
     train::TrainDenoiser,
+    tune::TuneClip,
     vae::TrainVae,
     vqa::TrainVqa,
 };
@@ -47,6 +48,7 @@ pub fn catalog() -> Catalog {
         Entry::of::<TrainClip>(),
         Entry::of::<TrainAesthetic>(),
         Entry::of::<TrainReward>(),
+        Entry::of::<TuneClip>(),
         Entry::of::<EncodeLatents>(),
         Entry::of::<EncodeText>(),
         Entry::of::<Command>(),

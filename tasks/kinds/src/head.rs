@@ -179,8 +179,15 @@ pub struct TrainReward {
     pub evaluate_every: u64,
 }
 
-fn rivals() -> u64 {
+pub(crate) fn rivals() -> u64 {
     4
+}
+
+/// That a preference which learns from degraded scenes is held to such, and none else is.
+pub(crate) fn paired(fed: &Fed<'_>) -> Vec<Complaint> {
+    let both = fed.ports.contains_key("worse") == fed.ports.contains_key("heldout_worse");
+    let problem = "measures what it learns: feed both of `worse` and `heldout_worse`, or neither";
+    Complaint::unless(both, "", problem).err().into_iter().collect()
 }
 
 plain!(TrainReward);
@@ -219,8 +226,6 @@ impl Kind for TrainReward {
     }
 
     fn suits(&self, fed: &Fed<'_>) -> Vec<Complaint> {
-        let both = fed.ports.contains_key("worse") == fed.ports.contains_key("heldout_worse");
-        let problem = "measures what it learns: feed both of `worse` and `heldout_worse`, or neither";
-        Complaint::unless(both, "", problem).err().into_iter().collect()
+        paired(fed)
     }
 }

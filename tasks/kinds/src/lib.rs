@@ -26,5 +26,6 @@ pub mod split;
 pub mod table;
 pub mod train;
 pub mod trained;
+pub mod tune;
 pub mod vae;
 pub mod vqa;

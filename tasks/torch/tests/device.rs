@@ -196,11 +196,17 @@ fn networks_beside_the_denoiser_run_there() {
         "text": tower, "image": tower, "vocabulary": 8, "tokens": 5, "resolution": SIDE, "patch": 4, "projection": 8, "steps": 4, "batch": 12,
         "learning_rate": 1e-3, "warmup": 1, "evaluate_every": 4
     });
+    let tuned = json!({"steps": 4, "batch": 12, "learning_rate": 1e-3, "warmup": 1, "evaluate_every": 4});
+    let clips = json!({"data": scenes, "heldout": scenes, "clip": input(&world.at("train-clip"), "clip")});
     // Where gradients are taken there, what is trained is held to the processor too.
-    for (kind, spec, measure) in [("train-vae", &vae, "reconstruction"), ("train-clip", &clip, "cosine")] {
-        let here = make(&processor, kind, spec, &both, kind);
+    for (kind, spec, needs, measure) in [
+        ("train-vae", &vae, &both, "reconstruction"),
+        ("train-clip", &clip, &both, "cosine"),
+        ("tune-clip", &tuned, &clips, "sharpness"),
+    ] {
+        let here = make(&processor, kind, spec, needs, kind);
         if crate::device() != Class::Cpu {
-            let there = make(&device, kind, spec, &both, &format!("{kind}-there"));
+            let there = make(&device, kind, spec, needs, &format!("{kind}-there"));
             let of = |scalars: &Value| scalars[measure].as_f64().unwrap();
             assert!((of(&there) - of(&here)).abs() < 1e-3, "{kind}: {there} and {here}");
         }

@@ -308,6 +308,62 @@ fn degradations_stand_in_their_order() {
     assert!(said["message"].as_str().unwrap().starts_with("`worse` does not show the scenes of `data`"), "{said}");
 }
 
+/// Towers that were tuned are towers: the same files, other numbers, and none where nothing was to be trained.
+#[test]
+fn tuned_towers_see_what_is_better() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    write_scenes(&at("data"), 96, 1, &[0.0]);
+    write_scenes(&at("worse"), 96, 1, &[60.0]);
+    write_scenes(&at("heldout"), 96, 2, &[0.0]);
+    write_scenes(&at("heldout-worse"), 96, 2, &[60.0]);
+    write_clip(&at);
+    let scenes = |name: &str| input(&at(name), "scenes");
+    let needs = json!({
+        "data": scenes("data"), "worse": scenes("worse"), "heldout": scenes("heldout"), "heldout_worse": scenes("heldout-worse"), "clip": input(&at("clip"), "clip")
+    });
+    let spec = |frozen: Value| json!({"steps": 120, "batch": 24, "learning_rate": 4e-3, "warmup": 5, "evaluate_every": 120, "frozen": frozen});
+    let tune = |frozen: Value, out: &str| work("tune-clip", &spec(frozen), &needs, Some(3), &at(out));
+    let said = tune(json!({}), "tuned");
+    assert!(number(&said, "accuracy_altered") > 0.9 && number(&said, "accuracy_degraded") > 0.7, "{said}");
+    assert!(number(&said, "accuracy") > number(&said, "accuracy_before") + 0.05, "{said}");
+    assert_eq!(tune(json!({}), "again")["scalars"], said["scalars"]);
+    let bytes = |folder: &str, file: &str| std::fs::read(at(folder).join(file)).unwrap();
+    assert!(bytes("again", "model.safetensors") == bytes("tuned", "model.safetensors"));
+
+    // What is frozen stays to the bit, and less is trained.
+    let part = tune(json!({"text": 1}), "part");
+    assert!(number(&part, "params") < number(&said, "params"), "{part} {said}");
+    let weights = |folder: &str| read_tensors(&at(folder).join("model.safetensors")).unwrap();
+    let (before, after) = (weights("clip"), weights("part"));
+    assert!(before.keys().eq(after.keys()));
+    for (name, tensor) in &after {
+        let early = name.starts_with("text_model.embeddings") || name.starts_with("text_model.encoder.layers.0.");
+        assert_eq!(*tensor == before[name], early, "{name}");
+    }
+
+    // They score as towers do, and the more there is to dislike, the less.
+    let clip = input(&at("tuned"), "clip");
+    let scores = [0_i64, 30, 60, 90].map(|strength| {
+        write_scenes(&at("spoilt"), 96, 2, &[strength as f64]);
+        write_images(&at("spoilt"), &turned(96, 0), &at("images"));
+        let needs = json!({"images": input(&at("images"), "images"), "prompts": scenes("heldout"), "clip": clip});
+        let said = work("score-clip", &json!({}), &needs, None, &at("out"));
+        assert!(number(&said, "ceiling") > number(&said, "chance") + 0.1, "{said}");
+        number(&said, "clip_score")
+    });
+    assert!(scores.is_sorted_by(|a, b| a > b), "{scores:?}");
+
+    // What cannot be tuned is said.
+    let said = tune(json!({"image": 2}), "out");
+    assert_eq!(said["message"], "`frozen.image` is 2, and that tower of `clip` has 1 layers");
+    let mut config: Value = serde_json::from_slice(&bytes("clip", "config.json")).unwrap();
+    config["text"]["logit_scale"] = json!(false);
+    std::fs::write(at("clip").join("config.json"), config.to_string()).unwrap();
+    let said = tune(json!({}), "out");
+    assert!(said["message"].as_str().unwrap().contains("its text tower has no `logit_scale`"), "{said}");
+}
+
 /// The published features, here of a network that nobody trained: from the port to the distance.
 #[test]
 fn inception_is_a_network_among_others() {

@@ -1,7 +1,7 @@
 //! CLIP's towers (Radford et al. 2021, arXiv 2103.00020), for the configs of `isoflop_kinds::model::{ClipText, ClipImage}`.
 
 use isoflop_kinds::model::{self, Activation};
-use tch::{Kind, Tensor};
+use tch::{Kind, Tensor, no_grad};
 
 use crate::nn::{Embedding, Filter, FilterShape, Init, LayerNorm, Linear, Path, attend};
 
@@ -149,6 +149,67 @@ impl ClipImage {
     }
 }
 
+/// Both towers, as they are trained.
+#[derive(Debug)]
+pub struct Clip {
+    text: ClipText,
+    image: ClipImage,
+}
+
+impl Clip {
+    /// The inverse temperature at most.
+    const SHARPEST: f64 = 100.0;
+
+    /// Towers of these configs, which have been checked: the text tower has a projection into the same space, and a temperature.
+    pub fn new(path: &Path, text: &model::ClipText, image: &model::ClipImage) -> Self {
+        Self { text: ClipText::new(path, text), image: ClipImage::new(path, image) }
+    }
+
+    /// Token numbers `[B, T]` as directions `[B, P]`.
+    pub fn read(&self, ids: &Tensor) -> Tensor {
+        direction(&self.text.forward(ids).projected.expect("the text tower has a projection"))
+    }
+
+    /// Images `[B, 3, R, R]`, already brought to CLIP's mean and deviation, as directions `[B, P]`.
+    pub fn see(&self, images: &Tensor) -> Tensor {
+        direction(&self.image.forward(images).projected)
+    }
+
+    /// What cosines are multiplied by: the inverse temperature.
+    pub fn sharpness(&self) -> Tensor {
+        self.logarithm().clamp_max(Self::SHARPEST.ln()).exp()
+    }
+
+    /// Starts the inverse temperature at this.
+    pub fn sharpen(&self, sharpness: f64) {
+        no_grad(|| drop(self.logarithm().shallow_clone().fill_(sharpness.ln())));
+    }
+
+    /// The logarithm of the inverse temperature.
+    fn logarithm(&self) -> &Tensor {
+        self.text.logit_scale().expect("the text tower has a temperature")
+    }
+
+    /// Whether the parameter `name` lies in one of the first layers, so many of the text tower and of the image tower, or in the embeddings before them. Nothing does where
+    /// there are none.
+    pub fn is_early(name: &str, (text, image): (u64, u64)) -> bool {
+        [("text_model", text), ("vision_model", image)].into_iter().any(|(tower, layers)| {
+            let Some(inside) = name.strip_prefix(tower).and_then(|rest| rest.strip_prefix('.')) else { return false };
+            let number = inside.strip_prefix("encoder.layers.").and_then(|rest| rest.split('.').next()?.parse().ok());
+            layers > 0
+                && match number {
+                    Some(layer) => layers > layer,
+                    None => ["embeddings.", "pre_layrnorm."].iter().any(|first| inside.starts_with(first)),
+                }
+        })
+    }
+}
+
+/// At unit length.
+fn direction(x: &Tensor) -> Tensor {
+    x / x.norm_scalaropt_dim(2, 1, true).clamp_min(1e-12)
+}
+
 fn layers(path: &Path, tower: &model::Tower) -> Vec<Layer> {
     (0..tower.layers).map(|i| Layer::new(&(path / "encoder.layers" / i), tower)).collect()
 }
@@ -200,5 +261,35 @@ impl Layer {
             Activation::QuickGelu => &h * (&h * 1.702).sigmoid(),
         };
         x + self.fc2.forward(&h)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_early_is_told_by_its_name() {
+        let early = |name: &str| Clip::is_early(name, (1, 11));
+        for name in [
+            "text_model.embeddings.token_embedding.weight",
+            "text_model.encoder.layers.0.mlp.fc1.bias",
+            "vision_model.embeddings.class_embedding",
+            "vision_model.pre_layrnorm.weight",
+            "vision_model.encoder.layers.10.self_attn.q_proj.weight",
+        ] {
+            assert!(early(name) && !Clip::is_early(name, (0, 0)), "{name}");
+        }
+        for name in [
+            "text_model.encoder.layers.1.mlp.fc1.bias",
+            "text_model.final_layer_norm.weight",
+            "text_projection.weight",
+            "vision_model.encoder.layers.11.self_attn.q_proj.weight",
+            "vision_model.post_layernorm.bias",
+            "visual_projection.weight",
+            "logit_scale",
+        ] {
+            assert!(!early(name), "{name}");
+        }
     }
 }

@@ -28,7 +28,7 @@ pub use attention::Attention;
 pub use autoencoder::{AutoencoderKl, Posterior};
 pub use backbone::Backbone;
 pub use caption::CaptionProjection;
-pub use clip::{ClipImage, ClipText, ImageReading, TextReading};
+pub use clip::{Clip, ClipImage, ClipText, ImageReading, TextReading};
 pub use denoiser::Denoiser;
 pub use dit::Dit;
 pub use feed_forward::FeedForward;

@@ -177,6 +177,13 @@ impl Params {
         self.tensors.borrow().values().map(|tensor| tensor.numel() as u64).sum()
     }
 
+    /// Lets the parameters with these names be as they are: weights hold them, and nothing trains them.
+    pub fn freeze(&self, which: impl Fn(&str) -> bool) {
+        let (frozen, trained) = self.tensors.take().into_iter().partition(|(name, _)| which(name));
+        self.tensors.replace(trained);
+        self.buffers.borrow_mut().extend::<BTreeMap<_, _>>(frozen);
+    }
+
     /// Takes every value from `values`, which must hold these names at these shapes and no others; all that does not fit is said at once, and then
     /// nothing is taken.
     pub fn load(&self, values: &BTreeMap<String, Tensor>) -> Result<(), TorchError> {
@@ -339,6 +346,19 @@ mod tests {
         assert_eq!(cut["b"].size(), [2, 2]);
         assert_eq!(packed.join(&cut).unwrap(), gradient);
         assert!(packed.join(&BTreeMap::new()).is_err());
+    }
+
+    #[test]
+    fn what_is_frozen_is_held_and_not_trained() {
+        let params = Params::new(Seed::from_number(1));
+        let early = params.root().param("early", &[2], Init::Ones);
+        let late = params.root().param("late", &[3], Init::Ones);
+        params.freeze(|name| name == "early");
+        let packed = params.pack();
+        assert_eq!((packed.names(), params.count()), (&["late".to_owned()][..], 3));
+        (early.sum(None) * late.sum(None)).backward();
+        assert!(!early.requires_grad() && late.grad().double_value(&[0]) == 2.0);
+        assert_eq!(params.state().into_keys().collect::<Vec<_>>(), ["early", "late"]);
     }
 
     #[test]

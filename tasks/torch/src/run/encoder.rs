@@ -75,9 +75,64 @@ enum Network {
 
 /// How captions become numbers.
 #[derive(Debug)]
-enum Reader {
+pub enum Reader {
+    /// They are numbers of these words.
     Words(Vec<String>),
+    /// Their text is cut by a tokenizer.
     Tokens(Box<Tokenizer>),
+}
+
+impl Reader {
+    /// The one that `config`, which lies in this artifact, asks for. Its texts have at most so many tokens.
+    pub fn open(handle: &Handle<artifact::Clip>, config: &Config, tokens: u64) -> Result<Self, TorchError> {
+        let wrong = |problem: String| TorchError::Inconsistent { path: handle.file("config.json"), problem };
+        match (&config.words, config.convention.as_deref()) {
+            (Some(words), None) => Ok(Self::Words(words.clone())),
+            (None, Some(name)) => {
+                let convention: Option<&(&str, Convention)> = CONVENTIONS.iter().find(|(known, _)| *known == name);
+                let known = convention.ok_or_else(|| wrong(format!("`{name}` is no convention of texts")))?;
+                Ok(Self::Tokens(Box::new(Tokenizer::open(&handle.file("tokenizer.json"), known.1, tokens as usize)?)))
+            }
+            _ => Err(wrong("it wants either `words` or a `convention`".into())),
+        }
+    }
+
+    /// Numbers `[N, T]` of captions, whose words have these names, and where there are any. A tokenizer cuts `texts` where there are some. `clip` is the tower that reads the numbers;
+    /// none for a T5.
+    pub fn number(
+        &self,
+        captions: &Tensor,
+        names: &[String],
+        texts: Option<Vec<String>>,
+        clip: Option<&model::ClipText>,
+    ) -> Result<(Tensor, Tensor), TorchError> {
+        match (self, clip) {
+            (Self::Words(words), Some(config)) => {
+                if words.as_slice() != names {
+                    let problem = "the text encoder was trained on other words than these scenes have";
+                    return Err(TorchError::Mismatch(problem.into()));
+                }
+                let ids = sentences(captions, config.end, config.tokens)?;
+                let there =
+                    ids.not_equal(config.end as i64).to_kind(Kind::Int64).sum_dim_intlist(1_i64, true, Kind::Int64);
+                let places = Tensor::arange(ids.size()[1], (Kind::Int64, ids.device())).unsqueeze(0);
+                Ok((ids, places.less_equal_tensor(&there).to_kind(Kind::Int64)))
+            }
+            (Self::Words(_), None) => {
+                Err(TorchError::Mismatch("a T5 reads text through a tokenizer, and this one has none".into()))
+            }
+            (Self::Tokens(tokenizer), _) => {
+                let rows = Vec::<Vec<i64>>::try_from(captions).expect("two dimensions of i64");
+                let text = |row: &Vec<i64>| {
+                    let words = row.iter().filter(|&&word| word != 0).map(|&word| names[word as usize].as_str());
+                    words.collect::<Vec<_>>().join(" ")
+                };
+                let texts = texts.unwrap_or_else(|| rows.iter().map(text).collect());
+                let tokens = tokenizer.encode(&texts)?;
+                Ok((tokens.ids, tokens.mask))
+            }
+        }
+    }
 }
 
 impl Encoder {
@@ -102,47 +157,18 @@ impl Encoder {
         };
         let weights = Weights::open(&handle.file("model.safetensors"))?;
         load_at(&params, config.text.family(), &weights, (Kind::Float, setting.device))?;
-        let reader = match (config.words, config.convention.as_deref()) {
-            (Some(words), None) => Reader::Words(words),
-            (None, Some(name)) => {
-                let convention: Option<&(&str, Convention)> = CONVENTIONS.iter().find(|(known, _)| *known == name);
-                let known = convention.ok_or_else(|| wrong(format!("`{name}` is no convention of texts")))?;
-                Reader::Tokens(Box::new(Tokenizer::open(&handle.file("tokenizer.json"), known.1, tokens as usize)?))
-            }
-            _ => return Err(wrong("it wants either `words` or a `convention`".into())),
-        };
+        let reader = Reader::open(handle, &config, tokens)?;
         Ok(Self { network, reader, output, setting })
     }
 
     /// What it makes of captions, whose words have these names, on the processor. The empty caption is a row of zeros. An encoder with a tokenizer of its own reads `texts`
     /// where there are some, as they were before their words were numbered.
     pub fn read(&self, captions: &Tensor, names: &[String], texts: Option<Vec<String>>) -> Result<Reading, TorchError> {
-        let (ids, mask) = match (&self.reader, &self.network) {
-            (Reader::Words(words), Network::Clip(_, config)) => {
-                if words.as_slice() != names {
-                    let problem = "the text encoder was trained on other words than these scenes have";
-                    return Err(TorchError::Mismatch(problem.into()));
-                }
-                let ids = sentences(captions, config.end, config.tokens)?;
-                let there =
-                    ids.not_equal(config.end as i64).to_kind(Kind::Int64).sum_dim_intlist(1_i64, true, Kind::Int64);
-                let places = Tensor::arange(ids.size()[1], (Kind::Int64, ids.device())).unsqueeze(0);
-                (ids, places.less_equal_tensor(&there).to_kind(Kind::Int64))
-            }
-            (Reader::Words(_), Network::T5(_)) => {
-                return Err(TorchError::Mismatch("a T5 reads text through a tokenizer, and this one has none".into()));
-            }
-            (Reader::Tokens(tokenizer), _) => {
-                let rows = Vec::<Vec<i64>>::try_from(captions).expect("two dimensions of i64");
-                let text = |row: &Vec<i64>| {
-                    let words = row.iter().filter(|&&word| word != 0).map(|&word| names[word as usize].as_str());
-                    words.collect::<Vec<_>>().join(" ")
-                };
-                let texts = texts.unwrap_or_else(|| rows.iter().map(text).collect());
-                let tokens = tokenizer.encode(&texts)?;
-                (tokens.ids, tokens.mask)
-            }
+        let clip = match &self.network {
+            Network::Clip(_, config) => Some(config),
+            Network::T5(_) => None,
         };
+        let (ids, mask) = self.reader.number(captions, names, texts, clip)?;
         let (ids, mask) = (self.setting.bring(&ids), self.setting.bring(&mask));
         let reading = no_grad(|| match &self.network {
             Network::Clip(network, _) => {

@@ -11,6 +11,7 @@ mod examine;
 mod examples;
 mod head;
 mod latent;
+mod pairs;
 mod plain;
 mod record;
 mod reward;
@@ -32,6 +33,7 @@ mod train_reward;
 mod train_vae;
 mod train_vqa;
 mod trunk;
+mod tune_clip;
 
 use isoflop_worker::Body;
 
@@ -48,6 +50,7 @@ pub fn bodies() -> Vec<Body> {
         Body::of(score_reward::run),
         Body::of(train_aesthetic::run),
         Body::of(train_reward::run),
+        Body::of(tune_clip::run),
         Body::of(train_vae::run),
         Body::of(train_clip::run),
         Body::of(encode_latents::run),

@@ -46,7 +46,7 @@ pub fn leave(
         .scalar("images_seen", (plain.batch * plain.steps) as f64)?)
 }
 
-/// The same of a head on features that others made: what that took is theirs.
+/// The same without what it took: of a head on features that others made, and of towers whose training others began.
 pub fn leave_head(context: &Context, params: &Params, outcome: &Outcome, measure: &str) -> Result<Made, Halt> {
     write_tensors(&context.out("model.safetensors"), &params.state())?;
     write_bytes(&context.out("history.csv"), outcome.csv(measure).as_bytes())?;

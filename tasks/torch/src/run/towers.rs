@@ -1,7 +1,12 @@
 //! Frozen CLIP towers: what they see and read.
 
 use isoflop_contract::Handle;
-use isoflop_kinds::{artifact, encode::TextOutput, head::Seen, model::Companion};
+use isoflop_kinds::{
+    artifact,
+    encode::TextOutput,
+    head::Seen,
+    model::{self, Companion},
+};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::encoder::{Config, Encoder, words};
@@ -13,6 +18,40 @@ use crate::{
     nn::{Params, Setting, precise},
     weights::{Weights, load_at},
 };
+
+/// Pictures u8 `[B, 3, R, R]` of any size as an image tower wants them: `side` pixels high and wide, at CLIP's mean and deviation.
+pub fn prepared(pictures: &Tensor, side: i64) -> Tensor {
+    let of = |numbers: [f64; 3]| Tensor::from_slice(&numbers).to_kind(Kind::Float).view([1, 3, 1, 1]);
+    let pictures = if pictures.size()[3] == side { pictures.to_kind(Kind::Float) } else { bicubic(pictures, side) };
+    (pictures / 255.0 - of(ClipImage::MEAN)) / of(ClipImage::DEVIATION)
+}
+
+/// That `tower`, which the config of this artifact has, is an image tower.
+pub fn image_tower(handle: &Handle<artifact::Clip>, tower: Option<Companion>) -> Result<model::ClipImage, TorchError> {
+    let wrong = |problem: String| TorchError::Inconsistent { path: handle.file("config.json"), problem };
+    let Some(Companion::ClipImage(config)) = tower else {
+        return Err(wrong("it has no image tower, and images are to be seen".into()));
+    };
+    match config.check("image") {
+        Ok(()) => Ok(config),
+        Err(complaint) => Err(wrong(format!("`{}` {}", complaint.field, complaint.problem))),
+    }
+}
+
+/// That `tower`, which the config of this artifact has, is a text tower which shares its space with such an image tower.
+pub fn text_tower(
+    handle: &Handle<artifact::Clip>,
+    tower: Companion,
+    projection: u64,
+) -> Result<model::ClipText, TorchError> {
+    match tower {
+        Companion::ClipText(config) if config.projection == Some(projection) => Ok(config),
+        _ => {
+            let problem = "its two towers do not project into one space".into();
+            Err(TorchError::Inconsistent { path: handle.file("config.json"), problem })
+        }
+    }
+}
 
 /// An image tower.
 #[derive(Debug)]
@@ -26,15 +65,7 @@ pub struct ImageTower {
 impl ImageTower {
     /// Reads it, to see there and in this precision.
     pub fn open(handle: &Handle<artifact::Clip>, setting: Setting) -> Result<Self, TorchError> {
-        let path = handle.file("config.json");
-        let config: Config = read_json(&path)?;
-        let wrong = |problem: String| TorchError::Inconsistent { path: path.clone(), problem };
-        let Some(Companion::ClipImage(config)) = config.image else {
-            return Err(wrong("it has no image tower, which scores of images want".into()));
-        };
-        if let Err(complaint) = config.check("image") {
-            return Err(wrong(format!("`{}` {}", complaint.field, complaint.problem)));
-        }
+        let config = image_tower(handle, read_json::<Config>(&handle.file("config.json"))?.image)?;
         let params = Params::hollow();
         let network = ClipImage::new(&params.root(), &config);
         load_at(
@@ -48,11 +79,7 @@ impl ImageTower {
 
     /// Pictures u8 `[B, 3, R, R]` of any size to features `[B, W]`, which come back to the processor.
     fn see(&self, pictures: &Tensor, seen: Seen) -> Tensor {
-        let of = |numbers: [f64; 3]| Tensor::from_slice(&numbers).to_kind(Kind::Float).view([1, 3, 1, 1]);
-        let pictures =
-            if pictures.size()[3] == self.side { pictures.to_kind(Kind::Float) } else { bicubic(pictures, self.side) };
-        let images = (pictures / 255.0 - of(ClipImage::MEAN)) / of(ClipImage::DEVIATION);
-        let images = self.setting.bring(&images);
+        let images = self.setting.bring(&prepared(pictures, self.side));
         let reading = no_grad(|| precise(self.setting, || self.network.forward(&images)));
         match seen {
             Seen::Pooled => reading.pooled,
@@ -100,15 +127,7 @@ impl Towers {
     /// Reads them.
     pub fn open(handle: &Handle<artifact::Clip>, setting: Setting) -> Result<Self, TorchError> {
         let image = ImageTower::open(handle, setting)?;
-        let path = handle.file("config.json");
-        let shared = match read_json::<Config>(&path)?.text {
-            Companion::ClipText(config) => config.projection == Some(image.projection),
-            _ => false,
-        };
-        if !shared {
-            let problem = "its two towers do not project into one space".into();
-            return Err(TorchError::Inconsistent { path, problem });
-        }
+        text_tower(handle, read_json::<Config>(&handle.file("config.json"))?.text, image.projection)?;
         Ok(Self { image, text: Encoder::open(handle, TextOutput::Last, setting)?, setting })
     }
 

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     data::{Order, Scenes, write_json},
     error::TorchError,
-    models::{ClipImage, ClipText},
+    models::{Clip, ClipImage},
     nn::{Params, Setting},
     parallel::team::Team,
     train::{Objective, train},
@@ -26,32 +26,15 @@ use crate::{
 
 /// Of so many held-out captions each image is to find its own.
 const AMONG: u64 = 64;
-/// The inverse temperature at first, and at most.
-const SHARPNESS: (f64, f64) = (1.0 / 0.07, 100.0);
+/// The inverse temperature at first.
+const SHARPNESS: f64 = 1.0 / 0.07;
 
-/// Two towers.
-struct Towers {
-    text: ClipText,
-    image: ClipImage,
-}
-
-impl Towers {
-    /// Images `[B, 3, R, R]` in [-1, 1] and token numbers `[B, T]` to directions `[B, P]` each.
-    fn see_and_read(&self, images: &Tensor, ids: &Tensor) -> (Tensor, Tensor) {
-        let of = |numbers: [f64; 3]| {
-            Tensor::from_slice(&numbers).to_kind(Kind::Float).view([1, 3, 1, 1]).to_device(images.device())
-        };
-        let pixels = ((images + 1.0) * 0.5 - of(ClipImage::MEAN)) / of(ClipImage::DEVIATION);
-        let direction = |x: Tensor| &x / x.norm_scalaropt_dim(2, 1, true).clamp_min(1e-12);
-        let text = self.text.forward(ids).projected.expect("the text tower has a projection");
-        (direction(self.image.forward(&pixels).projected), direction(text))
-    }
-
-    /// Cosines times the inverse temperature.
-    fn sharpness(&self) -> Tensor {
-        let logarithm = self.text.logit_scale().expect("the text tower has a temperature");
-        logarithm.clamp_max(SHARPNESS.1.ln()).exp()
-    }
+/// Images in [-1, 1] as the image tower wants them.
+fn seen(images: &Tensor) -> Tensor {
+    let of = |numbers: [f64; 3]| {
+        Tensor::from_slice(&numbers).to_kind(Kind::Float).view([1, 3, 1, 1]).to_device(images.device())
+    };
+    ((images + 1.0) * 0.5 - of(ClipImage::MEAN)) / of(ClipImage::DEVIATION)
 }
 
 /// Scenes as pairs.
@@ -79,7 +62,7 @@ impl Pairs {
 
 /// Which caption belongs to which image, and the other way round.
 struct Matching<'a> {
-    towers: &'a Towers,
+    towers: &'a Clip,
     data: &'a Pairs,
     heldout: &'a Pairs,
     order: Order,
@@ -94,7 +77,7 @@ impl Objective for Matching<'_> {
 
     fn loss(&self, given: &[Tensor]) -> Tensor {
         let [images, ids, same] = given else { unreachable!("`given` gives three") };
-        let (seen, read) = self.towers.see_and_read(images, ids);
+        let (seen, read) = (self.towers.see(&seen(images)), self.towers.read(ids));
         let scores = seen.matmul(&read.tr()) * self.towers.sharpness();
         let wanted = same / same.sum_dim_intlist(1_i64, true, None::<Kind>); // symmetric but for its rows' sums
         let one_way = |scores: Tensor| -(scores.log_softmax(1, Kind::Float) * &wanted).sum(Kind::Float);
@@ -118,12 +101,12 @@ struct Findings {
     other: f64,
 }
 
-fn examine(towers: &Towers, pairs: &Pairs) -> Findings {
+fn examine(towers: &Clip, pairs: &Pairs) -> Findings {
     let mut found = Findings { retrieval: 0.0, own: 0.0, other: 0.0 };
     let total = pairs.scenes.len() as f64;
     for rows in rows(pairs.scenes.len(), AMONG) {
         let (images, ids, same) = pairs.batch(&rows);
-        let (seen, read) = towers.see_and_read(&images, &ids);
+        let (seen, read) = (towers.see(&seen(&images)), towers.read(&ids));
         let sum = |tensor: &Tensor| tensor.sum(Kind::Double).double_value(&[]);
         let best = seen.matmul(&read.tr()).argmax(1, true);
         found.retrieval += sum(&same.gather(1, &best, false)) / total;
@@ -160,9 +143,8 @@ pub fn run(spec: TrainClip, needs: Needs, context: &mut Context) -> Result<Made,
 
     let params = Params::on(setting.device, seed.stream("init", 0));
     let (text, image) = (spec.text(), spec.image());
-    let towers = Towers { text: ClipText::new(&params.root(), &text), image: ClipImage::new(&params.root(), &image) };
-    let logarithm = towers.text.logit_scale().expect("the text tower has a temperature");
-    let _ = no_grad(|| logarithm.shallow_clone().fill_(SHARPNESS.0.ln()));
+    let towers = Clip::new(&params.root(), &text, &image);
+    towers.sharpen(SHARPNESS);
     let objective = Matching {
         towers: &towers,
         data: &data,

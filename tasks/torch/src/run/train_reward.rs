@@ -10,15 +10,16 @@ use isoflop_worker::{Context, Halt, Made};
 use tch::{Kind, Tensor, no_grad};
 
 use super::{
+    pairs::{Captions, Margins},
     plain::{leave_head, recipe},
     reward::{Config, Looks, Reference, read},
     settle::settle,
     towers::Towers,
 };
 use crate::{
-    data::{Gallery, Order, Scenes, permute, write_json},
+    data::{Gallery, Order, Scenes, write_json},
     error::TorchError,
-    metrics::{preference_loss, preferred},
+    metrics::preference_loss,
     models::{Head, Standard},
     nn::Params,
     parallel::team::Team,
@@ -27,7 +28,7 @@ use crate::{
 
 /// Scenes with what is read and seen of them.
 struct Pairs {
-    captions: Vec<Vec<i64>>,
+    captions: Captions,
     texts: Tensor,
     right: Looks,
     worse: Option<Looks>,
@@ -42,50 +43,15 @@ impl Pairs {
     ) -> Result<Self, TorchError> {
         let there = Scenes::read(scenes)?;
         let count = there.len();
-        let captions = |scenes: &Scenes| -> Vec<Vec<i64>> {
-            let every = Tensor::arange(scenes.len() as i64, (Kind::Int64, tch::Device::Cpu));
-            Vec::try_from(scenes.captions(&every, scenes.caption_length() as i64)).expect("two dimensions of i64")
-        };
-        let captions_of = captions(&there);
-        if captions_of.iter().all(|caption| *caption == captions_of[0]) {
-            let problem = format!("all captions of `{}` read the same: there is nothing to prefer", ports.0);
-            return Err(TorchError::Mismatch(problem));
-        }
-        let degraded = match worse {
-            None => None,
-            Some(worse) => {
-                let twins = Scenes::read(worse)?;
-                if captions(&twins) != captions_of {
-                    let (data, worse) = ports;
-                    let problem = format!(
-                        "`{worse}` does not show the scenes of `{data}`: draw both with one `seed:` and alike but for `degrade:`, without wrong captions"
-                    );
-                    return Err(TorchError::Mismatch(problem));
-                }
-                Some(Looks::at(towers, &Gallery::scenes(worse)?, count))
-            }
-        };
+        let twins = worse.map(Scenes::read).transpose()?;
         Ok(Self {
+            captions: Captions::of(&there, twins.as_ref(), ports)?,
+            worse: worse
+                .map(|worse| Ok::<_, TorchError>(Looks::at(towers, &Gallery::scenes(worse)?, count)))
+                .transpose()?,
             texts: read(&towers.read(scenes, &there, count)?),
             right: Looks::at(towers, &Gallery::scenes(scenes)?, count),
-            captions: captions_of,
-            worse: degraded,
         })
-    }
-
-    /// Another scene than `row`: of `rivals` that the key draws, the one whose caption has most in common with its own without reading the same.
-    fn rival(&self, key: Seed, row: i64, rivals: u64) -> i64 {
-        let (all, own) = (self.captions.len() as u64, &self.captions[row as usize]);
-        let common = |other: &[i64]| other.iter().filter(|&&word| word != 0 && own.contains(&word)).count();
-        let drawn = (0..all).map(|place| permute(key.get(), all, place) as usize);
-        let others = drawn.filter(|&other| self.captions[other] != *own).take(rivals as usize);
-        let nearest =
-            others.reduce(
-                |best, other| {
-                    if common(&self.captions[other]) > common(&self.captions[best]) { other } else { best }
-                },
-            );
-        nearest.expect("not all captions read the same") as i64
     }
 }
 
@@ -101,10 +67,9 @@ struct Preferring<'a> {
     standard: Standard,
 }
 
-/// Held-out pairs as the head sees them: how far it puts the right image above another scene and above a degraded one, and what it says of each image.
+/// Held-out pairs as the head sees them, and what it says of each image.
 struct Findings {
-    altered: Vec<f64>,
-    degraded: Vec<f64>,
+    margins: Margins,
     said: Vec<f64>,
 }
 
@@ -119,26 +84,19 @@ impl Preferring<'_> {
         let say = |looks: &Looks| -> Vec<f64> {
             Vec::try_from(self.say(looks, texts).to_kind(Kind::Double)).expect("one dimension of f64")
         };
-        let rival =
-            |row: usize| self.heldout.rival(self.seed.stream("heldout-rivals", row as u64), row as i64, self.rivals);
-        let rivals: Vec<i64> = (0..captions.len()).map(rival).collect();
+        let rivals = captions.heldout_rivals(self.seed, self.rivals);
         let (own, other) = (say(right), say(&right.rows(&Tensor::from_slice(&rivals))));
         let worse = worse.as_ref().map(say).unwrap_or_default();
-        let apart = |others: &[f64]| own.iter().zip(others).map(|(own, other)| own - other).collect::<Vec<_>>();
-        Findings { altered: apart(&other), degraded: apart(&worse), said: [own, other, worse].concat() }
+        Findings { margins: Margins::between(&own, &other, &worse), said: [own, other, worse].concat() }
     }
 }
 
 impl Objective for Preferring<'_> {
     fn given(&self, step: u64, _part: u64) -> Result<Vec<Tensor>, TorchError> {
         let rows = self.order.batch(step, self.batch);
-        let (texts, own) = (self.data.texts.index_select(0, &Tensor::from_slice(&rows)), Tensor::from_slice(&rows));
-        // Every other worse image is the same scene degraded, where there are such.
-        let altered = rows.iter().enumerate().map(|(i, &row)| {
-            let key = self.seed.stream("rivals", step * self.batch + i as u64);
-            self.data.rival(key, row, self.rivals)
-        });
-        let (rows, altered) = (own, Tensor::from_slice(&altered.collect::<Vec<_>>()));
+        let altered = Tensor::from_slice(&self.data.captions.rivals(self.seed, step, &rows, self.rivals));
+        let rows = Tensor::from_slice(&rows);
+        let texts = self.data.texts.index_select(0, &rows);
         let joint = |looks: &Looks, rows: &Tensor| self.standard.bring(&looks.rows(rows).with(&texts));
         let (right, altered) = (joint(&self.data.right, &rows), joint(&self.data.right, &altered));
         Ok([right, altered].into_iter().chain(self.data.worse.as_ref().map(|worse| joint(worse, &rows))).collect())
@@ -149,6 +107,7 @@ impl Objective for Preferring<'_> {
         let altered = self.head.forward(altered);
         let worse = match degraded.first() {
             None => altered,
+            // Every other worse image is the same scene degraded, where there are such.
             Some(degraded) => {
                 let odd = Tensor::arange(altered.size()[0], (Kind::Int64, tch::Device::Cpu)).remainder(2).eq(1);
                 self.head.forward(degraded).where_self(&odd, &altered)
@@ -160,8 +119,7 @@ impl Objective for Preferring<'_> {
     const MEASURE: &'static str = "heldout_accuracy";
 
     fn evaluate(&self, _: u64) -> f64 {
-        let found = self.examine();
-        preferred(&[found.altered, found.degraded].concat())
+        self.examine().margins.accuracy()
     }
 }
 
@@ -179,7 +137,7 @@ pub fn run(spec: TrainReward, needs: RewardNeeds, context: &mut Context) -> Resu
     let head = Head::new(&params.root(), &spec.head, width);
     let objective = Preferring {
         head: &head,
-        order: Order::new(seed, data.captions.len() as u64),
+        order: Order::new(seed, data.captions.len()),
         data: &data,
         heldout: &heldout,
         seed,
@@ -212,13 +170,9 @@ pub fn run(spec: TrainReward, needs: RewardNeeds, context: &mut Context) -> Resu
         },
     };
     write_json(&context.out("config.json"), &config)?;
-    let mut made = leave_head(context, &params, &outcome, "heldout_accuracy")?
+    let made = leave_head(context, &params, &outcome, "heldout_accuracy")?
         .scalar("accuracy", outcome.heldout)?
-        .scalar("accuracy_altered", preferred(&found.altered))?
         .scalar("mean", mean)?
         .scalar("deviation", deviation)?;
-    if !found.degraded.is_empty() {
-        made = made.scalar("accuracy_degraded", preferred(&found.degraded))?;
-    }
-    Ok(made)
+    found.margins.tell(made)
 }

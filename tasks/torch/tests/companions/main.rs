@@ -6,6 +6,7 @@
 mod command;
 mod outputs;
 mod tokens;
+mod tuning;
 mod weights;
 
 use std::path::PathBuf;
