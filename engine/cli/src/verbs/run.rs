@@ -14,13 +14,15 @@ use serde_json::json;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
+    time::MissedTickBehavior,
 };
 
 use crate::{
     args::RunArgs,
     courier::Courier,
     devices,
-    facts::{self, Sources},
+    facts::{self, Shelf, Sources},
+    glimpse,
     ground::Ground,
     home, kept, machine,
     outlook::{Outlook, to_run},
@@ -129,7 +131,7 @@ async fn aside(
             to.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::rename(&log, &to)).ok().map(|()| to)
         });
     }
-    let sources = Sources { ledger: Some(&ground.ledger), store: Some(&ground.store), before };
+    let sources = Sources { ledger: Some(&ground.ledger), store: Shelf::Of(&ground.store), before };
     finish(args, plan, sources, &summary, settings, out).await
 }
 
@@ -194,6 +196,7 @@ async fn execute(
     }
     let sends = args.cache.writes() && settings.remote.as_ref().is_some_and(|remote| !remote.read_only);
     let courier = sends.then(|| Courier::new(plan, &place.store, place.ledger));
+    let mut glimpse = glimpse::Writer::new(&place.folder);
     let job = Job {
         plan: plan.clone(),
         survey,
@@ -216,8 +219,20 @@ async fn execute(
         interrupt: interrupted,
     };
     let watching = tokio::spawn(async move {
-        while let Some(moment) = moments.recv().await {
+        let mut looks = tokio::time::interval(glimpse::EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let moment = tokio::select! {
+                moment = moments.recv() => moment,
+                _ = looks.tick() => {
+                    let (share, left) = progress.standing();
+                    glimpse.write(share, left.map(|left| left.0));
+                    continue;
+                }
+            };
+            let Some(moment) = moment else { break };
             progress.show(&moment);
+            glimpse.hear(&moment);
             if let (Some(courier), Moment::TaskEnded { task, outcome: Outcome::Made, .. }) = (&courier, &moment) {
                 courier.take(task);
             }
