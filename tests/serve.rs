@@ -270,7 +270,7 @@ tasks:
 #[test]
 fn a_run_is_seen_to_go_on_and_what_failed_is_shown_as_text() {
     let project = Project::new();
-    project.write("study.yaml", &HOSTILE);
+    project.write("study.yaml", HOSTILE);
     let served = Served::start(&project, &[]);
     let page = served.get("/").expect(200).text();
     assert!(page.contains("Nothing has been run in this home yet") && page.contains("data-live"), "{page}");
