@@ -41,6 +41,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("sqlx", &["isoflop-ledger"]),
     ("tokio", &["isoflop-exec", "isoflop-ledger", "isoflop-store", "isoflop"]),
     ("object_store", &["isoflop-store"]),
+    ("hyper", &["isoflop"]),
     ("minijinja", &["isoflop-plan"]),
     ("granit-parser", &["isoflop-plan", "isoflop-torch"]),
     ("petgraph", &["isoflop-plan"]),

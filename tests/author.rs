@@ -65,6 +65,8 @@ fn names_come_from_the_study_at_hand() {
     assert_eq!(offered(&["why", "--study=studies/other", "a"]), ["alone"]);
     assert_eq!(offered(&["show", "sco"])[0], "scores");
     assert_eq!(offered(&["plan", "st"]), ["studies/other"]);
+    assert_eq!(offered(&["serve", "st"]), ["studies/other"]);
+    assert_eq!(offered(&["claims", "studies/other", "st"]), ["studies/other"]);
     assert_eq!(offered(&["plan", "-p", "st"]), ["steps="]);
     assert_eq!(offered(&["plan", "-p", "steps="]), ["steps=50"]);
     assert_eq!(offered(&["run", "studies/other", "--profile", ""]), ["fast"]);

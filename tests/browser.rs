@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use crate::project::Project;
 
 /// A browser spoken to through two pipes, as its debugging protocol has it: one JSON text after the other, each ended by a zero byte.
-struct Browser {
+pub struct Browser {
     child: Child,
     to: std::io::PipeWriter,
     from: mpsc::Receiver<Value>,
@@ -30,7 +30,7 @@ struct Browser {
 }
 
 impl Browser {
-    fn start(program: &Path) -> Self {
+    pub fn start(program: &Path) -> Self {
         let profile = tempfile::tempdir().expect("there is room");
         let (theirs_in, to) = std::io::pipe().expect("a pipe can be made");
         let (mut from, theirs_out) = std::io::pipe().expect("a pipe can be made");
@@ -107,8 +107,13 @@ impl Browser {
     }
 
     fn open(&mut self, page: &Path) {
+        self.go(&format!("file://{}", page.display()));
+    }
+
+    /// Goes to an address, and waits for the page to be loaded.
+    pub fn go(&mut self, url: &str) {
         self.events.clear();
-        self.ask("Page.navigate", &json!({"url": format!("file://{}", page.display())}));
+        self.ask("Page.navigate", &json!({"url": url}));
         while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
             let event = self.next("the page being loaded");
             self.events.push(event);
@@ -116,7 +121,7 @@ impl Browser {
     }
 
     /// The value of an expression in the page.
-    fn value(&mut self, expression: &str) -> Value {
+    pub fn value(&mut self, expression: &str) -> Value {
         let params = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
         let answer = self.ask("Runtime.evaluate", &params);
         assert!(answer["exceptionDetails"].is_null(), "{expression}: {answer}");
@@ -135,7 +140,7 @@ impl Browser {
     }
 
     /// Sets width, paper and medium.
-    fn look(&mut self, width: u32, scheme: &str, medium: &str) {
+    pub fn look(&mut self, width: u32, scheme: &str, medium: &str) {
         let phone = width < 500;
         let metrics = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": phone});
         self.ask("Emulation.setDeviceMetricsOverride", &metrics);
@@ -143,7 +148,7 @@ impl Browser {
         self.ask("Emulation.setEmulatedMedia", &json!({"media": medium, "features": features}));
     }
 
-    fn screenshot(&mut self, file: &Path) {
+    pub fn screenshot(&mut self, file: &Path) {
         let height = self.value("document.documentElement.scrollHeight").as_f64().unwrap_or(900.0).min(7000.0);
         let width = self.value("innerWidth");
         let clip = json!({"x": 0, "y": 0, "width": width, "height": height, "scale": 1});
@@ -179,7 +184,7 @@ fn decoded(text: &str) -> Vec<u8> {
     letters.chunks(4).flat_map(group).collect()
 }
 
-fn chromium() -> Option<PathBuf> {
+pub fn chromium() -> Option<PathBuf> {
     let asked = std::env::var_os("ISOFLOP_CHROMIUM").map(PathBuf::from);
     let folders: Vec<PathBuf> = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()).collect();
     let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
@@ -188,7 +193,7 @@ fn chromium() -> Option<PathBuf> {
 }
 
 /// Texts that stand out too little from what is behind them, by the contrast of WCAG 2, level AA.
-const FAINT: &str = r"
+pub const FAINT: &str = r"
 (() => {
   const parse = (text) => { const m = text.match(/[\d.]+/g); return m ? m.map(Number) : [0, 0, 0, 0]; };
   const light = ([r, g, b]) => [r, g, b].map((c) => { c /= 255; return c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; })
@@ -218,7 +223,7 @@ const FAINT: &str = r"
 })()";
 
 /// What stands out of the page on the right, outside of what scrolls by itself.
-const BEYOND: &str = r"
+pub const BEYOND: &str = r"
 [...document.querySelectorAll('body *')]
   .filter((e) => !e.closest('.wide *, svg *') && e.getBoundingClientRect().right > innerWidth + 0.5)
   .map((e) => `${e.tagName}.${e.className} ${e.textContent.trim().slice(0, 60)}`).slice(-6)";
@@ -388,16 +393,22 @@ fn numbers_lead_to_their_records(browser: &mut Browser) {
 
 /// No error on the console, and nothing asked for but the page.
 fn said_nothing(browser: &Browser, project: &Project) {
-    let method = |name: &'static str| browser.events.iter().filter(move |event| event["method"] == name);
-    let errors: Vec<&Value> = method("Runtime.exceptionThrown")
-        .chain(method("Log.entryAdded").filter(|event| event["params"]["entry"]["level"] == "error"))
-        .chain(method("Runtime.consoleAPICalled"))
-        .collect();
-    assert!(errors.is_empty(), "the console says {errors:#?}");
-    let page = format!("file://{}", project.path("report.html").display());
-    let asked: Vec<&str> = method("Network.requestWillBeSent")
-        .filter_map(|event| event["params"]["request"]["url"].as_str())
-        .filter(|url| *url != page && !url.starts_with("data:"))
-        .collect();
-    assert!(asked.is_empty(), "the page reaches for {asked:?}");
+    browser.said_nothing(&format!("file://{}", project.path("report.html").display()));
+}
+
+impl Browser {
+    /// No error on the console since the page was gone to, and nothing asked for but what begins with `place`.
+    pub fn said_nothing(&self, place: &str) {
+        let method = |name: &'static str| self.events.iter().filter(move |event| event["method"] == name);
+        let errors: Vec<&Value> = method("Runtime.exceptionThrown")
+            .chain(method("Log.entryAdded").filter(|event| event["params"]["entry"]["level"] == "error"))
+            .chain(method("Runtime.consoleAPICalled"))
+            .collect();
+        assert!(errors.is_empty(), "the console says {errors:#?}");
+        let asked: Vec<&str> = method("Network.requestWillBeSent")
+            .filter_map(|event| event["params"]["request"]["url"].as_str())
+            .filter(|url| !url.starts_with(place) && !url.starts_with("data:"))
+            .collect();
+        assert!(asked.is_empty(), "the page reaches for {asked:?}");
+    }
 }

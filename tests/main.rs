@@ -30,6 +30,7 @@ mod records;
 mod remote;
 mod roles;
 mod schema;
+mod serve;
 mod sizing;
 mod state;
 mod studies;

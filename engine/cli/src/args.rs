@@ -18,7 +18,7 @@ pub use self::cache::{CacheArgs, Transfer};
 pub use self::explain::{ExpandArgs, NarrowArgs, PlanArgs, WhyArgs};
 use crate::budget::Limit;
 pub use fit::FitArgs;
-pub use present::{LogsArgs, StatusArgs};
+pub use present::{LogsArgs, ServeArgs, StatusArgs};
 pub use records::{AuditArgs, DiffArgs, GcArgs, PinArgs, RunsArgs, TraceArgs, Way};
 
 /// Reproducible scaling studies: plan, run, cache, record and check them.
@@ -176,6 +176,8 @@ pub enum Verb {
     Cache(CacheArgs),
     /// Write a study's results as one self-contained HTML page
     Report(ReportArgs),
+    /// Show runs, tasks, claims and reports in a browser: read-only, live while something runs
+    Serve(ServeArgs),
     /// Judge the claims of studies by their results
     Claims(ClaimsArgs),
     /// Fit a law to two columns of a CSV file

@@ -32,12 +32,34 @@ pub enum Depth {
 /// Captions shown beside a preview.
 const CAPTIONS: usize = 64;
 
+/// Where the bytes of a report come from.
+#[derive(Clone, Copy)]
+pub enum Shelf<'a> {
+    /// The home's store, which is opened for it, with its remote.
+    Home,
+    /// This store.
+    Of(&'a Store),
+    /// What lies in this store, if there is one: nothing is fetched, nothing moved.
+    Still(Option<&'a Store>),
+}
+
+impl Shelf<'_> {
+    /// The bytes of a file, if they are there and sound.
+    fn read(self, file: &File) -> Option<Vec<u8>> {
+        match self {
+            Self::Home => None,
+            Self::Of(store) => store.read(file).ok(),
+            Self::Still(store) => store?.peek_file(file),
+        }
+    }
+}
+
 /// Where facts come from.
 pub struct Sources<'a> {
     /// The ledger, if there is one.
     pub ledger: Option<&'a Ledger>,
-    /// The store, if it is not the home's.
-    pub store: Option<&'a Store>,
+    /// Where bytes come from.
+    pub store: Shelf<'a>,
     /// Another ledger, and what counts of it where the first knows nothing.
     pub before: Option<(&'a Ledger, BTreeMap<Key, Past>)>,
 }
@@ -45,7 +67,7 @@ pub struct Sources<'a> {
 impl<'a> Sources<'a> {
     /// The home's.
     pub fn of(ledger: Option<&'a Ledger>) -> Self {
-        Self { ledger, store: None, before: None }
+        Self { ledger, store: Shelf::Home, before: None }
     }
 }
 
@@ -78,10 +100,10 @@ pub async fn gather(plan: &Plan, settings: &Settings, sources: Sources<'_>, dept
         past.extend(before);
     }
     let homes = match store {
-        None if depth == Depth::Everything && !past.is_empty() => Some(home::store(settings)?),
+        Shelf::Home if depth == Depth::Everything && !past.is_empty() => Some(home::store(settings)?),
         _ => None,
     };
-    let store = store.or(homes.as_ref()).filter(|_| depth == Depth::Everything);
+    let shelf = homes.as_ref().map_or(store, Shelf::Of);
 
     for (task, facts_of) in plan.tasks().iter().zip(&mut facts.tasks) {
         if past.contains_key(&task.key) {
@@ -104,10 +126,10 @@ pub async fn gather(plan: &Plan, settings: &Settings, sources: Sources<'_>, dept
             }
         }
     }
-    if let Some(store) = store {
+    if depth == Depth::Everything {
         for task in plan.tasks() {
             let Some(manifest) = past.get(&task.key).and_then(Past::manifest) else { continue };
-            pictures(plan, task, manifest, &past, store, &mut facts);
+            pictures(plan, task, manifest, &past, shelf, &mut facts);
         }
     }
     Ok(facts)
@@ -213,10 +235,10 @@ fn pictures(
     task: &Task,
     manifest: &Manifest,
     past: &BTreeMap<Key, Past>,
-    store: &Store,
+    shelf: Shelf<'_>,
     facts: &mut Facts,
 ) {
-    let read = |file: Option<&File>| file.and_then(|file| store.read(file).ok());
+    let read = |file: Option<&File>| file.and_then(|file| shelf.read(file));
     if let Some(png) = read(manifest.files.get("preview.png")) {
         let mut needed = task.needs.values().flat_map(isoflop_plan::TaskNeed::tasks);
         let scenes = manifest.files.get("scenes.jsonl").or_else(|| {

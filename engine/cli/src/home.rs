@@ -1,6 +1,6 @@
 //! Where results live: the store and the ledger of this invocation.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use anyhow::Context as _;
 use isoflop_contract::{Key, Manifest};
@@ -62,6 +62,24 @@ pub async fn ledger_to_look(settings: &Settings) -> Result<Option<Ledger>, Stop>
         },
     };
     Ledger::look(Place::Url(url)).await.map_err(infrastructure)
+}
+
+/// The ledger for questions alone, kept for as long as it is held: a private one's server is started, but nothing is made where nothing was run, and
+/// nothing can be written. A lost connection is tried for no longer than `patience`.
+pub async fn ledger_to_serve(settings: &Settings, patience: Duration) -> Result<Option<Ledger>, Stop> {
+    let place = match &settings.database {
+        Some(url) => Place::Url(url.clone()),
+        None if has_ledger(settings) => Place::Private(server(settings)),
+        None => return Ok(None),
+    };
+    let Some(ledger) = Ledger::look_for(place, patience).await.map_err(infrastructure)? else { return Ok(None) };
+    ledger.demand_current().await.map_err(infrastructure)?;
+    Ok(Some(ledger))
+}
+
+/// Whether a ledger was ever made here, or elsewhere by whoever has the shared one.
+pub fn has_ledger(settings: &Settings) -> bool {
+    settings.database.is_some() || settings.home.join("postgres/data/PG_VERSION").exists()
 }
 
 /// Opens the store.

@@ -10,6 +10,7 @@ mod devices;
 mod difference;
 mod disk;
 mod facts;
+mod glimpse;
 mod ground;
 mod history;
 mod home;
@@ -25,6 +26,7 @@ mod project;
 mod reasons;
 mod saved;
 mod selection;
+mod serve;
 mod settings;
 mod snippet;
 mod soft;
@@ -102,6 +104,7 @@ fn carry_out(verb: &Verb, settings: &Settings, out: &mut Output) -> Result<(), S
         Verb::Pin(args) => wait(verbs::pin::pin(args, settings, out)),
         Verb::Gc(args) => wait(verbs::gc::gc(args, settings, out)),
         Verb::Cache(args) => wait(verbs::cache::cache(args, &catalog, settings, out)),
+        Verb::Serve(args) => wait(verbs::serve::serve(args, catalog, settings, out)),
         Verb::Report(args) => wait(verbs::report::report(args, &catalog, settings, out)),
         Verb::Claims(args) => wait(verbs::claims::claims(args, &catalog, settings, out)),
         Verb::Fit(args) => verbs::fit::fit(args, out),

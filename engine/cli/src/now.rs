@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use isoflop_ledger::{
-    Ledger, RunState,
+    AttemptId, Ledger, RunState,
     view::{AttemptView, RunView, TaskView},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::{
+    glimpse::{Beat, Glimpse},
     named,
     settings::Settings,
     stop::{Stop, infrastructure},
@@ -28,6 +29,8 @@ pub struct Now {
     pub tasks: Vec<TaskView>,
     /// Attempts that have not ended. Those of an engine that died are none.
     pub running: Vec<AttemptView>,
+    /// How far it is, if its engine works in this home.
+    pub glimpse: Option<Glimpse>,
 }
 
 /// The runs a person means: the one that was named, else all that are under way, else the latest.
@@ -48,11 +51,17 @@ pub fn is_under_way(run: &RunView) -> bool {
 
 impl Now {
     /// Asks the ledger.
-    pub async fn read(ledger: &Ledger, run: RunView) -> Result<Self, Stop> {
+    pub async fn read(ledger: &Ledger, run: RunView, settings: &Settings) -> Result<Self, Stop> {
         let tasks = ledger.run_tasks(run.id).await.map_err(infrastructure)?;
         let running =
             if is_under_way(&run) { ledger.running(run.id).await.map_err(infrastructure)? } else { Vec::new() };
-        Ok(Self { run, tasks, running })
+        let glimpse = if running.is_empty() { None } else { Glimpse::read(&settings.home, run.id) };
+        Ok(Self { run, tasks, running, glimpse })
+    }
+
+    /// How far an attempt under way is.
+    pub fn beat(&self, attempt: &AttemptView) -> Option<&Beat> {
+        self.glimpse.as_ref()?.attempts.get(&attempt.id.to_string())
     }
 
     /// Seconds since it began, or that it took.
@@ -82,9 +91,11 @@ impl Now {
             .running
             .iter()
             .map(|attempt| {
+                let beat = self.beat(attempt);
                 json!({
                     "task": attempt.task, "key": attempt.key, "attempt": attempt.id, "purpose": attempt.purpose,
                     "began": attempt.began, "seconds": seconds(attempt.began, None), "log": log(settings, attempt),
+                    "done": beat.map(|beat| beat.done), "total": beat.map(|beat| beat.total), "metric": beat.and_then(|beat| beat.metric.as_ref()),
                 })
             })
             .collect();
@@ -101,8 +112,21 @@ impl Now {
         json!({
             "run": self.run.id, "study": self.run.study, "state": state(&self.run).0, "holder": self.run.holder,
             "began": self.run.began, "ended": self.run.ended, "seconds": self.seconds(), "running": running, "tasks": tasks,
+            "share": self.glimpse.as_ref().map(|glimpse| glimpse.share), "left_seconds": self.glimpse.as_ref().and_then(|glimpse| glimpse.left_seconds),
         })
     }
+}
+
+/// How far an attempt is, in words: `120 of 600, loss 0.1234 at step 120`.
+pub fn far(beat: &Beat) -> String {
+    let mut parts = Vec::new();
+    if beat.total > 0 {
+        parts.push(format!("{} of {}", beat.done, beat.total));
+    }
+    if let Some(point) = &beat.metric {
+        parts.push(format!("{} {:.4} at step {}", point.series, point.value, point.step));
+    }
+    parts.join(", ")
 }
 
 /// Seconds from `began` to `ended`, or to now.
@@ -112,5 +136,10 @@ pub fn seconds(began: Timestamp, ended: Option<Timestamp>) -> f64 {
 
 /// Where an attempt of an engine of this home keeps its log.
 pub fn log(settings: &Settings, attempt: &AttemptView) -> PathBuf {
-    settings.home.join("logs").join(format!("{}.log", attempt.id))
+    log_of(settings, attempt.id)
+}
+
+/// The same, by the attempt's id.
+pub fn log_of(settings: &Settings, attempt: AttemptId) -> PathBuf {
+    settings.home.join("logs").join(format!("{attempt}.log"))
 }

@@ -198,17 +198,23 @@ impl Progress {
         }
     }
 
-    fn refresh(&self) {
-        let Face::Bars { total, .. } = &self.face else { return };
+    /// How much of the work is done, by its cost, and how long the rest takes at the pace so far.
+    pub fn standing(&self) -> (f64, Option<Seconds>) {
         let under_way: f64 = self
             .running
             .iter()
             .map(|(task, running)| running.share * self.costs.get(task).copied().unwrap_or(0.0))
             .sum();
         let all: f64 = self.costs.values().sum();
-        let share = ((self.cost_done + under_way) / all).min(1.0);
+        let share = if all > 0.0 { ((self.cost_done + under_way) / all).min(1.0) } else { 1.0 };
+        (share, time_left(share, self.began.elapsed()))
+    }
+
+    fn refresh(&self) {
+        let Face::Bars { total, .. } = &self.face else { return };
+        let (share, left) = self.standing();
         total.set_position((share * 1000.0) as u64);
-        let left = match time_left(share, self.began.elapsed()) {
+        let left = match left {
             Some(left) => format!("about {left} left"),
             None => "estimating time left".to_owned(),
         };

@@ -100,6 +100,14 @@ pub enum LedgerError {
         /// The migration that this program does not know.
         version: i64,
     },
+    /// The tables belong to an older isoflop, and whoever asks may not change them.
+    #[error(
+        "the tables of the ledger at {place} are those of an older isoflop; `isoflop runs` with this one brings them up to date (on a shared server, as their owner)"
+    )]
+    Older {
+        /// Which server.
+        place: String,
+    },
     /// Somebody else has taken the key over; what this engine made under the old lease is not recorded.
     #[error("the lease on key {} was lost (fence {fence}); another engine has taken it over, so this attempt does not count", .key.short())]
     LeaseLost {

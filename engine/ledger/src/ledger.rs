@@ -65,9 +65,19 @@ struct Shared {
     terms: LeaseTerms,
     group: Group,
     most: usize,
+    manner: Manner,
     /// Keeps a private server from being stopped.
     _presence: Option<Presence>,
     connections: RwLock<Connections>,
+}
+
+/// How a ledger is used.
+#[derive(Debug, Clone, Copy)]
+struct Manner {
+    /// For questions alone: the server itself refuses whatever would change something.
+    reads: bool,
+    /// How long a lost connection is tried for.
+    patience: Duration,
 }
 
 /// How an engine presents itself to a ledger.
@@ -119,17 +129,17 @@ impl Ledger {
 
     /// The same, for an engine that is not like all others.
     pub async fn open_as(place: Place, engine: Engine) -> Result<Self, LedgerError> {
-        let ledger = Self::connect(place, engine).await?;
+        let ledger = Self::connect(place, engine, Manner { reads: false, patience: PATIENCE }).await?;
         ledger.within(FIRST_PATIENCE, "be prepared", |connections| ledger.prepare(connections.pool)).await?;
         Ok(ledger)
     }
 
-    async fn connect(place: Place, engine: Engine) -> Result<Self, LedgerError> {
+    async fn connect(place: Place, engine: Engine, manner: Manner) -> Result<Self, LedgerError> {
         let presence = match &place {
             Place::Private(server) => Some(blocking(server, PrivateServer::enter).await?),
             Place::Url(_) => None,
         };
-        let options = address(&place, engine.lease).await?;
+        let options = address(&place, engine.lease, manner).await?;
         let connections = RwLock::new(Connections::new(0, options));
         let holder = match &engine.host {
             Some(host) => Holder::here().on(host),
@@ -142,20 +152,45 @@ impl Ledger {
             terms: engine.lease,
             group,
             most: engine.group.max(1),
+            manner,
             _presence: presence,
             connections,
         })))
     }
 
-    /// Connects to the ledger at `place` for questions alone: nothing is brought up to date. None if nothing was ever recorded there.
+    /// Connects to the ledger at `place` for questions alone: nothing is brought up to date, and nothing can be written. None if nothing was ever
+    /// recorded there.
     pub async fn look(place: Place) -> Result<Option<Self>, LedgerError> {
-        let ledger = Self::connect(place, Engine::default()).await?;
-        let there = ledger.within(FIRST_PATIENCE, "be looked at", |connections| async move {
+        Self::look_for(place, PATIENCE).await
+    }
+
+    /// The same, for somebody who waits no longer than `patience` for a lost connection.
+    pub async fn look_for(place: Place, patience: Duration) -> Result<Option<Self>, LedgerError> {
+        let ledger = Self::connect(place, Engine::default(), Manner { reads: true, patience }).await?;
+        let there = ledger.within(FIRST_PATIENCE.min(patience), "be looked at", |connections| async move {
             let question = sqlx::query_scalar("select to_regclass('isoflop.results') is not null");
             Ok(question.fetch_one(&connections.pool).await?)
         });
         let there: bool = there.await?;
         Ok(there.then_some(ledger))
+    }
+
+    /// Demands that the tables are those of this version: who may not change them cannot bring them up to date.
+    pub async fn demand_current(&self) -> Result<(), LedgerError> {
+        let applied: Vec<i64> = self
+            .with("look up the version of its tables", |pool| async move {
+                let versions =
+                    sqlx::query_scalar("select version from _sqlx_migrations where success order by version");
+                Ok(versions.fetch_all(&pool).await?)
+            })
+            .await?;
+        let known: Vec<i64> = MIGRATIONS.iter().map(|migration| migration.version).collect();
+        let place = || self.0.place.to_string();
+        match applied.iter().find(|version| !known.contains(version)) {
+            Some(version) => Err(LedgerError::Newer { place: place(), version: *version }),
+            None if applied.len() < known.len() => Err(LedgerError::Older { place: place() }),
+            None => Ok(()),
+        }
     }
 
     /// Which ledger this is, for messages.
@@ -195,7 +230,7 @@ impl Ledger {
         W: Fn(PgPool) -> F,
         F: Future<Output = Result<T, Fault>>,
     {
-        self.within(PATIENCE, doing, |connections| work(connections.pool)).await
+        self.within(self.0.manner.patience, doing, |connections| work(connections.pool)).await
     }
 
     /// The same, on the connection of the line of asks.
@@ -204,7 +239,7 @@ impl Ledger {
         W: Fn(PgPool) -> F,
         F: Future<Output = Result<T, Fault>>,
     {
-        self.within(PATIENCE, doing, |connections| work(connections.line)).await
+        self.within(self.0.manner.patience, doing, |connections| work(connections.line)).await
     }
 
     async fn within<T, W, F>(&self, patience: Duration, doing: &'static str, work: W) -> Result<T, LedgerError>
@@ -247,7 +282,7 @@ impl Ledger {
     async fn reconnect(&self, generation: u64) -> Result<(), LedgerError> {
         let mut connections = self.0.connections.write().await;
         if connections.generation == generation {
-            let options = address(&self.0.place, self.0.terms).await?;
+            let options = address(&self.0.place, self.0.terms, self.0.manner).await?;
             *connections = Connections::new(generation + 1, options);
         }
         Ok(())
@@ -317,7 +352,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// How to connect to `place`; for a private server, after seeing to it that it runs.
-async fn address(place: &Place, terms: LeaseTerms) -> Result<PgConnectOptions, LedgerError> {
+async fn address(place: &Place, terms: LeaseTerms, manner: Manner) -> Result<PgConnectOptions, LedgerError> {
     let url = match place {
         Place::Url(url) => url.clone(),
         Place::Private(server) => blocking(server, PrivateServer::ensure).await?,
@@ -327,5 +362,6 @@ async fn address(place: &Place, terms: LeaseTerms) -> Result<PgConnectOptions, L
     // A paused engine holds on to what it had locked, and nobody could take its keys over; so its connection goes when its leases do.
     let pause = terms.length().max(SHORTEST_PAUSE).as_millis().to_string();
     let session = [("search_path", SCHEMA), ("idle_in_transaction_session_timeout", &pause)];
-    Ok(options.application_name(SCHEMA).options(session).disable_statement_logging())
+    let options = options.application_name(SCHEMA).options(session).disable_statement_logging();
+    Ok(if manner.reads { options.options([("default_transaction_read_only", "on")]) } else { options })
 }

@@ -24,6 +24,7 @@ mod fault;
 mod files;
 mod finish;
 mod group;
+mod groups;
 mod holder;
 mod id;
 mod latest;

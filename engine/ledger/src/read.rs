@@ -57,7 +57,7 @@ impl RunRow {
 
 /// A task of a run as it is stored.
 #[derive(sqlx::FromRow)]
-struct TaskRow {
+pub(crate) struct TaskRow {
     run: RunId,
     study: String,
     name: String,
@@ -71,7 +71,7 @@ struct TaskRow {
 }
 
 impl TaskRow {
-    fn view(self) -> Result<TaskView, Fault> {
+    pub(crate) fn view(self) -> Result<TaskView, Fault> {
         Ok(TaskView {
             run: self.run,
             study: self.study,

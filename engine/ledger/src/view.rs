@@ -66,6 +66,21 @@ pub struct TaskView {
     pub seconds: Option<f64>,
 }
 
+/// The tasks of one group in a run, counted.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct GroupView {
+    /// What their names begin with, up to the cell.
+    pub group: String,
+    /// Their kind.
+    pub kind: String,
+    /// How many.
+    pub tasks: u64,
+    /// How many by outcome; those without one yet are left out.
+    pub outcomes: BTreeMap<String, u64>,
+    /// How long the attempts of that run took that ended them, all together.
+    pub seconds: f64,
+}
+
 /// One attempt.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AttemptView {

@@ -120,6 +120,16 @@ impl Store {
         Err(StoreError::Corrupt(Box::new(Corruption { of: None, blob: file.digest, found, quarantined_to })))
     }
 
+    /// The bytes of one file as they lie here, if they are what their name says. Nothing is fetched and nothing moved to quarantine: for those who
+    /// only look.
+    pub fn peek_file(&self, file: &File) -> Option<Vec<u8>> {
+        if !self.has(file) {
+            return None;
+        }
+        let bytes = fs::read(self.blob_path(&file.digest)).ok()?;
+        (Digest::of(&bytes) == file.digest).then_some(bytes)
+    }
+
     /// Whether a blob is there with the right size.
     pub(crate) fn has(&self, file: &File) -> bool {
         fs::symlink_metadata(self.blob_path(&file.digest)).is_ok_and(|m| m.is_file() && m.len() == file.size)
@@ -186,6 +196,21 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_only_looks_moves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let file = File { digest: Digest::of("whole"), size: 5 };
+        assert_eq!(store.peek_file(&file), None);
+        let path = store.blob_path(&file.digest);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "whole").unwrap();
+        assert_eq!(store.peek_file(&file).unwrap(), b"whole");
+        fs::write(&path, "whale").unwrap();
+        assert_eq!(store.peek_file(&file), None);
+        assert!(path.exists() && fs::read_dir(store.root.join("quarantine")).unwrap().next().is_none());
+    }
 
     #[test]
     fn old_remains_of_the_dead_are_cleaned_up_and_nothing_else() {

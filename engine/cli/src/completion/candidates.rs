@@ -38,7 +38,7 @@ fn completer(verb: &str, arg: &Arg, place: &Arc<Place>) -> Option<ArgValueComple
     };
     match (verb, arg.get_id().as_str()) {
         ("show", "study") => of(|place, typed| starting(typed, place.outline().name.map(|name| (name, String::new())))),
-        (_, "study") => Some(ArgValueCompleter::new(study)),
+        (_, "study" | "studies") => Some(ArgValueCompleter::new(study)),
         ("show" | "logs", "name") | (_, "task" | "tasks" | "select" | "selection" | "only") => of(tasks),
         (_, "profile") => of(profiles),
         (_, "params") => of(params),

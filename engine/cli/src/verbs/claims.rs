@@ -43,7 +43,7 @@ pub async fn claims(args: &ClaimsArgs, catalog: &Catalog, settings: &Settings, o
 }
 
 /// What `claims --json` prints: one list of all claims, each with its study; `study` names the one where there is one.
-fn data(studies: &[(String, Vec<Judged>)]) -> serde_json::Value {
+pub fn data(studies: &[(String, Vec<Judged>)]) -> serde_json::Value {
     let mut all = Vec::new();
     for (study, judged) in studies {
         if let serde_json::Value::Array(claims) = isoflop_report::claims_to_json(judged)["claims"].take() {

@@ -37,11 +37,7 @@ pub async fn logs(args: &LogsArgs, settings: &Settings, out: &mut Output) -> Res
     file.read_to_end(&mut text).with_context(unreadable).map_err(infrastructure)?;
     let shown = last(&text, args.lines);
     if out.json {
-        return out.data(&json!({
-            "version": 1, "task": named.label, "key": named.key, "attempt": attempt.id, "attempts": attempts.len(),
-            "began": attempt.began, "ended": attempt.ended, "outcome": attempt.outcome, "reason": attempt.reason,
-            "log": path, "text": Value::String(String::from_utf8_lossy(shown).into_owned()),
-        }));
+        return out.data(&data(&named, attempt, attempts.len(), &path, shown));
     }
     let outcome = attempt.outcome.as_deref().unwrap_or("running");
     let took = span(attempt.seconds.unwrap_or_else(|| now::seconds(attempt.began, attempt.ended)));
@@ -56,6 +52,24 @@ pub async fn logs(args: &LogsArgs, settings: &Settings, out: &mut Output) -> Res
     eprintln!("{}", Paint::Dim.on(&about, settings.color_err));
     print(shown, out)?;
     if args.follow { follow(&ledger, &named, attempt, file, out).await } else { Ok(()) }
+}
+
+/// What `--json` prints of the log of the latest attempt at a task.
+pub async fn latest(ledger: &Ledger, named: &Named, lines: Option<usize>, settings: &Settings) -> Result<Value, Stop> {
+    let attempts = ledger.attempts(&named.key).await.map_err(infrastructure)?;
+    let attempt = pick(named, &attempts, 0)?;
+    let path = now::log(settings, attempt);
+    let mut text = Vec::new();
+    open(&path, attempt)?.read_to_end(&mut text).map_err(infrastructure)?;
+    Ok(data(named, attempt, attempts.len(), &path, last(&text, lines)))
+}
+
+fn data(named: &Named, attempt: &AttemptView, attempts: usize, path: &Path, shown: &[u8]) -> Value {
+    json!({
+        "version": 1, "task": named.label, "key": named.key, "attempt": attempt.id, "attempts": attempts,
+        "began": attempt.began, "ended": attempt.ended, "outcome": attempt.outcome, "reason": attempt.reason,
+        "log": path, "text": Value::String(String::from_utf8_lossy(shown).into_owned()),
+    })
 }
 
 fn pick<'a>(named: &Named, attempts: &'a [AttemptView], back: usize) -> Result<&'a AttemptView, Stop> {

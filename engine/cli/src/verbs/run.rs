@@ -1,11 +1,6 @@
 //! `run`: make what is missing, record it, judge the claims, write the report.
 
-use std::{
-    env, fs,
-    path::PathBuf,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{env, fs, path::PathBuf, sync::Arc, time::Instant};
 
 use isoflop_contract::{Catalog, quantity::prefixed};
 use isoflop_exec::{
@@ -19,6 +14,7 @@ use serde_json::json;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
+    time::MissedTickBehavior,
 };
 
 use crate::{
@@ -26,7 +22,8 @@ use crate::{
     budget::{Limit, Meter, Weighed},
     courier::Courier,
     devices,
-    facts::{self, Sources},
+    facts::{self, Shelf, Sources},
+    glimpse,
     ground::Ground,
     history::Forecast,
     home, kept, machine,
@@ -42,9 +39,6 @@ use crate::{
     verbs::{self, frozen::Look, plan::processors},
     workers,
 };
-
-/// How often a run looks at what is left of its budgets.
-const LOOK: Duration = Duration::from_millis(500);
 
 /// Carries out the plan.
 pub async fn run(args: &RunArgs, catalog: &Catalog, settings: &Settings, out: &mut Output) -> Result<(), Stop> {
@@ -142,7 +136,7 @@ async fn aside(
             to.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::rename(&log, &to)).ok().map(|()| to)
         });
     }
-    let sources = Sources { ledger: Some(&ground.ledger), store: Some(&ground.store), before };
+    let sources = Sources { ledger: Some(&ground.ledger), store: Shelf::Of(&ground.store), before };
     finish(args, plan, sources, &done, settings, out).await
 }
 
@@ -241,6 +235,7 @@ async fn execute(
     }
     let sends = args.cache.writes() && settings.remote.as_ref().is_some_and(|remote| !remote.read_only);
     let courier = sends.then(|| Courier::new(plan, &place.store, place.ledger));
+    let mut glimpse = glimpse::Writer::new(&place.folder);
     let job = Job {
         plan: plan.clone(),
         survey,
@@ -265,14 +260,19 @@ async fn execute(
     let mut meter = Meter::new(&args.budget, plan.clone());
     let watching = tokio::spawn(async move {
         let mut used_up = None;
-        let mut looks = tokio::time::interval(LOOK);
+        let mut looks = tokio::time::interval(glimpse::EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let moment = tokio::select! {
                 moment = moments.recv() => moment,
-                _ = looks.tick(), if used_up.is_none() => {
-                    used_up = meter.used_up(Instant::now());
-                    if used_up.is_some() {
-                        let _ = interrupt.send(Interrupt::Stop);
+                _ = looks.tick() => {
+                    let (share, left) = progress.standing();
+                    glimpse.write(share, left.map(|left| left.0));
+                    if used_up.is_none() {
+                        used_up = meter.used_up(Instant::now());
+                        if used_up.is_some() {
+                            let _ = interrupt.send(Interrupt::Stop);
+                        }
                     }
                     continue;
                 }
@@ -284,6 +284,7 @@ async fn execute(
             };
             meter.note(&moment, Instant::now());
             progress.show(&moment);
+            glimpse.hear(&moment);
             if let (Some(courier), Moment::TaskEnded { task, outcome: Outcome::Made, .. }) = (&courier, &moment) {
                 courier.take(task);
             }

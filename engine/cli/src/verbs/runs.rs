@@ -1,6 +1,6 @@
 //! `runs`: what was run, when, how it came out, and from which commit.
 
-use isoflop_ledger::{RunState, view::RunView};
+use isoflop_ledger::{Ledger, RunState, view::RunView};
 use serde_json::{Value, json};
 
 use crate::{
@@ -15,28 +15,9 @@ use crate::{
 /// Lists the latest runs.
 pub async fn runs(args: &RunsArgs, settings: &Settings, out: &mut Output) -> Result<(), Stop> {
     let ledger = home::ledger_if_any(settings).await?;
-    let runs = match &ledger {
-        Some(ledger) => ledger.runs_of(args.study.as_deref(), args.number).await.map_err(infrastructure)?,
-        None => Vec::new(),
-    };
+    let runs = latest(ledger.as_ref(), args.study.as_deref(), args.number).await?;
     if out.json {
-        let ids: Vec<_> = runs.iter().map(|run| run.id).collect();
-        let heads = match &ledger {
-            Some(ledger) => ledger.heads(&ids).await.map_err(infrastructure)?,
-            None => std::collections::BTreeMap::new(),
-        };
-        let runs: Vec<Value> = runs
-            .iter()
-            .map(|run| {
-                let mut data = as_json(run);
-                if let Some((events, head)) = heads.get(&run.id) {
-                    data["events"] = json!(events);
-                    data["head"] = json!(head);
-                }
-                data
-            })
-            .collect();
-        return out.data(&json!({"version": 1, "runs": runs}));
+        return out.data(&data(ledger.as_ref(), &runs).await?);
     }
     if runs.is_empty() {
         return out.line(&match &args.study {
@@ -47,6 +28,38 @@ pub async fn runs(args: &RunsArgs, settings: &Settings, out: &mut Output) -> Res
     let mut rows = vec![header(&["RUN", "STUDY", "STATE", "BEGAN", "TOOK", "TASKS", "COMMIT", "SET"])];
     rows.extend(runs.iter().map(row));
     lines(&rows, out.color).iter().try_for_each(|line| out.line(line))
+}
+
+async fn latest(ledger: Option<&Ledger>, study: Option<&str>, number: u32) -> Result<Vec<RunView>, Stop> {
+    match ledger {
+        Some(ledger) => ledger.runs_of(study, number).await.map_err(infrastructure),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// What `--json` prints of the latest runs.
+pub async fn listed(ledger: Option<&Ledger>, study: Option<&str>, number: u32) -> Result<Value, Stop> {
+    data(ledger, &latest(ledger, study, number).await?).await
+}
+
+async fn data(ledger: Option<&Ledger>, runs: &[RunView]) -> Result<Value, Stop> {
+    let ids: Vec<_> = runs.iter().map(|run| run.id).collect();
+    let heads = match ledger {
+        Some(ledger) => ledger.heads(&ids).await.map_err(infrastructure)?,
+        None => std::collections::BTreeMap::new(),
+    };
+    let runs: Vec<Value> = runs
+        .iter()
+        .map(|run| {
+            let mut data = as_json(run);
+            if let Some((events, head)) = heads.get(&run.id) {
+                data["events"] = json!(events);
+                data["head"] = json!(head);
+            }
+            data
+        })
+        .collect();
+    Ok(json!({"version": 1, "runs": runs}))
 }
 
 /// How a run stands, in a word, and whether that is well.

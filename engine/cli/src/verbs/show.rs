@@ -23,7 +23,8 @@ pub async fn show(args: &ShowArgs, settings: &Settings, out: &mut Output) -> Res
     if out.json { out.data(&shown) } else { print(&shown, out) }
 }
 
-async fn gather(ledger: &Ledger, task: String, key: Key, study: String) -> Result<Value, Stop> {
+/// What `--json` prints of a task.
+pub async fn gather(ledger: &Ledger, task: String, key: Key, study: String) -> Result<Value, Stop> {
     let text = ledger.recipe(&key).await.map_err(infrastructure)?.unwrap_or_default();
     let recipe: Option<Recipe> = serde_json::from_str(&text).ok();
     let past = ledger.result(&key).await.map_err(infrastructure)?;

@@ -1,6 +1,6 @@
 //! `status`: what is under way, task by task; where nothing is, how the latest run came out.
 
-use isoflop_ledger::TaskOutcome;
+use isoflop_ledger::{Ledger, TaskOutcome};
 use serde_json::{Value, json};
 
 use crate::{
@@ -16,20 +16,37 @@ use crate::{
 
 /// Prints how runs stand.
 pub async fn status(args: &StatusArgs, settings: &Settings, out: &mut Output) -> Result<(), Stop> {
-    let mut all = Vec::new();
-    if let Some(ledger) = home::ledger_if_any(settings).await? {
-        for run in now::runs(&ledger, args.run.as_deref(), args.study.as_deref()).await? {
-            all.push(Now::read(&ledger, run).await?);
-        }
-    }
+    let ledger = home::ledger_if_any(settings).await?;
+    let all = read(ledger.as_ref(), args.run.as_deref(), args.study.as_deref(), settings).await?;
     if out.json {
-        let runs: Vec<Value> = all.iter().map(|now| now.to_json(settings)).collect();
-        return out.data(&json!({"version": 1, "runs": runs}));
+        return out.data(&data(&all, settings));
     }
     if all.is_empty() {
         return out.line("nothing was run yet");
     }
     all.iter().try_for_each(|now| print(now, out))
+}
+
+/// How the runs that are meant stand.
+pub async fn read(
+    ledger: Option<&Ledger>,
+    run: Option<&str>,
+    study: Option<&str>,
+    settings: &Settings,
+) -> Result<Vec<Now>, Stop> {
+    let mut all = Vec::new();
+    if let Some(ledger) = ledger {
+        for run in now::runs(ledger, run, study).await? {
+            all.push(Now::read(ledger, run, settings).await?);
+        }
+    }
+    Ok(all)
+}
+
+/// What `--json` prints.
+pub fn data(all: &[Now], settings: &Settings) -> Value {
+    let runs: Vec<Value> = all.iter().map(|now| now.to_json(settings)).collect();
+    json!({"version": 1, "runs": runs})
 }
 
 fn print(now: &Now, out: &mut Output) -> Result<(), Stop> {
@@ -50,7 +67,9 @@ fn print(now: &Now, out: &mut Output) -> Result<(), Stop> {
         named::short(now.run.id),
         out.paint(paint, word)
     ))?;
-    out.line(&format!("  {}", now.counts()))?;
+    let left = now.glimpse.as_ref().and_then(|glimpse| glimpse.left_seconds);
+    let left = left.map_or_else(String::new, |seconds| format!("; about {} left", span(seconds as f64)));
+    out.line(&format!("  {}{left}", now.counts()))?;
     let mut rows: Vec<Vec<Cell>> = Vec::new();
     for attempt in &now.running {
         let what =
@@ -60,6 +79,7 @@ fn print(now: &Now, out: &mut Output) -> Result<(), Stop> {
             Cell::painted(what, Paint::Notice),
             Cell::new(&attempt.task),
             Cell::new(span(now::seconds(attempt.began, None))).right(),
+            Cell::painted(now.beat(attempt).map_or_else(String::new, now::far), Paint::Dim),
         ]);
     }
     for task in &now.tasks {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     aligned::{count, lines, some},
     args::{TraceArgs, Way},
-    named,
+    named::{self, Named},
     output::{Output, Paint},
     settings::Settings,
     stop::{Stop, infrastructure},
@@ -27,27 +27,32 @@ pub async fn trace(args: &TraceArgs, settings: &Settings, out: &mut Output) -> R
     };
     let lineage = ledger.walk(named.key, direction, args.depth, named.run).await.map_err(infrastructure)?;
     if out.json {
-        let nodes: Vec<Value> = lineage
-            .nodes
-            .iter()
-            .map(|(key, node)| {
-                let mut data = serde_json::to_value(node).map_err(|error| Stop::Internal(error.into()))?;
-                data["key"] = json!(key);
-                Ok(data)
-            })
-            .collect::<Result<_, Stop>>()?;
-        return out.data(&json!({
-            "version": 1, "direction": direction, "task": named.label, "root": named.key, "study": named.study,
-            "depth": args.depth, "cut": lineage.cut, "nodes": nodes, "edges": lineage.edges,
-        }));
+        return out.data(&data(&named, &lineage, direction, args.depth)?);
     }
     let rows = tree::rows(&lineage, named.key, direction, args.all);
     lines(&rows, out.color).iter().try_for_each(|line| out.line(line))?;
     out.line(&out.paint(Paint::Dim, &summary(&lineage, named.key, direction)))
 }
 
+/// What `--json` prints.
+pub fn data(named: &Named, lineage: &Lineage, direction: Direction, depth: Option<u32>) -> Result<Value, Stop> {
+    let nodes: Vec<Value> = lineage
+        .nodes
+        .iter()
+        .map(|(key, node)| {
+            let mut data = serde_json::to_value(node).map_err(|error| Stop::Internal(error.into()))?;
+            data["key"] = json!(key);
+            Ok(data)
+        })
+        .collect::<Result<_, Stop>>()?;
+    Ok(json!({
+        "version": 1, "direction": direction, "task": named.label, "root": named.key, "study": named.study,
+        "depth": depth, "cut": lineage.cut, "nodes": nodes, "edges": lineage.edges,
+    }))
+}
+
 /// How much that was, in one line.
-fn summary(lineage: &Lineage, root: isoflop_contract::Key, direction: Direction) -> String {
+pub fn summary(lineage: &Lineage, root: isoflop_contract::Key, direction: Direction) -> String {
     let others = || lineage.nodes.iter().filter(|(key, _)| **key != root).map(|(_, node)| node);
     let tasks = count(others().count(), "task", "tasks");
     let said = match direction {

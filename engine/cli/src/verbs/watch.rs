@@ -38,7 +38,7 @@ pub async fn watch(args: &StatusArgs, settings: &Settings, out: &mut Output) -> 
     let mut seen = Seen::default();
     let id = run.id.to_string();
     loop {
-        let now = read(&ledger, &id).await?;
+        let now = read(&ledger, &id, settings).await?;
         clear(settings);
         seen.tell(&now, out)?;
         if !is_under_way(&now.run) {
@@ -49,9 +49,9 @@ pub async fn watch(args: &StatusArgs, settings: &Settings, out: &mut Output) -> 
     }
 }
 
-async fn read(ledger: &Ledger, id: &str) -> Result<Now, Stop> {
+async fn read(ledger: &Ledger, id: &str, settings: &Settings) -> Result<Now, Stop> {
     let run = ledger.run(id).await.map_err(infrastructure)?;
-    Now::read(ledger, run).await
+    Now::read(ledger, run, settings).await
 }
 
 /// What has been told already.

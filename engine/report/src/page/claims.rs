@@ -1,6 +1,6 @@
 //! The claims with their verdicts.
 
-use super::{Page, head_cell, wide};
+use super::{Page, head_cell, parts::verdict, wide};
 use crate::{
     claims::{Judged, Verdict},
     html::{escape, putln},
@@ -18,7 +18,7 @@ pub fn section(page: &Page<'_>) -> String {
         putln!(
             out,
             "<tr id=\"c{i}\"><td>{}</td><td><p class=\"says\">{}</p><div class=\"small soft\">{source}<code>{}</code> at <code>{}</code></div><div class=\"small\"><code>{}</code></div></td><td>{}</td></tr>",
-            badge(claim.verdict),
+            verdict(claim.verdict),
             escape(&claim.says),
             escape(&claim.name),
             escape(&claim.place),
@@ -31,15 +31,6 @@ pub fn section(page: &Page<'_>) -> String {
         "<p class=\"soft\">Each sentence is bound to a check over measured numbers. A claim is not tested where a number is missing; a diverged run is never averaged away.</p>\n{}",
         wide("Claims with their verdicts", "claims", &head, &out)
     )
-}
-
-fn badge(verdict: Verdict) -> String {
-    let (sign, word) = match verdict {
-        Verdict::Reproduced => ("✓", "reproduced"),
-        Verdict::Contradicted => ("✗", "contradicted"),
-        Verdict::NotTested => ("○", "not tested"),
-    };
-    format!("<span class=\"badge {verdict}\">{sign} {word}</span>")
 }
 
 fn evidence(page: &Page<'_>, claim: &Judged) -> String {
