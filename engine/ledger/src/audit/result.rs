@@ -6,8 +6,8 @@ use isoflop_contract::{Digest, Key, Manifest, Recipe};
 
 use super::{
     Finding, FindingKind, Subject,
+    books::{ArtifactRow, AttemptRow, Books, EventRow, ResultRow},
     chain::Chain,
-    rows::{ArtifactRow, AttemptRow, Books, EventRow, ResultRow},
 };
 use crate::{
     attempt::{self, Points},
