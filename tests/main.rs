@@ -11,6 +11,7 @@ mod committed;
 mod disk;
 mod docs;
 mod explain;
+mod export;
 mod faults;
 mod kept;
 mod machine;

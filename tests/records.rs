@@ -333,3 +333,15 @@ fn garbage_is_collected_beside_a_run() {
     assert_eq!(all["kept"], 0);
     assert!(stored(&project).is_empty());
 }
+
+/// A gather goes on without the cells that a divergence took away, and its result rests on what is left.
+#[test]
+fn a_gather_without_a_diverged_cell_is_sound() {
+    let project = Project::new();
+    project.behave(r#"{"train[size=s,seed=0]": {"do": "diverge"}}"#);
+    let run = project.run(&["run", "--json"]).expect(0).json();
+    assert_eq!((&run["totals"]["diverged"], &run["totals"]["blocked"]), (&1.into(), &2.into()), "{run}");
+    let audit = project.run(&["audit", "--json"]).expect(0).json();
+    assert_eq!(audit["findings"], serde_json::json!([]), "{audit}");
+    project.run(&["audit", "--all"]).expect(0);
+}

@@ -19,7 +19,7 @@ pub use self::explain::{ExpandArgs, NarrowArgs, PlanArgs, WhyArgs};
 use crate::budget::Limit;
 pub use fit::FitArgs;
 pub use present::{LogsArgs, ServeArgs, StatusArgs};
-pub use records::{AuditArgs, DiffArgs, GcArgs, PinArgs, RunsArgs, TraceArgs, Way};
+pub use records::{AuditArgs, Bits, DiffArgs, ExportArgs, GcArgs, PinArgs, RunsArgs, TraceArgs, Way};
 
 /// Reproducible scaling studies: plan, run, cache, record and check them.
 #[derive(Debug, Parser)]
@@ -162,7 +162,7 @@ pub enum Verb {
     Trace(TraceArgs),
     /// Compare two runs: recipes field by field, environments, metrics beyond their spread
     Diff(DiffArgs),
-    /// Check a run's events, keys, bytes and provenance against each other
+    /// Check a run's events, keys, bytes and provenance against each other; or those of a crate, which needs no ledger
     Audit(AuditArgs),
     /// Make tasks again on the inputs that stand, and compare the bits: equal ones are a witness
     Verify(VerifyArgs),
@@ -174,6 +174,8 @@ pub enum Verb {
     Gc(GcArgs),
     /// Send artifacts to the remote store, fetch them from it, or see which are where
     Cache(CacheArgs),
+    /// Write a study, its record and its results as one RO-Crate, to be checked and run again anywhere
+    Export(ExportArgs),
     /// Write a study's results as one self-contained HTML page
     Report(ReportArgs),
     /// Show runs, tasks, claims and reports in a browser: read-only, live while something runs

@@ -7,7 +7,8 @@ use std::{
 
 use isoflop_contract::{Key, Manifest, Value, manifest::File};
 use isoflop_ledger::{
-    Ledger, Past, PastOutcome, TaskOutcome,
+    Ledger, Past, PastOutcome, RunId, TaskOutcome,
+    audit::Books,
     view::{AttemptView, RunView, TaskView},
 };
 use isoflop_plan::{Plan, Task};
@@ -111,8 +112,10 @@ pub async fn gather(plan: &Plan, settings: &Settings, sources: Sources<'_>, dept
         }
         let view = latest.get(&task.name).filter(|view| view.key == task.key);
         match past.get(&task.key) {
-            Some(past) => settled(facts_of, past, view, run.as_ref()),
-            None => unsettled(facts_of, view),
+            Some(past) => settled(facts_of, past, view.and_then(|view| view.outcome), run.as_ref().map(|run| run.id)),
+            None => {
+                unsettled(facts_of, view.and_then(|view| view.outcome), view.and_then(|view| view.reason.as_deref()))
+            }
         }
         if depth == Depth::Everything
             && let Some(id) = past.get(&task.key).and_then(|past| past.attempt)
@@ -133,6 +136,25 @@ pub async fn gather(plan: &Plan, settings: &Settings, sources: Sources<'_>, dept
         }
     }
     Ok(facts)
+}
+
+/// The scalars of every task of `plan`, from books alone. `recorded` names the keys of tasks whose recorded key this program's plan does not
+/// have.
+pub fn of_books(plan: &Plan, books: &Books, recorded: &BTreeMap<String, Key>) -> Facts {
+    let mut facts = Facts { study: study(plan), ..Facts::default() };
+    let (past, outcomes, run) = (books.past(), books.outcomes(), books.audited().next_back());
+    for task in plan.tasks() {
+        let key = recorded.get(&task.name).copied().unwrap_or(task.key);
+        let mut facts_of = bare(plan, task);
+        let known = outcomes.get(&task.name).filter(|(recorded, ..)| *recorded == key);
+        let outcome = known.map(|(_, outcome, _)| *outcome);
+        match past.get(&key) {
+            Some(past) => settled(&mut facts_of, past, outcome, run),
+            None => unsettled(&mut facts_of, outcome, known.and_then(|(.., reason)| reason.as_deref())),
+        }
+        facts.tasks.push(facts_of);
+    }
+    facts
 }
 
 fn study(plan: &Plan) -> StudyFacts {
@@ -179,12 +201,12 @@ fn run_facts(run: &RunView) -> RunFacts {
     }
 }
 
-fn settled(facts: &mut TaskFacts, past: &Past, view: Option<&TaskView>, run: Option<&RunView>) {
+fn settled(facts: &mut TaskFacts, past: &Past, outcome: Option<TaskOutcome>, run: Option<RunId>) {
     match &past.outcome {
         PastOutcome::Made { digest, manifest } => {
             facts.digest = Some(*digest);
             facts.scalars.clone_from(&manifest.scalars);
-            facts.state = match view.and_then(|view| view.outcome) {
+            facts.state = match outcome {
                 Some(TaskOutcome::Made) => State::Made,
                 Some(TaskOutcome::Adopted) => State::Adopted,
                 _ => State::Kept,
@@ -196,13 +218,12 @@ fn settled(facts: &mut TaskFacts, past: &Past, view: Option<&TaskView>, run: Opt
         }
     }
     facts.made_at = Some(format!("{:.0}", past.at));
-    facts.made_in = run.filter(|run| run.id != past.run).map(|_| past.run.to_string());
+    facts.made_in = run.filter(|run| *run != past.run).map(|_| past.run.to_string());
 }
 
-fn unsettled(facts: &mut TaskFacts, view: Option<&TaskView>) {
-    let Some(view) = view else { return };
-    facts.message.clone_from(&view.reason);
-    facts.state = match view.outcome {
+fn unsettled(facts: &mut TaskFacts, outcome: Option<TaskOutcome>, reason: Option<&str>) {
+    facts.message = reason.map(str::to_owned);
+    facts.state = match outcome {
         Some(TaskOutcome::Failed) => State::Failed,
         Some(TaskOutcome::Blocked) => State::Blocked,
         _ => State::Waiting,

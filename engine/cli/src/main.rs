@@ -24,6 +24,7 @@ mod output;
 mod progress;
 mod project;
 mod reasons;
+mod rocrate;
 mod saved;
 mod selection;
 mod serve;
@@ -105,6 +106,7 @@ fn carry_out(verb: &Verb, settings: &Settings, out: &mut Output) -> Result<(), S
         Verb::Gc(args) => wait(verbs::gc::gc(args, settings, out)),
         Verb::Cache(args) => wait(verbs::cache::cache(args, &catalog, settings, out)),
         Verb::Serve(args) => wait(verbs::serve::serve(args, catalog, settings, out)),
+        Verb::Export(args) => wait(verbs::export::export(args, &catalog, settings, out)),
         Verb::Report(args) => wait(verbs::report::report(args, &catalog, settings, out)),
         Verb::Claims(args) => wait(verbs::claims::claims(args, &catalog, settings, out)),
         Verb::Fit(args) => verbs::fit::fit(args, out),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use isoflop_contract::Catalog;
-use isoflop_plan::{Options, Plan};
+use isoflop_plan::{Files, Options, Plan};
 
 use crate::{
     args::{SetArgs, StudyArgs},
@@ -36,11 +36,20 @@ pub fn plan(args: &StudyArgs, catalog: &Catalog) -> Result<Plan, Stop> {
 
 /// Plans the study at `place`, a folder or a file.
 pub fn plan_at(place: &Path, set: &SetArgs, catalog: &Catalog) -> Result<Plan, Stop> {
+    plan_from(&Disk, place, set, catalog)
+}
+
+/// The same, through `files`, which reads the disk.
+pub fn plan_from(files: &dyn Files, place: &Path, set: &SetArgs, catalog: &Catalog) -> Result<Plan, Stop> {
     let file = find(place)?;
     fs::metadata(&file).map_err(|error| unreadable(&file, &error))?;
     let label = file.display().to_string();
-    let options = Options { params: set.params.iter().cloned().collect(), profile: set.profile.clone() };
-    isoflop_plan::plan(&Disk, &label, catalog, &options).map_err(|findings| Stop::Invalid(Box::new(findings)))
+    isoflop_plan::plan(files, &label, catalog, &options(set)).map_err(|findings| Stop::Invalid(Box::new(findings)))
+}
+
+/// How a study is set, as planning takes it.
+pub fn options(set: &SetArgs) -> Options {
+    Options { params: set.params.iter().cloned().collect(), profile: set.profile.clone() }
 }
 
 /// The study's file: `place` itself, or the one in this folder.

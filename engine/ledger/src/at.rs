@@ -1,6 +1,7 @@
 //! A point in time as the database has it: microseconds, in UTC.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use sqlx::{
     Decode, Encode, Postgres, Type,
     encode::IsNull,
@@ -12,7 +13,8 @@ use sqlx::{
 const EPOCH: i64 = 946_684_800_000_000;
 
 /// A point in time for `timestamptz`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub(crate) struct At(pub Timestamp);
 
 impl Type<Postgres> for At {

@@ -17,6 +17,7 @@
 //! | [`page`] | the report, one HTML file |
 //! | [`sheet`], [`tables`] | a table as data, CSV, Markdown and LaTeX; those of a report |
 //! | [`mod@assets`] | the files beside a report |
+//! | [`rocrate`] | a study as an RO-Crate: metadata, statement, digests |
 //! | [`table`] | a table for a terminal |
 //! | [`number`], [`stats`], [`html`], [`base64`] | numbers as text, statistics, escaping, data URIs |
 
@@ -42,6 +43,7 @@ pub mod pdf;
 pub mod png;
 pub mod ranks;
 pub mod raster;
+pub mod rocrate;
 pub mod scene;
 pub mod sheet;
 pub mod stats;

@@ -1,9 +1,10 @@
-//! Check: the bytes of artifacts held against their digests, for the audit. Changes nothing; a bad blob stays where it is.
+//! Check: the bytes of artifacts held against their digests, for the audit, wherever they lie. Changes nothing; a bad blob stays where it is.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, File},
+    fs::File,
     io,
+    path::Path,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -58,96 +59,138 @@ enum Read {
     Bad(String),
 }
 
-impl Store {
-    /// Reads the manifests and blobs of `artifacts` (each with its manifest's text as the ledger has it), every blob once, several at a time.
-    /// `progress` hears how many blobs are done.
-    pub fn check_all(&self, artifacts: &BTreeMap<Digest, &str>, progress: &(dyn Fn(usize, usize) + Sync)) -> Held {
-        let mut held = Held::default();
-        let mut uses: BTreeMap<Digest, Use> = BTreeMap::new();
-        for (digest, text) in artifacts {
-            if let Some(what) = self.manifest_differs(digest, text) {
-                held.unsound.push(Unsound { artifacts: [*digest].into(), file: None, digest: *digest, what });
-            }
-            let Ok(manifest) = serde_json::from_str::<Manifest>(text) else { continue };
-            for (name, file) in manifest.files {
-                let entry = uses.entry(file.digest).or_insert_with(|| Use {
-                    size: file.size,
-                    name,
-                    artifacts: BTreeSet::new(),
-                });
-                entry.artifacts.insert(*digest);
-            }
-        }
-        let uses: Vec<(Digest, Use)> = uses.into_iter().collect();
-        let reads = self.read_all(&uses, progress);
-        for ((digest, used), read) in uses.into_iter().zip(reads) {
-            match read {
-                Read::Sound(bytes) => {
-                    held.blobs += 1;
-                    held.bytes += bytes;
-                }
-                Read::Gone => held.gone.extend(used.artifacts),
-                Read::Bad(what) => {
-                    held.blobs += 1;
-                    let Use { name, artifacts, .. } = used;
-                    held.unsound.push(Unsound { artifacts, file: Some(name), digest, what });
-                }
-            }
-        }
-        held.whole = (artifacts.len() - held.gone.len()) as u64;
-        held
-    }
+/// What a place has under a digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// Nothing.
+    Gone,
+    /// Bytes of this digest, and how many.
+    Bytes(Digest, u64),
+    /// Something that cannot be read, and why.
+    Unreadable(String),
+}
 
-    /// What is wrong with a manifest in the store, if it is there.
-    fn manifest_differs(&self, digest: &Digest, text: &str) -> Option<String> {
-        match fs::read(self.manifest_path(digest)) {
-            Ok(bytes) if bytes == text.as_bytes() => None,
-            Ok(bytes) => Some(format!("its text has the digest {}", Digest::of(bytes))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => Some(format!("it cannot be read: {error}")),
-        }
-    }
+/// A place that should hold artifacts: a store, or a crate made from one.
+pub trait Holdings: Sync {
+    /// What lies where the manifest of this digest should.
+    fn manifest(&self, artifact: &Digest) -> Seen;
 
-    /// Reads every blob, on as many threads as a disk has use for.
-    fn read_all(&self, uses: &[(Digest, Use)], progress: &(dyn Fn(usize, usize) + Sync)) -> Vec<Read> {
-        let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let reads: Mutex<BTreeMap<usize, Read>> = Mutex::new(BTreeMap::new());
-        let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
-        thread::scope(|scope| {
-            for _ in 0..threads {
-                scope.spawn(|| {
-                    loop {
-                        let index = next.fetch_add(1, Ordering::Relaxed);
-                        let Some((digest, used)) = uses.get(index) else { break };
-                        let read = self.read_one(digest, used.size);
-                        reads.lock().expect("no reader panics").insert(index, read);
-                        progress(done.fetch_add(1, Ordering::Relaxed) + 1, uses.len());
-                    }
-                });
-            }
-        });
-        reads.into_inner().expect("no reader panics").into_values().collect()
-    }
+    /// What lies where the blob of this digest should.
+    fn blob(&self, blob: &Digest) -> Seen;
+}
 
-    fn read_one(&self, digest: &Digest, size: u64) -> Read {
-        let file = match File::open(self.blob_path(digest)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Read::Gone,
-            Err(error) => return Read::Bad(format!("it cannot be opened: {error}")),
+/// Holds the manifests and blobs of `artifacts` (each with its manifest's text as the ledger has it) in `place` against their names, every
+/// blob once, several at a time. `progress` hears how many blobs are done.
+pub fn check(
+    place: &dyn Holdings,
+    artifacts: &BTreeMap<Digest, &str>,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Held {
+    let mut held = Held::default();
+    let mut uses: BTreeMap<Digest, Use> = BTreeMap::new();
+    for (digest, text) in artifacts {
+        let what = match place.manifest(digest) {
+            Seen::Gone => None,
+            Seen::Bytes(found, _) => (found != *digest).then(|| format!("its text has the digest {found}")),
+            Seen::Unreadable(why) => Some(why),
         };
-        match Digest::of_reader(file) {
-            Ok((found, _)) if found != *digest => Read::Bad(format!("its bytes have the digest {found}")),
-            Ok((_, bytes)) if bytes != size => Read::Bad(format!("it has {bytes} bytes, and its manifest says {size}")),
-            Ok((_, bytes)) => Read::Sound(bytes),
-            Err(error) => Read::Bad(format!("it cannot be read: {error}")),
+        if let Some(what) = what {
+            held.unsound.push(Unsound { artifacts: [*digest].into(), file: None, digest: *digest, what });
         }
+        let Ok(manifest) = serde_json::from_str::<Manifest>(text) else { continue };
+        for (name, file) in manifest.files {
+            let entry =
+                uses.entry(file.digest).or_insert_with(|| Use { size: file.size, name, artifacts: BTreeSet::new() });
+            entry.artifacts.insert(*digest);
+        }
+    }
+    let uses: Vec<(Digest, Use)> = uses.into_iter().collect();
+    let reads = read_all(place, &uses, progress);
+    for ((digest, used), read) in uses.into_iter().zip(reads) {
+        match read {
+            Read::Sound(bytes) => {
+                held.blobs += 1;
+                held.bytes += bytes;
+            }
+            Read::Gone => held.gone.extend(used.artifacts),
+            Read::Bad(what) => {
+                held.blobs += 1;
+                let Use { name, artifacts, .. } = used;
+                held.unsound.push(Unsound { artifacts, file: Some(name), digest, what });
+            }
+        }
+    }
+    held.whole = (artifacts.len() - held.gone.len()) as u64;
+    held
+}
+
+/// Reads every blob, on as many threads as a disk has use for.
+fn read_all(place: &dyn Holdings, uses: &[(Digest, Use)], progress: &(dyn Fn(usize, usize) + Sync)) -> Vec<Read> {
+    let (next, done) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let reads: Mutex<BTreeMap<usize, Read>> = Mutex::new(BTreeMap::new());
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some((digest, used)) = uses.get(index) else { break };
+                    let read = read_one(place, digest, used.size);
+                    reads.lock().expect("no reader panics").insert(index, read);
+                    progress(done.fetch_add(1, Ordering::Relaxed) + 1, uses.len());
+                }
+            });
+        }
+    });
+    reads.into_inner().expect("no reader panics").into_values().collect()
+}
+
+fn read_one(place: &dyn Holdings, digest: &Digest, size: u64) -> Read {
+    match place.blob(digest) {
+        Seen::Gone => Read::Gone,
+        Seen::Bytes(found, _) if found != *digest => Read::Bad(format!("its bytes have the digest {found}")),
+        Seen::Bytes(_, bytes) if bytes != size => {
+            Read::Bad(format!("it has {bytes} bytes, and its manifest says {size}"))
+        }
+        Seen::Bytes(_, bytes) => Read::Sound(bytes),
+        Seen::Unreadable(why) => Read::Bad(why),
+    }
+}
+
+/// What lies at `path`.
+fn seen(path: &Path) -> Seen {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Seen::Gone,
+        Err(error) => return Seen::Unreadable(format!("it cannot be opened: {error}")),
+    };
+    match Digest::of_reader(file) {
+        Ok((found, bytes)) => Seen::Bytes(found, bytes),
+        Err(error) => Seen::Unreadable(format!("it cannot be read: {error}")),
+    }
+}
+
+impl Holdings for Store {
+    fn manifest(&self, artifact: &Digest) -> Seen {
+        seen(&self.manifest_path(artifact))
+    }
+
+    fn blob(&self, blob: &Digest) -> Seen {
+        seen(&self.blob_path(blob))
+    }
+}
+
+impl Store {
+    /// Holds what this store has of `artifacts` against their names: see [`check`].
+    pub fn check_all(&self, artifacts: &BTreeMap<Digest, &str>, progress: &(dyn Fn(usize, usize) + Sync)) -> Held {
+        check(self, artifacts, progress)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;
 

@@ -32,7 +32,7 @@ mod store;
 mod transfer;
 mod verify;
 
-pub use check::{Held, Unsound};
+pub use check::{Held, Holdings, Seen, Unsound, check};
 pub use commit::Committed;
 pub use error::{Corruption, StoreError};
 pub use hash::digest;

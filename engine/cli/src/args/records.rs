@@ -1,7 +1,11 @@
 //! Arguments of the verbs that read what was recorded, and look after it.
 
+use std::path::PathBuf;
+
 use clap::{Args, ValueEnum};
 use isoflop_contract::quantity::Seconds;
+
+use super::StudyArgs;
 
 /// Arguments of `runs`.
 #[derive(Debug, Args)]
@@ -61,15 +65,52 @@ pub struct DiffArgs {
 /// Arguments of `audit`.
 #[derive(Debug, Args)]
 pub struct AuditArgs {
-    /// The run: the first digits of its id, `latest`, or `latest~1`
-    #[arg(value_name = "RUN", default_value = "latest", conflicts_with = "all")]
+    /// The run: the first digits of its id, `latest`, or `latest~1`; or a crate, a folder or zip file that `export` wrote
+    #[arg(value_name = "RUN|CRATE", default_value = "latest", conflicts_with = "all")]
     pub run: String,
     /// Audit every run, recipe, artifact and blob
     #[arg(long)]
     pub all: bool,
-    /// Leave the bytes of the store unread
+    /// Leave the bytes of the store, or the blobs of the crate, unread
     #[arg(long)]
     pub no_bytes: bool,
+    /// Compare the crate with what was made here, too: which keys have the same digest
+    #[arg(long, conflicts_with = "all")]
+    pub here: bool,
+}
+
+/// Which bytes of artifacts go into a crate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Bits {
+    /// None: digests and final numbers alone
+    None,
+    /// Those of artifacts that claims ask for or nothing else needs, and every file below 1 MiB
+    Results,
+    /// All
+    All,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// The study.
+    #[command(flatten)]
+    pub study: StudyArgs,
+    /// Where to write it: a zip file if the name ends in `.zip`, else a new folder [default: the study's name and `.crate.zip`]
+    #[arg(long, value_name = "PATH")]
+    pub into: Option<PathBuf>,
+    /// Which bytes of artifacts it has; digests and final numbers are always there
+    #[arg(long, value_enum, value_name = "WHICH", default_value_t = Bits::Results)]
+    pub bytes: Bits,
+    /// Under which licence the results are given: an address, or a sentence [default: the study's LICENSE file]
+    #[arg(long, value_name = "TEXT")]
+    pub license: Option<String>,
+    /// Whose results they are
+    #[arg(long, value_name = "NAME")]
+    pub author: Option<String>,
+    /// Show what it would hold, and write nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
 }
 
 /// Arguments of `pin`.

@@ -39,6 +39,7 @@ fn completer(verb: &str, arg: &Arg, place: &Arc<Place>) -> Option<ArgValueComple
     match (verb, arg.get_id().as_str()) {
         ("show", "study") => of(|place, typed| starting(typed, place.outline().name.map(|name| (name, String::new())))),
         (_, "study" | "studies") => Some(ArgValueCompleter::new(study)),
+        ("audit", "run") => Some(ArgValueCompleter::new(run_or_crate)),
         ("show" | "logs", "name") | (_, "task" | "tasks" | "select" | "selection" | "only") => of(tasks),
         (_, "profile") => of(profiles),
         (_, "params") => of(params),
@@ -70,6 +71,14 @@ fn study(typed: &OsStr) -> Vec<CompletionCandidate> {
     if found.is_empty() {
         found.extend(PathCompleter::any().complete(typed));
     }
+    found
+}
+
+/// The latest runs, then any path: a crate may lie anywhere.
+fn run_or_crate(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let runs = [("latest", "the latest run"), ("latest~1", "the run before it")];
+    let mut found = starting(text(typed), runs.map(|(name, about)| (name.to_owned(), about.to_owned())));
+    found.extend(PathCompleter::any().complete(typed));
     found
 }
 

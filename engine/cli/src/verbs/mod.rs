@@ -9,6 +9,7 @@ pub mod diff;
 pub mod doctor;
 pub mod drill;
 pub mod expand;
+pub mod export;
 pub mod fit;
 pub mod frozen;
 pub mod gc;

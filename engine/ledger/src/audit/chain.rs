@@ -4,7 +4,7 @@ use isoflop_contract::Digest;
 
 use super::{
     Finding, FindingKind, Subject,
-    rows::{EventRow, RunRow},
+    books::{EventRow, RunRow},
 };
 use crate::event::{self, Line};
 

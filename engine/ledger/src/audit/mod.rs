@@ -3,16 +3,20 @@
 //! Everything about a run and about what it rests on is read in one snapshot (`rows`); the checks are pure. Each event chain is walked
 //! (`chain`), the run's row, its plan and how each task came out are held against the chain (`run`), keys against recipes (`recipe`),
 //! attempts, series, results and artifacts against the events that recorded them, and each result's trace against the results it rests on
-//! (`result`). Bytes are the store's: whoever calls has [`Audit::manifests`] to compare them with.
+//! (`result`). Bytes are the store's: whoever calls has [`Audit::manifests`] to compare them with. [`Books`] can be written as text and read
+//! again (`lines`), and are then judged by the same checks without a database.
 //!
 //! What an audit cannot find is written down in `engine/decisions/0009-audit-and-garbage.md`.
 
+mod books;
 mod chain;
+mod lines;
 mod recipe;
 mod result;
 mod rows;
 mod run;
 mod touch;
+mod views;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -20,12 +24,16 @@ use isoflop_contract::{Digest, Key};
 use serde::Serialize;
 
 use crate::{
+    bytes,
     error::LedgerError,
     id::{AttemptId, RunId},
     ledger::Ledger,
 };
 
+pub use books::Books;
+pub use lines::Written;
 pub use touch::Touched;
+pub use views::Head;
 
 /// What to audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +82,14 @@ pub enum FindingKind {
     Manifest,
     /// A blob in the store is not what its digest names.
     Blob,
+    /// A file of a crate is not what the crate says of it, or cannot be read.
+    File,
+    /// The study in a crate does not plan what was recorded.
+    Study,
+    /// A claim in a crate is not what its numbers give.
+    Claim,
+    /// What was made here has other bits.
+    Bits,
 }
 
 impl fmt::Display for FindingKind {
@@ -90,6 +106,10 @@ impl fmt::Display for FindingKind {
             Self::Provenance => "provenance",
             Self::Manifest => "manifest",
             Self::Blob => "blob",
+            Self::File => "file",
+            Self::Study => "study",
+            Self::Claim => "claim",
+            Self::Bits => "bits",
         })
     }
 }
@@ -107,6 +127,10 @@ pub enum Subject {
     Attempt(AttemptId),
     /// An artifact.
     Artifact(Digest),
+    /// A claim, by name.
+    Claim(String),
+    /// No task in particular.
+    Nothing,
 }
 
 /// What an audit found.
@@ -120,7 +144,7 @@ pub struct Audit {
     pub recipes: u64,
     /// What does not hold, in order of the checks.
     pub findings: Vec<Finding>,
-    books: rows::Books,
+    books: Books,
 }
 
 impl Audit {
@@ -148,10 +172,29 @@ impl Ledger {
         let books = self.with("audit", |pool| async move { rows::load(&pool, reach).await }).await?;
         Ok(judge(books))
     }
+
+    /// The books of a study as it stands: the latest run of this plan (or else the latest that has a task of it), what stands under `keys`,
+    /// every attempt at them, and the chains of all runs that recorded any of that. Reads only, in one snapshot.
+    pub async fn books_of(&self, study: &str, plan: Digest, keys: &[Key]) -> Result<Books, LedgerError> {
+        let keys = &bytes::keys(keys);
+        self.with("read a study's books", |pool| async move { rows::of_study(&pool, study, plan, keys).await }).await
+    }
+}
+
+impl Audit {
+    /// Audits books that were read from elsewhere.
+    pub fn of(books: Books) -> Self {
+        judge(books)
+    }
+
+    /// The books that were audited.
+    pub fn books(&self) -> &Books {
+        &self.books
+    }
 }
 
 /// All checks.
-fn judge(books: rows::Books) -> Audit {
+fn judge(books: Books) -> Audit {
     let mut findings = Vec::new();
     let mut chains = BTreeMap::new();
     for (id, row) in &books.runs {

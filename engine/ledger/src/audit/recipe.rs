@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use isoflop_contract::{Key, Need, Recipe};
 
-use super::{Finding, FindingKind, Subject, rows::Books};
+use super::{Finding, FindingKind, Subject, books::Books};
 
 /// The needs that a recipe's text names: port, label, key.
-fn edges(recipe: Recipe) -> BTreeSet<(String, String, Key)> {
+pub(super) fn edges(recipe: Recipe) -> BTreeSet<(String, String, Key)> {
     let mut edges = BTreeSet::new();
     for (port, need) in recipe.needs {
         match need {

@@ -6,8 +6,8 @@ use isoflop_contract::{Digest, Key, Manifest, Recipe};
 
 use super::{
     Finding, FindingKind, Subject,
+    books::{ArtifactRow, AttemptRow, Books, EventRow, ResultRow},
     chain::Chain,
-    rows::{ArtifactRow, AttemptRow, Books, EventRow, ResultRow},
 };
 use crate::{
     attempt::{self, Points},
@@ -222,12 +222,32 @@ fn check_results(books: &Books, chains: &BTreeMap<RunId, Chain>, findings: &mut 
     }
 }
 
+fn stands(books: &Books, key: &Key) -> bool {
+    books.results.contains_key(key)
+}
+
+/// Whether nothing can stand under a key, since something that it rests on diverged: a gather goes on without such cells.
+fn is_blocked(books: &Books, key: &Key) -> bool {
+    let (mut seen, mut ahead) = (BTreeSet::new(), vec![*key]);
+    while let Some(key) = ahead.pop() {
+        match books.results.get(&key) {
+            Some(row) if row.artifact.is_none() => return true,
+            Some(_) => {}
+            None => {
+                let needs = books.needs.get(&key).into_iter().flatten().map(|(_, _, need)| *need);
+                ahead.extend(needs.filter(|need| seen.insert(*need)));
+            }
+        }
+    }
+    false
+}
+
 /// Why a result does not rest on what stands under the keys it needs.
 fn open_end(books: &Books, key: &Key, said: &Digest) -> Option<String> {
     let recipe: Recipe = serde_json::from_str(&books.recipes.get(key)?.text).ok()?;
     let short = key.short();
     let needs = books.needs.get(key);
-    let bare = needs.into_iter().flatten().find(|(_, _, need)| !books.results.contains_key(need));
+    let bare = needs.into_iter().flatten().find(|(_, _, need)| !stands(books, need) && !is_blocked(books, need));
     if let Some((port, _, need)) = bare {
         return Some(format!("key {short} rests on key {} as `{port}`, under which nothing stands", need.short()));
     }

@@ -1,144 +1,19 @@
 //! The rows that an audit is about, read in one snapshot.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use isoflop_contract::{Digest, Key};
 use sqlx::{PgConnection, PgPool};
 
-use super::Reach;
+use super::{
+    Reach,
+    books::{ArtifactRow, AttemptRow, Books, EventRow, RecipeRow, ResultRow, RunRow, TaskRow},
+};
 use crate::{
-    at::At,
-    attempt::Points,
-    bytes,
     error::LedgerError,
     fault::Fault,
     id::{AttemptId, RunId},
 };
-
-/// Everything an audit looks at.
-#[derive(Debug, Default)]
-pub(super) struct Books {
-    /// Whether these are all books there are.
-    pub everything: bool,
-    /// The runs that were asked for.
-    pub audited: BTreeSet<RunId>,
-    /// These, and all that recorded what they rest on.
-    pub runs: BTreeMap<RunId, RunRow>,
-    /// Events of all these runs, in the order of their place.
-    pub events: BTreeMap<RunId, Vec<EventRow>>,
-    /// Runs that have events and no row.
-    pub strangers: Vec<RunId>,
-    /// The plans of the audited runs.
-    pub tasks: BTreeMap<RunId, Vec<TaskRow>>,
-    pub recipes: BTreeMap<Key, RecipeRow>,
-    pub needs: BTreeMap<Key, BTreeSet<(String, String, Key)>>,
-    pub attempts: BTreeMap<AttemptId, AttemptRow>,
-    pub points: BTreeMap<AttemptId, Points>,
-    pub results: BTreeMap<Key, ResultRow>,
-    pub artifacts: BTreeMap<Digest, ArtifactRow>,
-    pub traces: BTreeSet<(Digest, Key)>,
-    /// Recipes whose first run has no task of that key.
-    pub misplaced: BTreeSet<Key>,
-    /// Traces that events of runs elsewhere name.
-    pub traces_elsewhere: BTreeSet<Digest>,
-}
-
-#[derive(Debug, sqlx::FromRow)]
-pub(super) struct RunRow {
-    pub id: RunId,
-    pub study: String,
-    pub file: String,
-    pub plan: [u8; 32],
-    pub soft: String,
-    pub holder: String,
-    pub state: String,
-    pub tasks: i64,
-    pub began: At,
-    pub ended: Option<At>,
-    pub events: i64,
-    pub head: [u8; 32],
-}
-
-#[derive(Debug, sqlx::FromRow)]
-pub(super) struct EventRow {
-    pub run: RunId,
-    pub seq: i64,
-    pub at: At,
-    pub body: String,
-    pub prev: [u8; 32],
-    pub hash: [u8; 32],
-}
-
-#[derive(Debug, sqlx::FromRow)]
-pub(super) struct TaskRow {
-    pub run: RunId,
-    pub position: i64,
-    pub name: String,
-    pub key: [u8; 32],
-    pub outcome: Option<String>,
-    pub artifact: Option<[u8; 32]>,
-    pub attempt: Option<AttemptId>,
-    pub reason: Option<String>,
-}
-
-#[derive(Debug, sqlx::FromRow)]
-pub(super) struct RecipeRow {
-    pub key: [u8; 32],
-    pub kind: String,
-    pub revision: i64,
-    pub text: String,
-}
-
-#[derive(Debug, sqlx::FromRow)]
-pub(super) struct AttemptRow {
-    pub id: AttemptId,
-    pub run: RunId,
-    pub task: String,
-    pub key: [u8; 32],
-    pub fence: i64,
-    pub purpose: String,
-    pub holder: String,
-    pub soft: String,
-    pub began: At,
-    pub ended: Option<At>,
-    pub outcome: Option<String>,
-    pub artifact: Option<[u8; 32]>,
-    pub reason: Option<String>,
-    pub class: Option<String>,
-    pub seconds: Option<f64>,
-}
-
-#[derive(Debug, sqlx::FromRow)]
-pub(super) struct ResultRow {
-    pub key: [u8; 32],
-    pub outcome: String,
-    pub artifact: Option<[u8; 32]>,
-    pub reason: Option<String>,
-    pub attempt: Option<AttemptId>,
-    pub run: RunId,
-    pub at: At,
-}
-
-#[derive(Debug, sqlx::FromRow)]
-pub(super) struct ArtifactRow {
-    pub digest: [u8; 32],
-    pub shape: String,
-    pub text: String,
-    pub bytes: i64,
-    pub first_run: RunId,
-}
-
-impl Books {
-    /// The events of a run.
-    pub fn events_of(&self, run: RunId) -> &[EventRow] {
-        self.events.get(&run).map_or(&[], Vec::as_slice)
-    }
-
-    /// The artifact that stands under `key`, if one does.
-    pub fn standing(&self, key: &Key) -> Option<Digest> {
-        bytes::digest(self.results.get(key)?.artifact)
-    }
-}
 
 /// An array to look for, or nothing where everything is wanted.
 type Wanted<T> = Option<Vec<T>>;
@@ -167,7 +42,7 @@ pub(super) async fn load(pool: &PgPool, reach: Reach) -> Result<Books, Fault> {
     let planned: BTreeSet<[u8; 32]> = books.tasks.values().flatten().map(|task| task.key).collect();
     let keys = (!all).then(|| planned.into_iter().collect::<Vec<_>>());
     load_keys(conn, &mut books, keys.clone()).await?;
-    load_makers(conn, &mut books, only, all).await?;
+    load_makers(conn, &mut books, only, &[], all).await?;
     if all {
         let strangers = sqlx::query_scalar(
             "select distinct run from events e where not exists (select from runs where id = e.run)",
@@ -192,6 +67,38 @@ pub(super) async fn load(pool: &PgPool, reach: Reach) -> Result<Books, Fault> {
     if !all {
         elsewhere(conn, &mut books).await?;
     }
+    tx.rollback().await?;
+    Ok(books)
+}
+
+/// Reads the books of a study: see [`Ledger::books_of`](crate::Ledger::books_of).
+pub(super) async fn of_study(pool: &PgPool, study: &str, plan: Digest, keys: &[[u8; 32]]) -> Result<Books, Fault> {
+    let mut tx = pool.begin().await?;
+    sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
+    let conn = &mut *tx;
+    let mut books = Books::default();
+    let run: Option<RunId> = sqlx::query_scalar(
+        "select r.id from runs r
+         where r.study = $1 and (r.plan = $2 or exists (select from plan_tasks p where p.run = r.id and p.key = any($3)))
+         order by (r.plan = $2) desc, r.began desc, r.id desc limit 1",
+    )
+    .bind(study)
+    .bind(plan.as_bytes())
+    .bind(keys)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let only = Some(run.into_iter().map(RunId::uuid).collect::<Vec<_>>());
+    for run in runs(conn, only.clone()).await? {
+        books.audited.insert(run.id);
+        books.runs.insert(run.id, run);
+    }
+    for task in tasks(conn, only.clone()).await? {
+        books.tasks.entry(task.run).or_default().push(task);
+    }
+    let planned = books.tasks.values().flatten().map(|task| task.key);
+    let all: BTreeSet<[u8; 32]> = planned.chain(keys.iter().copied()).collect();
+    load_keys(conn, &mut books, Some(all.into_iter().collect())).await?;
+    load_makers(conn, &mut books, only, keys, false).await?;
     tx.rollback().await?;
     Ok(books)
 }
@@ -239,11 +146,12 @@ async fn load_keys(conn: &mut PgConnection, books: &mut Books, keys: Wanted<[u8;
     Ok(())
 }
 
-/// Attempts, artifacts, and the chains of all runs that made them.
+/// Attempts, artifacts, and the chains of all runs that made them. Of `keys`, every attempt counts, whoever made it.
 async fn load_makers(
     conn: &mut PgConnection,
     books: &mut Books,
     only: Wanted<uuid::Uuid>,
+    keys: &[[u8; 32]],
     all: bool,
 ) -> Result<(), Fault> {
     let named = books.tasks.values().flatten().filter_map(|task| task.attempt);
@@ -254,10 +162,11 @@ async fn load_makers(
          from attempts where $1::uuid[] is null or run = any($1)
          union
          select id, run, task, key, fence, purpose, holder, soft, began, ended, outcome, artifact, reason, class, seconds
-         from attempts where id = any($2)",
+         from attempts where id = any($2) or key = any($3)",
     )
     .bind(&only)
     .bind(named)
+    .bind(keys)
     .fetch_all(&mut *conn)
     .await?;
     books.attempts = attempts.into_iter().map(|row| (row.id, row)).collect();

@@ -6,8 +6,8 @@ use isoflop_contract::{Digest, Key};
 
 use super::{
     Finding, FindingKind, Subject,
+    books::{Books, RunRow, TaskRow},
     chain::Chain,
-    rows::{Books, RunRow, TaskRow},
 };
 use crate::{
     begin,

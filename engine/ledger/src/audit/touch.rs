@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     Subject,
-    rows::{Books, TaskRow},
+    books::{Books, TaskRow},
 };
 use crate::id::RunId;
 
@@ -33,6 +33,7 @@ pub(super) fn touched(books: &Books, runs: &[RunId], subject: &Subject) -> Touch
         Subject::Artifact(digest) => {
             task.artifact == Some(*digest.as_bytes()) || books.standing(&Key::from_bytes(task.key)) == Some(*digest)
         }
+        Subject::Claim(_) | Subject::Nothing => false,
     };
     let mut touched = Touched::default();
     let planned: Vec<&TaskRow> = runs.iter().filter_map(|run| books.tasks.get(run)).flatten().collect();
