@@ -52,8 +52,8 @@ fn sum_again(folder: &Path) {
         String::from_utf8(said.stdout).unwrap()[..64].to_owned()
     };
     let listed = files(folder).into_iter().filter(|(name, _)| name != "SHA256SUMS" && name != "statement.json");
-    let lines: String = listed.map(|(name, path)| format!("{}  {name}\n", sha256(&path))).collect();
-    fs::write(folder.join("SHA256SUMS"), lines).unwrap();
+    let lines: Vec<String> = listed.map(|(name, path)| format!("{}  {name}\n", sha256(&path))).collect();
+    fs::write(folder.join("SHA256SUMS"), lines.concat()).unwrap();
     let mut statement = read(folder.join("statement.json"));
     statement["subject"][0]["digest"]["sha256"] = json!(sha256(&folder.join("SHA256SUMS")));
     fs::write(folder.join("statement.json"), statement.to_string()).unwrap();

@@ -114,7 +114,7 @@ pub async fn gather(plan: &Plan, settings: &Settings, sources: Sources<'_>, dept
         match past.get(&task.key) {
             Some(past) => settled(facts_of, past, view.and_then(|view| view.outcome), run.as_ref().map(|run| run.id)),
             None => {
-                unsettled(facts_of, view.and_then(|view| view.outcome), view.and_then(|view| view.reason.as_deref()))
+                unsettled(facts_of, view.and_then(|view| view.outcome), view.and_then(|view| view.reason.as_deref()));
             }
         }
         if depth == Depth::Everything

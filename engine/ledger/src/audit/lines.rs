@@ -304,7 +304,8 @@ mod tests {
     fn a_line_that_cannot_be_read_is_named_and_the_others_are_read() {
         let mut written = books().write();
         written.ledger = written.ledger.replacen("\"seq\":1", "\"seq\":?", 1);
-        written.ledger += &written.ledger.lines().last().unwrap().to_owned();
+        let last = written.ledger.lines().last().unwrap().to_owned();
+        written.ledger += &last;
         written.recipes = "{\"key\":7}\n".to_owned();
         let (again, findings) = Books::read(&written);
         let told: Vec<&str> = findings.iter().map(|finding| finding.what.as_str()).collect();

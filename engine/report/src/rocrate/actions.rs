@@ -99,14 +99,13 @@ pub(super) fn actions(contents: &Contents<'_>, graph: &mut Graph) -> Vec<String>
 
 /// The run of the workflow.
 fn ran(contents: &Contents<'_>, run: &RunRecord, made: &BTreeSet<String>) -> Entity {
-    let mut about = if run.audited {
+    let about = if run.audited {
         "The run whose results these are; what it kept of earlier runs was made by their actions.".to_owned()
     } else {
         format!("An earlier run, of the plan {}, of which results were kept.", run.plan)
     };
-    if let Some(commit) = &run.commit {
-        about += &format!(" The study's repository was at commit {commit}.");
-    }
+    let commit = run.commit.as_ref().map(|commit| format!(" The study's repository was at commit {commit}."));
+    let about = about + &commit.unwrap_or_default();
     let action = Entity::new(run_id(&run.id), &["CreateAction"])
         .text("name", format!("run {} of {}", run.id, contents.head.study))
         .text("description", about)
@@ -138,18 +137,13 @@ fn executed(contents: &Contents<'_>, task: &Task, attempt: &Execution) -> Entity
         "witness" => ", as a witness".to_owned(),
         other => format!(", to {other} it"),
     };
-    let mut about = format!("An attempt at `{}`{purpose}", attempt.task);
-    match (attempt.outcome.as_deref(), &attempt.reason) {
-        (Some("diverged"), Some(reason)) => about += &format!(": it diverged, which is a result ({reason})"),
-        (Some(outcome), _) => about += &format!(": {outcome}"),
-        (None, _) => about += ": under way",
-    }
-    if let Some(seconds) = attempt.seconds {
-        about += &format!(", in {seconds} s");
-    }
-    if !attempt.machine.is_empty() {
-        about += &format!(", on {}", attempt.machine);
-    }
+    let outcome = match (attempt.outcome.as_deref(), &attempt.reason) {
+        (Some("diverged"), Some(reason)) => format!("it diverged, which is a result ({reason})"),
+        (outcome, _) => outcome.unwrap_or("under way").to_owned(),
+    };
+    let time = attempt.seconds.map(|seconds| format!(", in {seconds} s")).unwrap_or_default();
+    let place = if attempt.machine.is_empty() { String::new() } else { format!(", on {}", attempt.machine) };
+    let about = format!("An attempt at `{}`{purpose}: {outcome}{time}{place}", attempt.task);
     let tasks = contents.plan.tasks();
     let needs = task.needs.values().flat_map(TaskNeed::tasks);
     let needs = needs.filter_map(|producer| data::artifact_under(contents, &tasks[producer].key));

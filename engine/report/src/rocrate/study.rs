@@ -70,7 +70,7 @@ pub(super) fn param(name: &str) -> (String, String) {
 }
 
 /// A member of a task's `with:`: the id of its formal parameter, its path, and its value.
-pub(super) fn spec_of<'t>(task: &'t Task) -> Vec<(String, String, &'t Value)> {
+pub(super) fn spec_of(task: &Task) -> Vec<(String, String, &Value)> {
     fn walk<'t>(path: &str, value: &'t Value, into: &mut Vec<(String, &'t Value)>) {
         match value {
             Value::Object(members) => {

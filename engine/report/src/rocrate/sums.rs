@@ -11,7 +11,10 @@ pub struct NotSums(pub usize);
 
 /// The list. Paths with a line feed or a backslash, which `sha256sum` writes in another way, do not come in crates.
 pub fn write(files: &BTreeMap<String, Digest>) -> String {
-    files.iter().map(|(path, digest)| format!("{digest}  {path}\n")).collect()
+    files.iter().fold(String::new(), |mut text, (path, digest)| {
+        text.extend([&digest.to_string(), "  ", path.as_str(), "\n"]);
+        text
+    })
 }
 
 /// Reads a list.

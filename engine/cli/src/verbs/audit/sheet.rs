@@ -56,9 +56,9 @@ impl Sheet<'_> {
     pub fn tell(&self, out: &mut Output) -> Result<(), Stop> {
         let told: Vec<Told<'_>> = self.findings.iter().map(|finding| self.follow(finding)).collect();
         if out.json {
-            out.data(&self.data(&told))?
+            out.data(&self.data(&told))?;
         } else {
-            self.print(&told, out)?
+            self.print(&told, out)?;
         }
         if told.is_empty() { Ok(()) } else { Err(Stop::Disproved) }
     }
