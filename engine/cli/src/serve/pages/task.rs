@@ -224,11 +224,13 @@ fn scalars(shown: &Value) -> String {
     let rows: Vec<String> = scalars
         .iter()
         .map(|(name, value)| {
+            // Counts are numbers like all others in a manifest, and read as counts.
             let exact = text(value);
+            let exact = exact.strip_suffix(".0").unwrap_or(&exact);
             format!(
                 "<tr><th scope=\"row\">{0}</th><td class=\"n mono\" data-v=\"{1}\">{1}</td></tr>\n",
                 escape(name),
-                escape(&exact)
+                escape(exact)
             )
         })
         .collect();
