@@ -207,6 +207,27 @@ fn a_budget_refuses_what_goes_beyond_it_and_ends_what_outruns_it() {
     assert_eq!(run.json()["totals"]["kept"].as_u64().unwrap() + run.json()["totals"]["made"].as_u64().unwrap(), 6);
 }
 
+/// Time of devices is that of tasks which lease some, by how many they lease.
+#[test]
+fn a_budget_of_devices_counts_what_is_leased() {
+    let project = Project::new();
+    let leased = TWO.replace("[1, 2]", "[1, 2, 3, 4]").replace("echo", "sleep 1; echo").replace("gpus: 1", "gpus: 2");
+    project.write("study.yaml", &leased);
+    let ran = |budget: &str| {
+        let mut command = project.command(&["run", "--budget", budget]);
+        command.env("ISOFLOP_DEVICES", "fake:2").env("XDG_RUNTIME_DIR", project.path("bin"));
+        output(command)
+    };
+    // A second of two devices is two: of the four tasks three can be made, and fewer where starting takes long.
+    let stopped = ran("6gpu-s").expect(7);
+    assert!(stopped.err.contains("the budget of 6s of devices is used up"), "{}", stopped.err);
+    let planned = project.run(&["plan", "--json", "--budget", "1gpu-s", "--budget", "1h"]).expect(7).json();
+    let (devices, work) = (&planned["budget"][0], &planned["budget"][1]);
+    assert_eq!((&devices["fits"], &work["fits"]), (&false.into(), &true.into()), "{planned}");
+    let ratio = devices["takes"].as_f64().unwrap() / work["takes"].as_f64().unwrap();
+    assert!((ratio - 2.0).abs() < 1e-9, "two devices a task, and {ratio} times its time were counted");
+}
+
 /// Operations are known before anything has run.
 #[test]
 fn a_budget_of_operations_needs_no_history() {

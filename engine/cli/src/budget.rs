@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use isoflop_contract::quantity::{Seconds, prefixed};
+use isoflop_contract::quantity::{Seconds, prefixed, unprefixed};
 use isoflop_exec::{Moment, Survey};
 use isoflop_plan::Plan;
 use serde_json::{Value, json};
@@ -78,8 +78,6 @@ impl FromStr for Limit {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        const PREFIXES: [(char, f64); 7] =
-            [('k', 1e3), ('M', 1e6), ('G', 1e9), ('T', 1e12), ('P', 1e15), ('E', 1e18), ('Z', 1e21)];
         let refused = || {
             format!(
                 "`{text}` is no budget: write time of work (`3h`), of devices (`40gpu-h`), or operations (`2.5EFLOP`)"
@@ -87,15 +85,13 @@ impl FromStr for Limit {
         };
         let bare = text.trim();
         let limit = if let Some(number) = bare.strip_suffix("FLOP").or_else(|| bare.strip_suffix("FLOPs")) {
-            let prefixed = PREFIXES.iter().find_map(|(prefix, scale)| Some((number.strip_suffix(*prefix)?, *scale)));
-            let (number, scale) = prefixed.unwrap_or((number, 1.0));
-            Self::Flops(number.trim().parse::<f64>().map_err(|_| refused())? * scale)
+            Self::Flops(unprefixed(number).ok_or_else(refused)?)
         } else if let Some((number, unit)) = bare.split_once("gpu-") {
             Self::Devices(format!("{number}{unit}").parse::<Seconds>().map_err(|_| refused())?.0 as f64)
         } else {
             Self::Work(bare.parse::<Seconds>().map_err(|_| refused())?.0 as f64)
         };
-        if limit.amount().is_finite() && limit.amount() > 0.0 { Ok(limit) } else { Err(refused()) }
+        if limit.amount() > 0.0 { Ok(limit) } else { Err(refused()) }
     }
 }
 
@@ -179,9 +175,10 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Nothing is taken yet.
+    /// Nothing is taken yet. Without limits it notes nothing, and costs nothing.
     pub fn new(limits: &[Limit], plan: Arc<Plan>) -> Self {
-        let places = plan.tasks().iter().enumerate().map(|(index, task)| (task.name.clone(), index)).collect();
+        let tasks = plan.tasks().iter().enumerate().filter(|_| !limits.is_empty());
+        let places = tasks.map(|(index, task)| (task.name.clone(), index)).collect();
         Self { plan, places, taken: limits.iter().map(|limit| (*limit, 0.0)).collect(), running: BTreeMap::new() }
     }
 

@@ -128,10 +128,19 @@ impl fmt::Display for Seconds {
     }
 }
 
+const PREFIXES: &[(f64, &str)] =
+    &[(1e21, "Z"), (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
+
+/// Reads a positive, finite number with or without a decimal prefix behind it, as in `400T`, `1.5 P`, `4e14`.
+pub fn unprefixed(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let (number, scale) =
+        PREFIXES.iter().find_map(|(scale, prefix)| Some((text.strip_suffix(prefix)?, *scale))).unwrap_or((text, 1.0));
+    number.trim_end().parse::<f64>().ok().map(|number| number * scale).filter(|value| value.is_finite() && *value > 0.0)
+}
+
 /// A count with a decimal prefix, as in `1.46 T`, `3.2 M`, `870`; append the unit.
 pub fn prefixed(value: f64) -> String {
-    const PREFIXES: &[(f64, &str)] =
-        &[(1e21, "Z"), (1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
     PREFIXES
         .iter()
         .find(|(scale, _)| value.abs() >= *scale)
@@ -167,6 +176,8 @@ mod tests {
         assert_eq!(Bytes(1536 << 20).to_string(), "1.5 GiB");
         assert_eq!((Seconds(3725).to_string(), Seconds(185).to_string()), ("1h02m".into(), "3m05s".into()));
         assert_eq!(prefixed(1.46e21), "1.460 Z");
+        assert_eq!(["400T", " 1.5 P", "4e14", "7"].map(unprefixed), [Some(4e14), Some(1.5e15), Some(4e14), Some(7.0)]);
+        assert_eq!(["", "T", "-4T", "0", "inf", "nan", "1e308k", "3 Q"].map(unprefixed), [None; 8]);
         assert_eq!([0, 999, 1000, 865_910_724].map(grouped), ["0", "999", "1,000", "865,910,724"]);
     }
 }

@@ -42,6 +42,24 @@ pub struct Listed {
     pub folder: bool,
 }
 
+impl Listed {
+    /// What lies in the folder `path` where files have these paths and no others.
+    ///
+    /// # Errors
+    /// [`FileError::Missing`] if none lies there.
+    pub fn among<'p>(paths: impl Iterator<Item = &'p String>, path: &str) -> Result<Vec<Self>, FileError> {
+        let folder = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let below = paths.filter_map(|file| file.strip_prefix(&folder));
+        let names: BTreeSet<Self> = below
+            .map(|rest| match rest.split_once('/') {
+                Some((name, _)) => Self { name: name.to_owned(), folder: true },
+                None => Self { name: rest.to_owned(), folder: false },
+            })
+            .collect();
+        if names.is_empty() { Err(FileError::Missing) } else { Ok(names.into_iter().collect()) }
+    }
+}
+
 /// Why a file of a study cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FileError {
@@ -93,15 +111,7 @@ impl Files for Memory {
     }
 
     fn list(&self, path: &str) -> Result<Vec<Listed>, FileError> {
-        let folder = if path.is_empty() { String::new() } else { format!("{path}/") };
-        let below = self.0.keys().filter_map(|file| file.strip_prefix(&folder));
-        let names: BTreeSet<Listed> = below
-            .map(|rest| match rest.split_once('/') {
-                Some((name, _)) => Listed { name: name.to_owned(), folder: true },
-                None => Listed { name: rest.to_owned(), folder: false },
-            })
-            .collect();
-        if names.is_empty() { Err(FileError::Missing) } else { Ok(names.into_iter().collect()) }
+        Listed::among(self.0.keys(), path)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use isoflop_contract::quantity::unprefixed;
 use isoflop_plan::Selection;
 
 use super::{Cache, SetArgs, StudyArgs};
@@ -73,14 +74,8 @@ pub struct PlanArgs {
 
 /// A number of operations a second, with or without a decimal prefix and `FLOP/s`.
 fn rate(text: &str) -> Result<f64, String> {
-    let bare = text.trim().trim_end_matches("/s").trim_end_matches("FLOP").trim_end();
-    let scales = [('k', 1e3), ('M', 1e6), ('G', 1e9), ('T', 1e12), ('P', 1e15)];
-    let (number, scale) =
-        scales.iter().find_map(|(prefix, scale)| Some((bare.strip_suffix(*prefix)?, *scale))).unwrap_or((bare, 1.0));
-    match number.trim_end().parse::<f64>().map(|number| number * scale) {
-        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
-        _ => Err("write a number of operations a second, as `400T` or `4e14`".to_owned()),
-    }
+    unprefixed(text.trim().trim_end_matches("/s").trim_end_matches("FLOP"))
+        .ok_or_else(|| "write a number of operations a second, as `400T` or `4e14`".to_owned())
 }
 
 /// Arguments of `expand`.

@@ -9,7 +9,7 @@ use std::{
 use isoflop_contract::{Catalog, manifest};
 use isoflop_plan::{FileError, Files, Listed, Plan};
 
-use super::{list, no_file};
+use super::no_file;
 use crate::{args::StudyArgs, disk::Disk, project, stop::Stop};
 
 /// Where a study lies in a crate.
@@ -114,7 +114,7 @@ impl Files for Captured {
     }
 
     fn list(&self, path: &str) -> Result<Vec<Listed>, FileError> {
-        list(self.files.keys(), path)
+        Listed::among(self.files.keys(), path)
     }
 }
 

@@ -14,7 +14,7 @@ use isoflop_report::rocrate::{METADATA, STATEMENT, Stamp};
 use isoflop_store::{Holdings, Seen};
 use zip::{ZipArchive, result::ZipError};
 
-use super::{list, no_file, pack, stamp};
+use super::{no_file, pack, stamp};
 
 /// The most that is read into memory of one file. Blobs are never read into memory.
 const LIMIT: u64 = 4 << 30;
@@ -203,6 +203,6 @@ impl Files for Study<'_> {
     }
 
     fn list(&self, path: &str) -> Result<Vec<Listed>, FileError> {
-        list(self.paths.iter(), path)
+        Listed::among(self.paths.iter(), path)
     }
 }

@@ -53,6 +53,10 @@ impl From<String> for Part {
 /// Writes a crate to `into`: a zip file where the name ends so, else a folder.
 pub fn pack(parts: &Parts, into: &Path) -> Result<(), Stop> {
     let partial = beside(into);
+    if partial.is_dir() {
+        let why = format!("{} is in the way; if an export that was killed left it, remove it", partial.display());
+        return Err(infrastructure(anyhow::anyhow!(why)));
+    }
     let written = if is_zip(into) { zipped(parts, &partial) } else { laid_out(parts, &partial) };
     let written = written.and_then(|()| fs::rename(&partial, into));
     written.map_err(|error| {

@@ -132,7 +132,8 @@ impl Sheet<'_> {
             out.line(&out.paint(Paint::Dim, note))?;
         }
         if told.is_empty() {
-            let bytes = if held.is_some() { ", every key and every byte" } else { " and every key" };
+            let read = held.is_some_and(|held| held.blobs > 0);
+            let bytes = if read { ", every key and every byte" } else { " and every key" };
             return out.line(&format!("{} every chain{bytes} holds, and {}", out.paint(Paint::Good, "ok"), self.holds));
         }
         out.line(&out.paint(Paint::Bad, &count(told.len(), "finding", "findings")))
