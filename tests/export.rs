@@ -354,9 +354,18 @@ fn bytes_are_those_that_were_asked_for() {
     assert_eq!(blobs("none"), 0);
     let said = audit(&project, "none").expect(0).json();
     assert_eq!((said["store"]["gone"].as_array().unwrap().len(), said["store"]["whole"].as_u64()), (22, Some(0)));
+
     let text = project.run(&["audit", "none"]).expect(0).out;
     assert!(text.contains("the bytes of 22 artifacts are not in this crate"), "{text}");
+    assert!(text.contains("ok every chain and every key holds"), "{text}");
     Graph::read(&project.path("none")).check();
+
+    // What an export that was killed left is named, and nothing of it is touched.
+    fs::create_dir(project.path("next.partial")).unwrap();
+    fs::write(project.path("next.partial/mine"), "mine").unwrap();
+    let refused = project.run(&["export", "--into", "next"]).expect(8);
+    assert!(refused.err.contains("next.partial is in the way"), "{}", refused.err);
+    assert!(project.path("next.partial/mine").is_file() && !project.path("next").exists());
 
     // Without the bytes of one artifact in the store.
     let stored = project.files("store/blobs");
