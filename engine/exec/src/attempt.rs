@@ -1,10 +1,11 @@
 //! One attempt, from a started worker to its end: hears it out, keeps its log, its time and the orders of the run, and tells what came of
 //! it. Touches neither store nor ledger.
 
+mod ending;
+
 use std::{
     io,
     path::Path,
-    process::ExitStatus,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -23,15 +24,17 @@ use tokio::{
     time::{MissedTickBehavior, interval_at, sleep_until, timeout},
 };
 
+use ending::Ending;
+
 use crate::{
     census::{Census, Usage, proportional},
     checkpoints::Carried,
-    conversation::{Account, Conversation, Heard, Lie, Wanted, failed, with_words},
+    conversation::{Account, Conversation, Heard, Wanted, failed},
     guard::Guarded,
     lines::{Line, Lines},
     log::Log,
     process::Process,
-    vigil::{Alarm, Vigil},
+    vigil::Vigil,
 };
 
 /// How long a worker may take to say hello, unless it may not be silent for so long, and to exit after its last word.
@@ -74,17 +77,6 @@ pub(crate) struct Performance {
     pub(crate) seconds: f64,
     /// The most memory that it was seen to use at one time, if it was limited.
     pub(crate) peak: Option<u64>,
-}
-
-/// Why the engine ends a worker.
-#[derive(Debug)]
-enum Ending {
-    Ordered,
-    TimedOut(Duration),
-    Alarmed(Alarm),
-    Silent,
-    Lingering,
-    Lied(Lie),
 }
 
 /// What an attempt works with.
@@ -376,50 +368,6 @@ impl<'a> Attempt<'a> {
                 _ => self.process.output_done = true,
             }
         }
-    }
-
-    fn conclude(mut self, status: io::Result<ExitStatus>) -> (Notice, Account) {
-        let words = self.log.last_words();
-        let status = match status {
-            Ok(status) => status,
-            Err(error) => {
-                return (
-                    failed(FailureClass::Crashed, format!("the worker cannot be waited for: {error}")),
-                    Account::default(),
-                );
-            }
-        };
-        let in_time = self.was_over && status.success();
-        let (hello, seconds) = (self.hello().as_secs(), PATIENCE.as_secs());
-        let (class, message) = match self.ending {
-            Some(Ending::Lied(Lie(lie))) => {
-                (FailureClass::Refused, with_words(format!("the worker broke the protocol: {lie}"), &words))
-            }
-            Some(Ending::Ordered) if !in_time => (FailureClass::Interrupted, "the run was stopped".to_owned()),
-            Some(Ending::TimedOut(limit)) if !in_time => {
-                let limit = limit.as_secs();
-                (
-                    FailureClass::TimedOut,
-                    with_words(format!("it took longer than the {limit} s that `on: time` allows"), &words),
-                )
-            }
-            Some(Ending::Alarmed(alarm)) if !in_time => {
-                let class = match alarm {
-                    Alarm::Memory { .. } => FailureClass::Resource,
-                    Alarm::Silent(_) | Alarm::Stopped(..) => FailureClass::Crashed,
-                };
-                (class, with_words(alarm.message(), &words))
-            }
-            Some(Ending::Silent) => {
-                (FailureClass::Refused, with_words(format!("the worker did not say hello within {hello} s"), &words))
-            }
-            Some(Ending::Lingering) => (
-                FailureClass::Refused,
-                with_words(format!("the worker did not exit within {seconds} s of its last word"), &words),
-            ),
-            _ => return self.talk.end(status, &words),
-        };
-        (failed(class, message), self.talk.account())
     }
 }
 

@@ -8,84 +8,25 @@
 //! The ledger is not waited for with a slot in hand. When a worker is gone its task's room is free, and its record is on its way; and where
 //! tasks are short, some are claimed before there is room for them ([`Input::Ahead`]): such a task is **poised** until there is.
 //!
+//! Answers are taken in by `answers`; `line` decides who has room next.
+//!
 //! Invariants: a task is launched only when all it needs is settled and there; slots, memory and devices are never exceeded, except by a
 //! task that wants more slots or memory than there are and gets all of them; at most one task of a key is under way; nobody waits for ever;
 //! every run finishes once its commands are answered.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-
+mod answers;
+mod line;
+mod task;
+#[cfg(test)]
+mod tests;
 mod words;
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use task::{Phase, Readiness, Task};
 pub use words::{Because, Claimed, Command, Ending, Input, Stands};
 
-use crate::{
-    outline::{Begin, Need, Outline},
-    policy::{Policy, rest},
-    pool::{Pool, Want},
-};
-
-/// How a task stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    Waiting,
-    Ready,
-    Leasing,
-    Looking,
-    Claiming,
-    /// Claimed, and without room.
-    Poised,
-    Elsewhere,
-    Running,
-    /// Until this tick.
-    Resting(u64),
-    Made,
-    Diverged,
-    Failed,
-    Blocked(Because),
-    Unneeded,
-}
-
-impl Phase {
-    /// Whether it waits for an answer before it can be launched.
-    const fn is_asking(self) -> bool {
-        matches!(self, Self::Leasing | Self::Looking | Self::Claiming)
-    }
-
-    /// Whether its key is busy with it.
-    const fn is_under_way(self) -> bool {
-        matches!(self, Self::Leasing | Self::Looking | Self::Claiming | Self::Poised | Self::Running)
-    }
-}
-
-#[derive(Debug)]
-struct Task {
-    phase: Phase,
-    needs: Vec<Need>,
-    consumers: Vec<usize>,
-    want: Want,
-    /// Its devices, if it has its slots, memory and devices.
-    room: Option<Vec<usize>>,
-    /// Whether these are leased as against other engines.
-    leased: bool,
-    key: usize,
-    /// Its place in line: the longest remaining path first.
-    rank: usize,
-    /// Whether a standing result is not enough.
-    again: bool,
-    /// Whether its trace has been looked up.
-    looked: bool,
-    /// How often its bytes went bad.
-    lost: u32,
-    /// How often it was tried again, and how often it may be.
-    tries: u32,
-    retries: u32,
-}
-
-/// How often the bytes of one task may go bad in one run.
-const LOSSES: u32 = 2;
-
-/// How many tasks may wait for their record before others begin: with a slow ledger, what is made must not pile up.
-const UNRECORDED: usize = 128;
+use crate::{outline::Outline, policy::Policy, pool::Pool};
 
 /// See the module.
 #[derive(Debug)]
@@ -128,32 +69,8 @@ impl Dispatcher {
     /// A dispatcher at the beginning.
     pub fn new(outline: &Outline, policy: Policy) -> Self {
         let ranks = outline.ranks();
-        let mut tasks: Vec<Task> = outline
-            .nodes
-            .iter()
-            .zip(ranks)
-            .map(|(node, rank)| Task {
-                phase: match node.begin {
-                    Begin::Run { .. } => Phase::Waiting,
-                    Begin::Made => Phase::Made,
-                    Begin::Diverged => Phase::Diverged,
-                    Begin::Blocked(root) => Phase::Blocked(Because::Diverged(root)),
-                    Begin::Unneeded => Phase::Unneeded,
-                },
-                needs: node.needs.clone(),
-                consumers: Vec::new(),
-                want: node.want.within(&policy.capacity),
-                room: None,
-                leased: false,
-                key: node.key,
-                rank,
-                again: node.begin == Begin::Run { again: true },
-                looked: node.needs.is_empty(), // its trace is its recipe, and that has no result
-                lost: 0,
-                tries: 0,
-                retries: node.retries.unwrap_or(policy.retries),
-            })
-            .collect();
+        let mut tasks: Vec<Task> =
+            outline.nodes.iter().zip(ranks).map(|(node, rank)| Task::of(node, rank, &policy)).collect();
         for index in 0..tasks.len() {
             let producers: BTreeSet<usize> = tasks[index].needs.iter().flat_map(|need| need.tasks().to_vec()).collect();
             for producer in producers {
@@ -261,146 +178,6 @@ impl Dispatcher {
         !self.closing && self.tasks[task].tries < self.tasks[task].retries
     }
 
-    fn leased(&mut self, task: usize, ours: bool) {
-        debug_assert_eq!(self.tasks[task].phase, Phase::Leasing);
-        self.tasks[task].leased = ours;
-        if ours && !self.closing {
-            return self.begin(task);
-        }
-        if !ours {
-            self.pool.shun(self.tasks[task].room.as_deref().unwrap_or_default());
-        }
-        self.set_aside(task, Phase::Waiting);
-        self.touched.push_back(task);
-    }
-
-    fn looked(&mut self, task: usize, stands: Option<Stands>) {
-        debug_assert_eq!(self.tasks[task].phase, Phase::Looking);
-        match stands {
-            Some(Stands::Made) => self.settle(task, Phase::Made),
-            Some(Stands::Diverged) => self.settle(task, Phase::Diverged),
-            _ if self.closing => self.set_aside(task, Phase::Waiting),
-            _ => {
-                self.tasks[task].looked = true;
-                self.claim(task);
-            }
-        }
-    }
-
-    fn claimed(&mut self, task: usize, claimed: Claimed) {
-        debug_assert_eq!(self.tasks[task].phase, Phase::Claiming);
-        match claimed {
-            // Between line and claim the run may have begun to close, or a need's bytes may have gone bad.
-            Claimed::Granted if self.closing || !matches!(self.readiness(task), Readiness::Now) => {
-                self.commands.push(Command::Release(task));
-                self.set_aside(task, Phase::Waiting);
-                self.touched.push_back(task);
-            }
-            Claimed::Granted if self.tasks[task].room.is_some() => self.launch(task),
-            Claimed::Granted => self.enter(task, Phase::Poised),
-            Claimed::Held => self.set_aside(task, Phase::Elsewhere),
-            Claimed::Done(Stands::Absent) if self.is_needed(task) => {
-                if self.closing {
-                    return self.set_aside(task, Phase::Waiting);
-                }
-                self.tasks[task].again = true;
-                self.claim(task);
-            }
-            Claimed::Done(stands) => {
-                self.commands.push(Command::Keep(task));
-                self.settle(task, if stands == Stands::Diverged { Phase::Diverged } else { Phase::Made });
-            }
-        }
-    }
-
-    fn launch(&mut self, task: usize) {
-        self.enter(task, Phase::Running);
-        self.commands.push(Command::Launch(task));
-    }
-
-    fn vacated(&mut self, task: usize) {
-        debug_assert_eq!(self.tasks[task].phase, Phase::Running);
-        self.vacate(task);
-        self.unrecorded += 1;
-        if self.tasks[task].consumers.iter().any(|consumer| self.awaits_records(*consumer)) {
-            self.awaited.insert(task);
-        }
-    }
-
-    /// Whether a task waits for nothing but records.
-    fn awaits_records(&self, task: usize) -> bool {
-        let Task { phase, needs, .. } = &self.tasks[task];
-        let is_over = |producer: &usize| match self.tasks[*producer].phase {
-            Phase::Made | Phase::Diverged | Phase::Failed | Phase::Blocked(_) => true,
-            Phase::Running => self.tasks[*producer].room.is_none(),
-            _ => false,
-        };
-        *phase == Phase::Waiting && needs.iter().flat_map(Need::tasks).all(is_over)
-    }
-
-    fn ended(&mut self, task: usize, ending: Ending) {
-        debug_assert_eq!(self.tasks[task].phase, Phase::Running);
-        self.unrecorded -= usize::from(self.tasks[task].room.is_none());
-        self.awaited.remove(&task);
-        match ending {
-            Ending::Made => {
-                self.made.insert(self.tasks[task].key);
-                self.settle(task, Phase::Made);
-            }
-            Ending::Diverged => self.settle(task, Phase::Diverged),
-            Ending::Faltered if self.would_retry(task) => {
-                self.tasks[task].tries += 1;
-                let tries = self.tasks[task].tries;
-                self.set_aside(task, Phase::Resting(self.now + rest(tries)));
-                self.commands.push(Command::Rest { task, tries });
-            }
-            Ending::Failed | Ending::Faltered => self.fail(task),
-            Ending::LeaseLost => {
-                // Whoever took it over makes it; what was wrong with the standing result is their business now.
-                self.tasks[task].again = false;
-                self.set_aside(task, Phase::Elsewhere);
-            }
-            Ending::InputLost(producers) => {
-                let hopeless: Vec<usize> =
-                    producers.iter().copied().filter(|producer| self.tasks[*producer].lost >= LOSSES).collect();
-                if hopeless.is_empty() {
-                    self.set_aside(task, Phase::Waiting);
-                    for producer in producers {
-                        self.remake(producer);
-                    }
-                    self.touched.push_back(task);
-                } else {
-                    self.commands.push(Command::GiveUp(task, hopeless));
-                    self.fail(task);
-                }
-            }
-        }
-    }
-
-    fn fail(&mut self, task: usize) {
-        self.failures += 1;
-        self.closing |= !self.policy.keep_going || self.policy.max_fails.is_some_and(|most| self.failures >= most);
-        self.settle(task, Phase::Failed);
-    }
-
-    /// Gives back the keys of those that are poised.
-    fn recall(&mut self) {
-        if self.ahead.1 == 0 {
-            return;
-        }
-        let poised = self.line.values().copied().filter(|task| self.tasks[*task].phase == Phase::Poised);
-        for task in poised.collect::<Vec<_>>() {
-            self.give_back(task);
-        }
-    }
-
-    /// Gives back the key of a poised task, which waits again.
-    fn give_back(&mut self, task: usize) {
-        self.commands.push(Command::Release(task));
-        self.set_aside(task, Phase::Waiting);
-        self.touched.push_back(task);
-    }
-
     /// The run is closing: nobody who rests is tried again.
     fn abandon(&mut self) {
         if self.resting == 0 {
@@ -412,56 +189,6 @@ impl Dispatcher {
                 self.settle(task, Phase::Failed);
             }
         }
-    }
-
-    /// Has a settled task run again.
-    fn remake(&mut self, task: usize) {
-        if self.tasks[task].phase != Phase::Made {
-            return; // somebody else has seen to it
-        }
-        self.tasks[task].lost += 1;
-        self.tasks[task].again = true;
-        self.made.remove(&self.tasks[task].key);
-        self.reopen(task);
-    }
-
-    /// Has a task wait again, and with it what it needs and nobody had asked for.
-    fn reopen(&mut self, task: usize) {
-        let mut open = vec![task];
-        while let Some(task) = open.pop() {
-            self.enter(task, Phase::Waiting);
-            self.touched.push_back(task);
-            for consumer in self.tasks[task].consumers.clone() {
-                match self.tasks[consumer].phase {
-                    Phase::Ready => {
-                        self.line.remove(&self.tasks[consumer].rank);
-                        self.enter(consumer, Phase::Waiting);
-                    }
-                    Phase::Poised => self.give_back(consumer),
-                    _ => {}
-                }
-            }
-            let producers = self.tasks[task].needs.iter().flat_map(Need::tasks);
-            open.extend(producers.filter(|producer| self.tasks[**producer].phase == Phase::Unneeded));
-        }
-    }
-
-    /// Whether somebody will read the task's bytes.
-    fn is_needed(&self, task: usize) -> bool {
-        let unsettled = |consumer: &usize| {
-            matches!(
-                self.tasks[*consumer].phase,
-                Phase::Waiting
-                    | Phase::Ready
-                    | Phase::Leasing
-                    | Phase::Looking
-                    | Phase::Claiming
-                    | Phase::Poised
-                    | Phase::Elsewhere
-                    | Phase::Resting(_)
-            )
-        };
-        self.tasks[task].consumers.iter().any(unsettled)
     }
 
     /// Takes a task that is under way out of the line or out of its room, gives its key back, and has it stand as `phase`.
@@ -546,100 +273,6 @@ impl Dispatcher {
         ready
     }
 
-    fn queue(&mut self, task: usize) {
-        self.enter(task, Phase::Ready);
-        self.line.insert(self.tasks[task].rank, task);
-    }
-
-    /// Gives slots, memory and devices to those first in line, and claims some ahead.
-    fn fill(&mut self) {
-        if self.closing || self.unrecorded >= UNRECORDED {
-            return;
-        }
-        self.make_room();
-        if self.ahead.1 >= self.ahead.0 {
-            return;
-        }
-        let next: Vec<usize> =
-            self.line.values().copied().filter(|task| self.may_go_ahead(*task)).take(self.ahead.0).collect();
-        for task in next {
-            // Of twins, one.
-            if self.ahead.1 < self.ahead.0 && self.busy.insert(self.tasks[task].key) {
-                self.ahead.1 += 1;
-                self.begin(task);
-            }
-        }
-    }
-
-    /// Whether a task may be claimed before there is room for it. Devices are leased first, and nobody sits on them.
-    fn may_go_ahead(&self, task: usize) -> bool {
-        let Task { phase, key, want, .. } = &self.tasks[task];
-        *phase == Phase::Ready && want.gpus.devices() == 0 && !self.busy.contains(key)
-    }
-
-    /// Nobody takes what the first one that waits is waiting for, so that none waits for ever; a twin of what is under way is passed over.
-    fn make_room(&mut self) {
-        let mut behind: Option<Pool> = None;
-        let mut from = 0;
-        while !self.pool.is_exhausted() {
-            let Some((&rank, &task)) = self.line.range(from..).next() else { return };
-            from = rank + 1;
-            let Task { want, key, phase, .. } = self.tasks[task];
-            if phase == Phase::Ready && self.busy.contains(&key) {
-                continue;
-            }
-            let devices = match &mut behind {
-                None => self.pool.take(&want),
-                Some(left) => left.take(&want).inspect(|devices| self.pool.occupy(&want, devices)),
-            };
-            let Some(devices) = devices else {
-                behind.get_or_insert_with(|| self.pool.behind(&want));
-                continue;
-            };
-            self.line.remove(&rank);
-            self.tasks[task].room = Some(devices.clone());
-            if phase != Phase::Ready {
-                self.ahead.1 -= 1;
-            }
-            match phase {
-                Phase::Ready => {
-                    self.busy.insert(key);
-                    if devices.is_empty() {
-                        self.begin(task);
-                    } else {
-                        self.enter(task, Phase::Leasing);
-                        self.commands.push(Command::Lease { task, devices });
-                    }
-                }
-                Phase::Poised => self.launch(task),
-                _ => {} // it is launched when its key is granted
-            }
-            if behind.as_ref().is_some_and(Pool::is_exhausted) {
-                return;
-            }
-        }
-    }
-
-    /// Begins with a task that has its room, or goes ahead.
-    fn begin(&mut self, task: usize) {
-        if self.made.contains(&self.tasks[task].key) && !self.policy.witness {
-            // A twin has just made it: its result stands.
-            (self.tasks[task].again, self.tasks[task].looked) = (false, true);
-        }
-        let Task { again, looked, .. } = self.tasks[task];
-        if self.policy.adopt && !again && !looked {
-            self.enter(task, Phase::Looking);
-            self.commands.push(Command::LookUp(task));
-        } else {
-            self.claim(task);
-        }
-    }
-
-    fn claim(&mut self, task: usize) {
-        self.enter(task, Phase::Claiming);
-        self.commands.push(Command::Claim { task, again: self.tasks[task].again });
-    }
-
     /// Ends the run when nothing is under way and nothing more will be.
     fn close(&mut self) {
         if self.finished || !self.busy.is_empty() {
@@ -659,13 +292,3 @@ impl Dispatcher {
         self.commands.push(Command::Finish);
     }
 }
-
-enum Readiness {
-    Now,
-    Later,
-    Never(Because),
-}
-
-#[cfg(test)]
-#[path = "dispatcher_tests.rs"]
-mod tests;

@@ -1,77 +1,39 @@
 //! An execution: one task with its key claimed, from its inputs to the ledger. The order never changes: inputs are checked, the attempt is
 //! recorded, the worker runs, the store commits, the ledger learns of it.
 
+mod conclusion;
+mod preparation;
+
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    io,
+    collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use isoflop_contract::{
-    Digest, Failure, FailureClass, Manifest, Value,
-    handle::Input,
+    Digest, Failure, FailureClass, Manifest,
     port::Given,
     protocol::{Assignment, MACHINE, Notice, PROTOCOL, Saving},
     quantity::Bytes,
 };
-use isoflop_ledger::{AttemptId, AttemptOutcome, Ending, Lease, Ledger, LedgerError, Metric, Purpose, RunId};
-use isoflop_plan::{Plan, Task};
-use isoflop_store::{Committed, Store, StoreError};
-use serde_json::json;
-use tokio::{
-    sync::{mpsc::UnboundedSender, watch},
-    task::spawn_blocking,
-};
-use uuid::Uuid;
+use isoflop_ledger::{AttemptId, Lease, LedgerError, Metric};
+use tokio::{sync::watch, task::spawn_blocking};
+
+use preparation::{Prepared, Unready};
 
 use crate::{
     attempt::{Order, Performance, Sign, Stage, fits, perform},
-    census::Census,
-    cgroup::{Cgroup, Cgroups, Used},
-    checkpoints::{self, Carried, Found},
+    cgroup::{Cgroup, Used},
+    checkpoints::Carried,
     conversation::{Account, Wanted, failed},
     device::Device,
-    honesty,
-    job::Options,
     moment::Moment,
-    process::{Launch, Launcher, Process, cannot_start},
-    provide::{self, Unprovided, provide},
-    room::{Room, Rooms},
-    runtimes::Runtimes,
-    scratch::Scratch,
-    tool::Tools,
+    process::{Launch, Process, cannot_start},
+    provide,
+    room::Room,
+    shared::Shared,
 };
-
-/// What all executions of a run share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) plan: Arc<Plan>,
-    pub(crate) store: Arc<Store>,
-    pub(crate) ledger: Ledger,
-    pub(crate) runtimes: Runtimes,
-    pub(crate) options: Options,
-    pub(crate) run: RunId,
-    pub(crate) launcher: Launcher,
-    pub(crate) moments: UnboundedSender<Moment>,
-    /// Set when the ledger is out of reach: nobody needs to find out again.
-    pub(crate) lost: AtomicBool,
-    /// The files of the study that the ledger was told of.
-    pub(crate) told: Mutex<BTreeSet<Digest>>,
-    pub(crate) tools: Tools,
-    pub(crate) census: Arc<Census>,
-    /// Where groups of limited memory can be made, if they can.
-    pub(crate) cgroups: Option<Cgroups>,
-    /// The engine's folder for attempts.
-    pub(crate) scratch: Arc<Scratch>,
-    pub(crate) rooms: Rooms,
-    /// Where it is told that a task's worker is gone and did not fail.
-    pub(crate) vacated: UnboundedSender<usize>,
-}
 
 /// One task to be executed.
 #[derive(Debug)]
@@ -127,26 +89,6 @@ pub(crate) enum Recorded {
     Made { digest: Digest, manifest: Manifest },
     Diverged(String),
     Failed(Failure),
-}
-
-/// Why an execution did not get as far as its worker.
-enum Unready {
-    Lost(Vec<(usize, String)>),
-    Unfit(Failure),
-}
-
-/// A task whose inputs are in place.
-struct Prepared {
-    room: Room,
-    needs: BTreeMap<String, Given>,
-    /// The files of the study, or why it cannot have them.
-    files: Result<BTreeMap<String, PathBuf>, Failure>,
-    /// The soft environment of this attempt.
-    soft: Value,
-    given: honesty::Given,
-    saving: Saving,
-    carried: Option<Carried>,
-    cgroup: Option<Cgroup>,
 }
 
 /// An attempt whose worker was started.
@@ -233,125 +175,6 @@ impl Execution {
         };
         shared.rooms.aside(move || drop(room));
         if let LedgerError::LeaseLost { .. } = error { Ok(Done::LeaseLost) } else { Err(error) }
-    }
-
-    /// Makes the folder and puts the inputs there, each byte of them checked.
-    fn prepare(&self, shared: &Shared) -> Result<Prepared, Unready> {
-        let name = Uuid::now_v7().to_string();
-        let room = Room::create(&shared.scratch, &name).map_err(|error| {
-            let folder = shared.scratch.path().join(&name);
-            Unready::Unfit(resource(format!("cannot make the folder {}: {error}", folder.display())))
-        })?;
-        let mut lost = Vec::new();
-        let mut take = |producer: &Producer, port: &str, n: usize| -> Result<Input, Unready> {
-            let path = room.input(port, n);
-            match shared.store.materialize(producer.digest, &producer.manifest, &path) {
-                Ok(()) => {}
-                Err(
-                    error @ (StoreError::Corrupt(_) | StoreError::CorruptManifest { .. } | StoreError::Missing { .. }),
-                ) => lost.push((producer.task, error.to_string())),
-                Err(error) => return Err(Unready::Unfit(resource(error.to_string()))),
-            }
-            Ok(Input {
-                shape: producer.manifest.shape.clone(),
-                cell: shared.plan.tasks()[producer.task].cell.clone(),
-                digest: producer.digest,
-                path,
-                scalars: producer.manifest.scalars.clone(),
-            })
-        };
-        let mut needs = BTreeMap::new();
-        for (port, inputs) in &self.inputs {
-            let given = match inputs {
-                Inputs::One(producer) => take(producer, port, 0).map(Given::One),
-                Inputs::Many(cells) => cells
-                    .iter()
-                    .enumerate()
-                    .map(|(n, (label, producer))| Ok((label.clone(), take(producer, port, n)?)))
-                    .collect::<Result<_, _>>()
-                    .map(Given::Many),
-            };
-            needs.insert(port.clone(), given?);
-        }
-        if !lost.is_empty() {
-            return Err(Unready::Lost(lost));
-        }
-        let task = &shared.plan.tasks()[self.task];
-        let files = match provide(&shared.store, task, &room) {
-            Ok(files) => Ok(files),
-            Err(Unprovided::Failed(failure)) => Err(failure),
-            Err(Unprovided::Store(error)) => return Err(Unready::Unfit(resource(error.to_string()))),
-        };
-        let Options { soft, variables, .. } = &shared.options;
-        let mut soft = shared.tools.soft(soft, task.outside.program.as_deref(), variables);
-        if !self.devices.is_empty() {
-            let devices: Vec<Value> = self
-                .devices
-                .iter()
-                .map(|d| json!({"id": d.id, "name": d.name, "capability": d.capability.map(|is| is.to_string())}))
-                .collect();
-            soft["devices"] = devices.into();
-        }
-        let cgroup = match (&shared.cgroups, task.demand.memory) {
-            (Some(groups), Some(memory)) => Some(groups.make(&name, memory.0).map_err(|error| {
-                let place = groups.path().display();
-                Unready::Unfit(resource(format!(
-                    "cannot make a control group in {place}: {error}; ISOFLOP_CGROUP=none does without"
-                )))
-            })?),
-            _ => None,
-        };
-        if let Some(memory) = task.demand.memory {
-            let how = if cgroup.is_some() { "control group" } else { "looking" };
-            soft["memory"] = json!({"limit": memory.0, "by": how});
-        }
-        let given = self
-            .note(&room, task, files.is_ok())
-            .map_err(|error| Unready::Unfit(resource(format!("cannot look at what a task reads: {error}"))))?;
-        let (saving, carried) = self.saving(shared, &room);
-        Ok(Prepared { room, needs, files, soft, given, saving, carried, cgroup })
-    }
-
-    /// Notes what the worker may read.
-    fn note(&self, room: &Room, task: &Task, has_files: bool) -> io::Result<honesty::Given> {
-        let mut given = honesty::Given::default();
-        for (port, inputs) in &self.inputs {
-            let producers = match inputs {
-                Inputs::One(producer) => vec![producer],
-                Inputs::Many(cells) => cells.values().collect(),
-            };
-            for (n, producer) in producers.into_iter().enumerate() {
-                given.note(&room.input(port, n), &producer.manifest)?;
-            }
-        }
-        for (name, set) in task.files.iter().filter(|_| has_files) {
-            given.note(&room.files(name), &set.manifest)?;
-        }
-        Ok(given)
-    }
-
-    /// How it checkpoints, and what it goes on from. A witness does neither where others do: it is to find out by itself what comes out.
-    fn saving(&self, shared: &Shared, room: &Room) -> (Saving, Option<Carried>) {
-        let task = &shared.plan.tasks()[self.task];
-        let (folder, found) = if self.lease.purpose == Purpose::Witness {
-            (room.path().join("checkpoints"), Found::default())
-        } else {
-            let folder = checkpoints::place(&shared.options.folder, &task.key);
-            let found = checkpoints::latest(&folder, &task.key, &task.recipe.kind, task.recipe.revision);
-            (folder, found)
-        };
-        for why in found.passed {
-            let _ = shared.moments.send(Moment::PassedOver { task: task.name.clone(), why });
-        }
-        let saving = Saving {
-            key: task.key,
-            folder,
-            how: task.demand.checkpoint,
-            at: shared.options.marks.get(&task.key).cloned().unwrap_or_default(),
-            resume: found.carried.as_ref().map(|carried| carried.step),
-            death: shared.options.deaths.next(&task.key),
-        };
-        (saving, found.carried)
     }
 
     fn assignment(
@@ -468,89 +291,6 @@ impl Execution {
             performance.account.metrics.push(Metric { series, step: 0, value: peak as f64 });
         }
         performance
-    }
-
-    /// Store first, then ledger.
-    async fn conclude(
-        &self,
-        shared: &Arc<Shared>,
-        (room, given): (Room, honesty::Given),
-        attempt: AttemptId,
-        log: PathBuf,
-        performance: Performance,
-    ) -> Result<Done, LedgerError> {
-        let Performance { notice, account: Account { metrics, saved }, seconds, .. } = performance;
-        let (trace, mut halt) = (self.trace, None);
-        let took = Duration::from_secs_f64(seconds);
-        let mut has_checkpoints = true;
-        let outcome = match notice {
-            Notice::Made { scalars } => {
-                let (place, shape) = (Arc::clone(shared), shared.plan.tasks()[self.task].makes.clone());
-                let shelf = checkpoints::place(&shared.options.folder, &self.lease.key);
-                let commit = spawn_blocking(move || {
-                    let committed = match given.lie(&room, !scalars.is_empty()) {
-                        Some(lie) => Err(lie),
-                        None => Ok(place.store.commit(&shape, scalars, &room.out())),
-                    };
-                    place.rooms.leave(room, took);
-                    (committed, shelf.exists())
-                });
-                let committed;
-                (committed, has_checkpoints) = commit.await.expect("a commit does not panic");
-                let refused = |message| AttemptOutcome::Failed(Failure { class: FailureClass::Refused, message });
-                match committed {
-                    Ok(Ok(Committed { digest, manifest })) => AttemptOutcome::Made { digest, manifest, trace },
-                    Ok(Err(error @ StoreError::BadOutput { .. })) => refused(error.to_string()),
-                    Ok(Err(error)) => {
-                        halt = Some(error.to_string());
-                        AttemptOutcome::Failed(resource(error.to_string()))
-                    }
-                    Err(lie) => refused(format!("the worker lied: {lie}")),
-                }
-            }
-            Notice::Diverged { reason } => {
-                shared.rooms.aside(move || drop(room));
-                AttemptOutcome::Diverged { reason, trace }
-            }
-            Notice::Failed(failure) => {
-                shared.rooms.aside(move || drop(room));
-                AttemptOutcome::Failed(failure)
-            }
-            other => unreachable!("an attempt does not end with {other:?}"),
-        };
-        if shared.lost.load(Ordering::Relaxed) {
-            // It would wait half a minute to fail. The bytes are in the store; the next run finds out what it has.
-            let failure =
-                Failure { class: FailureClass::Interrupted, message: "the ledger is out of reach".to_owned() };
-            return Ok(Done::Recorded { outcome: Recorded::Failed(failure), attempt, log, seconds, halt: None });
-        }
-        let ending = Ending { outcome, metrics, seconds, saved };
-        let standing = match shared.ledger.finish_attempt(shared.run, &self.lease, attempt, &ending).await {
-            Ok(standing) => standing,
-            Err(LedgerError::LeaseLost { .. }) => return Ok(Done::LeaseLost),
-            Err(error) => return Err(error),
-        };
-        let settled = !matches!(ending.outcome, AttemptOutcome::Failed(_));
-        if settled && has_checkpoints && self.lease.purpose != Purpose::Witness {
-            let (folder, key) = (shared.options.folder.clone(), self.lease.key);
-            shared.rooms.aside(move || checkpoints::forget(&folder, &key));
-        }
-        // What stands is what consumers get, also where a witness was asked for: each task is verified by itself, on the inputs that stand.
-        let stands = standing.as_ref().and_then(|past| Some((past.digest()?, past.manifest()?.clone())));
-        let outcome = match ending.outcome {
-            AttemptOutcome::Made { digest, manifest, .. } => {
-                let (digest, manifest) = stands.unwrap_or((digest, manifest));
-                Recorded::Made { digest, manifest }
-            }
-            AttemptOutcome::Diverged { reason, .. } => match stands {
-                Some((digest, manifest)) if self.lease.purpose == Purpose::Witness => {
-                    Recorded::Made { digest, manifest }
-                }
-                _ => Recorded::Diverged(reason),
-            },
-            AttemptOutcome::Failed(failure) => Recorded::Failed(failure),
-        };
-        Ok(Done::Recorded { outcome, attempt, log, seconds, halt })
     }
 }
 

@@ -31,6 +31,7 @@ mod record;
 mod room;
 mod runtimes;
 mod scratch;
+mod shared;
 mod summary;
 mod survey;
 mod tool;

@@ -8,7 +8,7 @@ use isoflop_ledger::LedgerError;
 use isoflop_plan::{FileSet, Task};
 use isoflop_store::{Store, StoreError};
 
-use crate::{execution::Shared, room::Room};
+use crate::{room::Room, shared::Shared};
 
 /// Why the files of a task are not there.
 #[derive(Debug)]
