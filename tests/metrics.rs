@@ -36,7 +36,7 @@ fn every_score_is_made_and_shown() {
     assert_eq!(described["quality"], show("spoilt_looks[strength=1]")["aesthetic"]);
     let page = fs::read_to_string(project.path("report.html")).expect("the report was written");
     let captions =
-        ["id=\"metrics-matrix\"", "rank correlation of metrics across cells", "clip score", "frechet endless"];
+        ["id=\"metrics-matrix\"", "rank correlation of metrics, repetitions averaged", "clip score", "frechet endless"];
     for text in captions {
         assert!(page.contains(text), "the report lacks {text}");
     }

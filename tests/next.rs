@@ -59,3 +59,26 @@ fn check_names_letters_that_pictures_lack() {
     let json = project.run(&["check", "--json"]).expect(0).json();
     assert_eq!(json["boxes"][0]["letters"], "大");
 }
+
+#[test]
+fn check_names_what_claims_ask_for_in_vain() {
+    let project = Project::new();
+    let study = |size: &str| {
+        format!(
+            "study: own\nprofiles: {{ few: {{ sizes: [s] }} }}\nparams: {{ sizes: [s, large] }}\ntasks:\n  a:\n    matrix: {{ size: \"{{{{ sizes }}}}\" }}\n    \
+             kind: command\n    with:\n      argv: [sh, -c, 'echo > $1', sh, \"{{out.x}}\", \"{{{{ size }}}}\"]\n      outputs: {{ x: {{}} }}\n\
+             claims:\n  more: {{ says: More., check: \"{{{{ count('a', 'n', size='{size}') > 0 }}}}\" }}\n"
+        )
+    };
+    project.write("study.yaml", &study("lrage"));
+    let said = project.run(&["check"]).expect(0).out;
+    let warning = "warning: study.yaml:12:31: no task of `a` is at size=lrage, which the claim `more` asks for; did you mean `large`?";
+    assert!(said.contains(warning), "{said}");
+    let unmet = &project.run(&["check", "--json"]).expect(0).json()["unmet"];
+    assert_eq!((&unmet[0]["claim"], &unmet[0]["line"]), (&"more".into(), &12.into()), "{unmet}");
+    project.write("study.yaml", &study("large"));
+    for args in [vec!["check"], vec!["check", "--profile", "few"], vec!["check", "-p", "sizes=['s']"]] {
+        let said = project.run(&args).expect(0).out;
+        assert!(!said.contains("warning"), "{args:?}: {said}");
+    }
+}

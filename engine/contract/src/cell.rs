@@ -52,6 +52,17 @@ pub fn plain(value: &Value) -> String {
     }
 }
 
+/// Whether a value of an axis is the one that somebody asks for, as people see it: `1` and `1.0` are one number, and a list asks for any of its items.
+pub fn alike(have: &Value, want: &Value) -> bool {
+    match want {
+        Value::Array(any) => any.iter().any(|want| alike(have, want)),
+        want => match (have.as_f64(), want.as_f64()) {
+            (Some(have), Some(want)) => have.total_cmp(&want).is_eq(),
+            _ => plain(have) == plain(want),
+        },
+    }
+}
+
 /// What somebody typed for a value, as it stands in a name: `1000000000000.0`, `1.0e12` and `1e12` are one number.
 pub fn spelt(text: &str) -> Cow<'_, str> {
     match text.parse::<f64>() {
@@ -86,6 +97,13 @@ mod tests {
         assert_eq!(format!("train{cell}"), "train[variant=td4,seed=0]");
         assert_eq!(cell.label(), "seed=0,variant=td4");
         assert_eq!(Cell::default().to_string(), "");
+    }
+
+    #[test]
+    fn a_value_is_alike_as_people_see_it() {
+        let is = |have: Value, want: Value| alike(&have, &want);
+        assert!(is(1.into(), 1.0.into()) && is("s".into(), "s".into()) && is(2.into(), vec![1, 2].into()));
+        assert!(!is(1.into(), 2.into()) && !is("1".into(), 2.into()) && !is("s".into(), Value::Array(Vec::new())));
     }
 
     #[test]

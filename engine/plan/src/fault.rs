@@ -102,7 +102,8 @@ fn remove(value: &mut Value, path: &[Segment]) -> bool {
     owner.and_then(Value::as_object_mut).is_some_and(|members| members.remove(last).is_some())
 }
 
-fn dotted(path: &[Segment]) -> String {
+/// A path as it is written, `backbone.channels.0`.
+pub(crate) fn dotted(path: &[Segment]) -> String {
     let parts: Vec<String> = path
         .iter()
         .map(|segment| match segment {

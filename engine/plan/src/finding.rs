@@ -26,9 +26,11 @@ pub struct Finding {
     pub task: Option<String>,
     /// Where the first label begins.
     pub origin: Origin,
-    /// The way to that place: the include that brought its file, then what includes that; then the use of the template it was found in,
-    /// and what uses that.
+    /// The way to that place: the variables behind the value that is wrong; the include that brought its file, then what includes that; then the
+    /// use of the template it was found in, and what uses that.
     pub through: Vec<Way>,
+    /// The dotted path in `with:` of the value that is wrong, as long as nobody has said which variables are behind it.
+    pub(crate) value: Option<String>,
     uses: Through,
     /// How many more uses of the template have it.
     more: usize,
@@ -68,6 +70,7 @@ impl Finding {
             task: None,
             origin: Origin::default(),
             through: Vec::new(),
+            value: None,
             uses: Through::default(),
             more: 0,
         }
@@ -117,7 +120,7 @@ impl Findings {
             let span = finding.labels.first().map(|label| label.span).unwrap_or_default();
             finding.origin = sources.origin(span);
             let include = |span| Way { what: "included".to_owned(), origin: sources.origin(span) };
-            finding.through = sources.included(span.source).map(include).collect();
+            finding.through.extend(sources.included(span.source).map(include));
             for (inwards, step) in finding.uses.iter().rev().enumerate() {
                 let others = match (inwards, finding.more) {
                     (0, 1) => " and 1 task more".to_owned(),

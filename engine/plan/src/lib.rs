@@ -13,7 +13,7 @@
 //! | [`finding`], `draw` | what is wrong, where, and what to do about it |
 //! | `yaml`, `scalar`, `fields` | a bounded tree with places, its scalars, and maps read from it |
 //! | `study`, `params`, `merge`, `claims` | what a person wrote, in one file or several |
-//! | `rehearsal` | calls of claims that nothing measured could answer |
+//! | `rehearsal`, `unmet` | calls of claims that nothing measured could answer, and cells they ask for in vain |
 //! | `task`, `naming`, `reference`, `target` | the text of one task, and the tasks that it names |
 //! | `templates`, `place`, `writer` | reusable tasks, what is known where they are used, and writing them out |
 //! | [`template`], `engine`, `inner`, `power`, `function`, `braces`, `form` | expressions inside values, their bounds and their functions |
@@ -83,6 +83,7 @@ mod task;
 pub mod template;
 mod templates;
 mod trace;
+mod unmet;
 mod variables;
 pub mod why;
 mod writer;
@@ -105,4 +106,5 @@ pub use reason::Reason;
 pub use select::{SelectError, Selection, select};
 pub use source::{FileError, Files, Listed, Memory, Origin, Sources, Span};
 pub use suggest::nearest;
+pub use unmet::{Unmet, unmet};
 pub use why::Why;

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use isoflop_contract::{
     Demand, Entry, Environment, Runtime, Value,
-    catalog::{self, Reading, SpecError},
+    catalog::{self, Fault, Reading, SpecError},
     checkpoint::{Checkpointing, Every},
     demand::Gpus,
     environment::{Device, Torch},
@@ -135,10 +135,9 @@ impl<'w, 'n> World<'w, 'n> {
                 let tied = !entry.open && entry.ports.iter().any(|port| !port.arity.required());
                 let held = tied.then(|| with.clone());
                 let reading = fault::all(with, |with| entry.read(with));
-                let of = format!("kind `{}`", entry.name);
-                let reading = reading.map_err(|errors| say(trial, &errors, form, span, &of)).ok()?;
+                let reading = reading.map_err(|errors| say_of_kind(trial, &errors, form, span, entry)).ok()?;
                 if let Some(with) = held {
-                    say(trial, &open::unsuited(entry, text, &with, &[], None), form, span, &of);
+                    say_of_kind(trial, &open::unsuited(entry, text, &with, &[], None), form, span, entry);
                 }
                 Some((Arc::new(reading), kept))
             })
@@ -187,7 +186,7 @@ impl<'w, 'n> World<'w, 'n> {
             let named = asked.names(&reading.code);
             let errors = open::unsuited(entry, text, &with, &named, files.as_ref());
             let (form, span) = forms.with.as_ref().map_or((None, text.span), |(form, span)| (Some(form), *span));
-            say(trial, &errors, form, span, &format!("kind `{}`", entry.name));
+            say_of_kind(trial, &errors, form, span, entry);
         }
         let (demand, environment) = (demand?, environment?);
         let (demand, unfit) = placed(demand, environment.device(), entry);
@@ -227,12 +226,22 @@ fn say(trial: &mut Trial<'_>, errors: &[SpecError], form: Option<&Form<'_>>, spa
     trial.findings.extend(errors.iter().map(|error| fault::finding(error, form, of, span, sources)));
 }
 
+/// Says what a kind has against values of `with:`, and which they are.
+fn say_of_kind(trial: &mut Trial<'_>, errors: &[SpecError], form: Option<&Form<'_>>, span: Span, entry: &Entry) {
+    for error in errors {
+        say(trial, std::slice::from_ref(error), form, span, &format!("kind `{}`", entry.name));
+        if let (Fault::Invalid(_), Some(finding)) = (&error.fault, trial.findings.last_mut()) {
+            finding.value = Some(fault::dotted(&error.path));
+        }
+    }
+}
+
 /// Says what a kind cannot read of a `with:` that has no value as a whole: whatever its other values may be, these are mistakes too.
 fn misread(trial: &mut Trial<'_>, entry: &Entry, form: &Form<'_>, span: Span, own: &Scope) {
     let known = form.known(own, trial.sources).unwrap_or_else(nothing);
     let mut errors = fault::all(known, |with| entry.read(with)).err().unwrap_or_default();
     errors.retain(fault::stands_alone);
-    say(trial, &errors, Some(form), span, &format!("kind `{}`", entry.name));
+    say_of_kind(trial, &errors, Some(form), span, entry);
 }
 
 fn nothing() -> Value {
@@ -323,6 +332,6 @@ fn placed(demand: Demand, device: Option<Device>, entry: &Entry) -> (Demand, Opt
 fn out_of_range(field: &str, problem: &str) -> SpecError {
     SpecError {
         path: field.split('.').map(|field| catalog::Segment::Field(field.to_owned())).collect(),
-        fault: catalog::Fault::Invalid(problem.to_owned()),
+        fault: Fault::Invalid(problem.to_owned()),
     }
 }

@@ -24,6 +24,9 @@ use crate::{
     yaml::what,
 };
 
+/// The rehearsals: whether answers are yes, and whether numbers fall.
+const REHEARSALS: [(bool, bool); 4] = [(true, false), (false, false), (true, true), (false, true)];
+
 /// By group of tasks, the axes of its cells.
 type Axes = BTreeMap<String, BTreeSet<String>>;
 
@@ -54,6 +57,33 @@ pub(crate) fn rehearse(
     }
 }
 
+/// The cells that a check asks for: of this group, at these values of axes.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Asked {
+    pub(crate) group: String,
+    pub(crate) at: BTreeMap<String, Value>,
+}
+
+/// The cells that this check asks for, as far as rehearsals tell, each once.
+pub(crate) fn asked(check: &str, params: &BTreeMap<String, Value>) -> Vec<Asked> {
+    let stage = Arc::new(Mutex::new(Stage::default()));
+    let engine = Engine::new(&functions(&Arc::default(), &stage));
+    let stage = || stage.lock().unwrap_or_else(PoisonError::into_inner);
+    let Ok(compiled) = engine.compile(check) else { return Vec::new() };
+    let mut all: Vec<Asked> = Vec::new();
+    for (yes, falls) in REHEARSALS {
+        *stage() = Stage { yes, falls, ..Stage::default() };
+        // What is wrong with it is a finding, and said elsewhere.
+        let _ = compiled.evaluate(&Scope::new(params), &mut { ROOM });
+        for asked in std::mem::take(&mut stage().asked) {
+            if !all.contains(&asked) {
+                all.push(asked);
+            }
+        }
+    }
+    all
+}
+
 /// Where rehearsals take place.
 #[derive(Debug, Default)]
 struct Stage {
@@ -61,6 +91,23 @@ struct Stage {
     falls: bool,
     calls: u32,
     misuse: Option<Misuse>,
+    asked: Vec<Asked>,
+}
+
+impl Stage {
+    /// Writes down which cells a call asks for, if it asks for any.
+    fn hear(&mut self, name: &str, given: &[Value], named: &BTreeMap<String, Value>) {
+        let (true, Some(group)) = (forms(name).1, given.first().and_then(Value::as_str)) else { return };
+        let own = own(name);
+        let named = named.iter().filter(|(axis, _)| !own.contains(&axis.as_str()));
+        let named: BTreeMap<String, Value> = named.map(|(axis, value)| (axis.clone(), value.clone())).collect();
+        let sides: Vec<&serde_json::Map<String, Value>> = given.iter().filter_map(Value::as_object).collect();
+        let with = |side: &serde_json::Map<String, Value>| {
+            named.clone().into_iter().chain(side.iter().map(|(axis, value)| (axis.clone(), value.clone()))).collect()
+        };
+        let at = if sides.is_empty() { vec![named] } else { sides.into_iter().map(with).collect() };
+        self.asked.extend(at.into_iter().map(|at| Asked { group: group.to_owned(), at }));
+    }
 }
 
 /// A call that could not be answered whatever is measured.
@@ -81,7 +128,7 @@ fn check(
     let stage = || stage.lock().unwrap_or_else(PoisonError::into_inner);
     let compiled = engine.compile(text)?;
     let mut values: Vec<Misuse> = Vec::new();
-    for (yes, falls) in [(true, false), (false, false), (true, true), (false, true)] {
+    for (yes, falls) in REHEARSALS {
         *stage() = Stage { yes, falls, ..Stage::default() };
         let Err(error) = compiled.evaluate(&Scope::new(params), &mut { ROOM }) else { continue };
         let Some(misuse) = stage().misuse.take() else { continue };
@@ -171,6 +218,17 @@ fn forms(name: &str) -> (&'static [&'static [Sort]], bool) {
     }
 }
 
+/// What a function takes by name that is no axis.
+fn own(name: &str) -> &'static [&'static str] {
+    match name {
+        "difference" => &["level"],
+        "correlation" => &["level", "over"],
+        "spearman" => &["over"],
+        "agree" => &["unit"],
+        _ => &[],
+    }
+}
+
 /// What no number could mend of a call.
 fn misuse(name: &str, given: &[Value], named: &BTreeMap<String, Value>, axes: &Axes) -> Option<Misuse> {
     let wrong = |message: String, value: bool| Some(Misuse { message, hint: Some(usage(name)), value });
@@ -197,13 +255,16 @@ fn misuse(name: &str, given: &[Value], named: &BTreeMap<String, Value>, axes: &A
             return wrong(message, false);
         }
     }
-    let own: &[&str] = match name {
-        "difference" | "correlation" => &["level"],
-        "agree" => &["unit"],
-        _ => &[],
-    };
-    if let Some(number) = own.iter().find_map(|own| named.get(*own)).filter(|value| !value.is_number()) {
-        return wrong(format!("`{}` of `{name}` must be a number, and is {}", own[0], kind(number)), false);
+    let own = own(name);
+    for (own, value) in own.iter().filter_map(|own| Some((*own, named.get(*own)?))) {
+        let is_axes = value.is_string() || value.as_array().is_some_and(|list| list.iter().all(Value::is_string));
+        let (fits, words) = match own {
+            "over" => (is_axes, "an axis or a list of axes"),
+            _ => (value.is_number(), "a number"),
+        };
+        if !fits {
+            return wrong(format!("`{own}` of `{name}` must be {words}, and is {}", kind(value)), false);
+        }
     }
     let unknown = named.keys().find(|name| !asks && !own.contains(&name.as_str()));
     if let Some(unknown) = unknown {
@@ -214,7 +275,7 @@ fn misuse(name: &str, given: &[Value], named: &BTreeMap<String, Value>, axes: &A
     }
     let number = |value: Option<&Value>| value.and_then(Value::as_f64);
     let (level, unit) = (number(named.get("level")), number(named.get("unit")));
-    if own == ["level"] && level.is_some_and(|level| !(level > 0.0 && level < 1.0)) {
+    if own.contains(&"level") && level.is_some_and(|level| !(level > 0.0 && level < 1.0)) {
         return wrong(format!("the `level` of an interval lies between 0 and 1, and is {}", named["level"]), true);
     }
     if name == "within" && number(given.get(1)).is_some_and(|margin| margin <= 0.0) {
@@ -241,7 +302,13 @@ fn unknown_axis(
     let known = axes.get(group)?;
     let by_name = named.keys().filter(|name| !own.contains(&name.as_str()));
     let in_maps = given.iter().filter_map(Value::as_object).flat_map(|map| map.keys());
-    let unknown = by_name.chain(in_maps).find(|axis| !known.contains(*axis))?;
+    let over = named.get("over").filter(|_| own.contains(&"over"));
+    let over: Vec<String> = match over {
+        Some(Value::String(axis)) => vec![axis.clone()],
+        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    };
+    let unknown = by_name.chain(in_maps).chain(&over).find(|axis| !known.contains(*axis))?;
     let message = format!("`{group}` has no axis `{unknown}`, by which this `{name}` asks");
     let hint = suggest::hint(unknown, known.iter().map(String::as_str));
     Some(Misuse { message, hint: hint.or_else(|| Some("its cells have no axes".to_owned())), value: false })
@@ -257,6 +324,7 @@ fn functions(axes: &Arc<Axes>, stage: &Arc<Mutex<Stage>>) -> Functions {
                 stage.misuse = Some(misuse);
                 return Err(message);
             }
+            stage.hear(name, given, named);
             stage.calls += 1;
             let number = f64::from(if stage.falls { 1_000_000 - stage.calls.min(999_999) } else { stage.calls });
             Ok(match name {

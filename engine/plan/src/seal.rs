@@ -8,6 +8,7 @@ use std::{
 use isoflop_contract::{Catalog, Entry, Key, Recipe, Seed, Value, recipe::FORMAT};
 
 use crate::{
+    account,
     engine::TOO_LONG,
     expand::{self, Gathered},
     feed::Feed,
@@ -293,6 +294,12 @@ impl<'w, 'n> World<'w, 'n> {
             let entered = stage.enter(row, &mut trial);
             let parts = entered
                 .and_then(|()| self.parts(text, entry, row, forms, &stage, study_environment, &mut memory, &mut trial));
+            for finding in &mut trial.findings {
+                if let Some(path) = finding.value.take() {
+                    let via = trace.via(&path, &points.cell(index));
+                    finding.through.extend(via.iter().filter_map(account::way));
+                }
+            }
             let needs =
                 feeds.and_then(|feeds| self.needs(text, (points, index), feeds, entered.map(|()| &stage), &mut trial));
             if let (Some(entry), Some(feeds), Some((needs, _))) = (entry, feeds, &needs) {

@@ -36,7 +36,7 @@ pub enum Of {
     Courses(String),
     /// The same, by the others.
     MoreCourses(String),
-    /// How metrics agree across cells.
+    /// How metrics agree across designs.
     Metrics,
 }
 

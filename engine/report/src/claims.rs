@@ -11,6 +11,7 @@
 //! | `spearman(group, x, y, axis=…)` | the rank correlation of two scalars |
 //! | `spearman(group, x, other, y, axis=…)` | the same of scalars of two groups, joined where cells have the same axes |
 //! | `correlation(…)` | what `spearman` gives, with its interval |
+//! | `spearman(…, over='seed')`, `correlation(…, over='seed')` | the same of means: cells that differ in nothing but `seed` are one. An axis, or a list of some |
 //! | `difference(group, scalar, a, b, axis=…)` | how much more it is at the axes `a` than at the axes `b`, cell by cell where the others agree: an interval |
 //!
 //! An interval has `estimate`, `lower`, `upper` and `n`; it is Student's, of a correlation Fisher's, at nine in ten unless `level=0.95` says otherwise. What can be told of it:

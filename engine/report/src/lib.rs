@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`facts`] | everything a report is made of |
 //! | [`claims`] | sentences of a paper judged against numbers |
-//! | [`ranks`] | how metrics agree across cells |
+//! | [`ranks`] | how metrics agree across designs |
 //! | [`fit`] | a fitted law as `fit.json` has it |
 //! | [`variant`] | tasks that differ only in a repetition |
 //! | [`figure`], [`axis`], [`color`] | a chart as data |

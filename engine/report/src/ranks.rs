@@ -1,7 +1,8 @@
-//! How metrics agree across cells: Spearman's rank correlation of every two of them, cell by cell (Li et al. 2024, Figures 10 and 11).
+//! How metrics agree across designs: Spearman's rank correlation of every two of them (Li et al. 2024, Figures 10 and 11).
 //!
 //! A metric is a final number that comes with an interval, as all scores do: `x` beside `x_lower` and `x_upper`. What was spent on a cell and its held-out loss
-//! stand beside them. Metrics of different groups are joined where their cells are the same.
+//! stand beside them. Metrics of different groups are joined where their cells are the same. Repetitions are averaged before they are ranked: the noise of a
+//! training says nothing of how metrics agree on what is better, and six seeds are not six designs.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,8 @@ use crate::{
     interval::Interval,
     number,
     sheet::{Sheet, Slot},
-    variant::trained,
+    stats,
+    variant::{is_repeat, trained},
 };
 
 /// Metrics that are shown at most.
@@ -30,7 +32,30 @@ const BESIDE: [&str; 3] = ["loss", "params", "compute"];
 #[derive(Debug, Clone, PartialEq)]
 struct Metric {
     name: String,
-    by_cell: BTreeMap<String, f64>,
+    by_cell: BTreeMap<Place, f64>,
+}
+
+/// Labels of a cell: of what it is a repetition of, and its own.
+type Place = (String, String);
+
+fn place(task: &TaskFacts) -> Place {
+    let own = task.cell.iter().filter(|(axis, _)| !is_repeat(axis));
+    let of = isoflop_contract::Cell::new(own.map(|(axis, value)| (axis.to_owned(), value.clone())));
+    (of.label(), task.cell.label())
+}
+
+/// Two metrics of the same cells: means over repetitions; where there are too few designs to rank, all cells.
+fn joined(x: &Metric, y: &Metric) -> Vec<(f64, f64)> {
+    let mut designs: BTreeMap<&str, Vec<(f64, f64)>> = BTreeMap::new();
+    for (cell, x) in &x.by_cell {
+        if let Some(y) = y.by_cell.get(cell) {
+            designs.entry(&cell.0).or_default().push((*x, *y));
+        }
+    }
+    if designs.len() < FEWEST {
+        return designs.into_values().flatten().collect();
+    }
+    designs.values().map(|pairs| stats::centre(pairs)).collect()
 }
 
 /// Metrics by name, and every two of them with the interval of their correlation.
@@ -48,14 +73,14 @@ fn scores(task: &TaskFacts) -> impl Iterator<Item = (&str, f64)> {
 
 /// All metrics there are, scores first, each under its own name, or with its group's where two groups have one of that name.
 fn metrics(facts: &Facts, index: &Index<'_>) -> Vec<Metric> {
-    let mut found: Vec<(&str, &str, BTreeMap<String, f64>)> = Vec::new();
+    let mut found: Vec<(&str, &str, BTreeMap<Place, f64>)> = Vec::new();
     let mut beside: Vec<Metric> =
         BESIDE.iter().map(|name| Metric { name: (*name).to_owned(), by_cell: BTreeMap::new() }).collect();
     // Parameters of fits have intervals, too, and are no scores.
     let counts =
         |task: &&TaskFacts| task.state.has_artifact() && !task.cell.is_empty() && !task.kind.starts_with("fit-");
     for task in facts.tasks.iter().filter(counts) {
-        let cell = task.cell.label();
+        let cell = place(task);
         let mut scored = false;
         for (name, value) in scores(task) {
             scored = true;
@@ -98,9 +123,7 @@ pub fn ranks(facts: &Facts, index: &Index<'_>) -> Ranks {
     let mut pairs = Vec::new();
     for (j, y) in metrics.iter().enumerate() {
         for (i, x) in metrics.iter().enumerate().take(j) {
-            let joined: Vec<(f64, f64)> =
-                x.by_cell.iter().filter_map(|(cell, x)| Some((*x, *y.by_cell.get(cell)?))).collect();
-            let agreed = Interval::correlation(&joined, LEVEL).filter(|interval| interval.n >= FEWEST);
+            let agreed = Interval::correlation(&joined(x, y), LEVEL).filter(|interval| interval.n >= FEWEST);
             pairs.extend(agreed.map(|interval| ((i, j), interval)));
         }
     }
@@ -118,8 +141,8 @@ impl Ranks {
 
     /// A row a pair.
     pub fn sheet(&self) -> Option<Sheet> {
-        let title = "Spearman's rank correlation of metrics across cells, with nine-in-ten intervals";
-        let mut sheet = Sheet::new("metrics", title, &["metric", "and", "correlation", "lower", "upper", "cells"]);
+        let title = "Spearman's rank correlation of metrics, repetitions averaged, with nine-in-ten intervals";
+        let mut sheet = Sheet::new("metrics", title, &["metric", "and", "correlation", "lower", "upper", "ranked"]);
         sheet.rows = self
             .pairs
             .iter()
@@ -168,7 +191,7 @@ impl Ranks {
             })
         });
         panel.draw("correlation", Shape::Marks(Mark::Faint), Ink::Muted, points.collect());
-        Some(Figure::of("metrics-matrix", "How metrics rank the cells: Spearman's correlation", panel))
+        Some(Figure::of("metrics-matrix", "How metrics rank designs: Spearman's correlation", panel))
     }
 }
 
@@ -188,6 +211,30 @@ mod tests {
         task.state = State::Made;
         task.scalars = scalars.iter().map(|(name, value)| ((*name).to_owned(), *value)).collect();
         task
+    }
+
+    #[test]
+    fn repetitions_are_averaged_before_they_are_ranked() {
+        let mut facts = Facts::default();
+        // Means rise together from design to design; within a design the two go against each other.
+        for (design, base) in [("a", 0.1), ("b", 0.2), ("c", 0.3), ("d", 0.4)] {
+            for (seed, off) in [(0, -0.2), (1, 0.0), (2, 0.2)] {
+                let scalars = [("x", base + off), ("x_lower", 0.0), ("x_upper", 1.0)];
+                let others = [("y", base - off), ("y_lower", 0.0), ("y_upper", 1.0)];
+                for (group, scalars) in [("x", scalars), ("y", others)] {
+                    let mut task = task(group, seed, &scalars);
+                    task.cell = Cell::new([("design".to_owned(), json!(design)), ("seed".to_owned(), json!(seed))]);
+                    facts.tasks.push(task);
+                }
+            }
+        }
+        let agreed = |facts: &Facts| ranks(facts, &facts.index()).pairs[0].1;
+        assert!((agreed(&facts).estimate - 1.0).abs() < 1e-12 && agreed(&facts).n == 4);
+        facts.tasks.retain(|task| task.cell.get("design") == Some(&json!("a")));
+        assert!(
+            (agreed(&facts).estimate + 1.0).abs() < 1e-12 && agreed(&facts).n == 3,
+            "one design's cells are all there is"
+        );
     }
 
     #[test]
@@ -218,7 +265,7 @@ mod tests {
                 .sheet()
                 .unwrap()
                 .to_csv()
-                .starts_with("metric,and,correlation,lower,upper,cells\nalignment,frechet,-0.9")
+                .starts_with("metric,and,correlation,lower,upper,ranked\nalignment,frechet,-0.9")
         );
         let figure = found.figure().unwrap();
         assert_eq!(figure.panels[0].series.len(), 10);

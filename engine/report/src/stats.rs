@@ -18,6 +18,12 @@ pub fn span(values: &[f64]) -> Option<(f64, f64)> {
     Some(values.iter().fold((first, first), |(low, high), v| (low.min(*v), high.max(*v))))
 }
 
+/// The means of both sides. Not a number without pairs.
+pub fn centre(pairs: &[(f64, f64)]) -> (f64, f64) {
+    let (x, y) = pairs.iter().fold((0.0, 0.0), |(x, y), pair| (x + pair.0, y + pair.1));
+    (x / pairs.len() as f64, y / pairs.len() as f64)
+}
+
 /// Spearman's rank correlation: Pearson's of the ranks, ties sharing their mean rank. Not defined below two pairs or where one side is constant.
 pub fn spearman(pairs: &[(f64, f64)]) -> Option<f64> {
     let xs = ranks(&pairs.iter().map(|(x, _)| x + 0.0).collect::<Vec<_>>());

@@ -1,8 +1,8 @@
 //! `check`: find every mistake, run nothing. What is no mistake but will disappoint is a remark.
 
 use isoflop_contract::Catalog;
-use isoflop_plan::Plan;
-use isoflop_report::font;
+use isoflop_plan::{Plan, unmet};
+use isoflop_report::{font, number::plural};
 use serde_json::json;
 
 use crate::{
@@ -16,7 +16,9 @@ use crate::{
 /// Plans the study; the findings, if any, are the answer.
 pub fn check(args: &StudyArgs, catalog: &Catalog, out: &mut Output) -> Result<(), Stop> {
     let plan = project::plan(args, catalog)?;
-    let boxes = boxes(&plan);
+    // A profile may leave out what claims ask for; the study as it is written should not.
+    let as_written = args.set.profile.is_none() && args.set.params.is_empty();
+    let (boxes, unmet) = (boxes(&plan), if as_written { unmet(&plan) } else { Vec::new() });
     if out.json {
         return out.data(&json!({
             "version": 1,
@@ -27,9 +29,28 @@ pub fn check(args: &StudyArgs, catalog: &Catalog, out: &mut Output) -> Result<()
             "profiles": isoflop_plan::outline(&Disk, &plan.study.file).profiles.keys().collect::<Vec<_>>(),
             "findings": [],
             "boxes": boxes.iter().map(|(task, letters)| json!({"task": task, "letters": letters})).collect::<Vec<_>>(),
+            "unmet": unmet.iter().map(|unmet| json!({
+                "claim": unmet.claim,
+                "message": unmet.message,
+                "hint": unmet.hint,
+                "file": unmet.origin.file,
+                "line": unmet.origin.line,
+                "column": unmet.origin.column,
+            })).collect::<Vec<_>>(),
         }));
     }
-    out.line(&format!("{}: no mistakes; {} tasks, {} claims", plan.study.file, plan.tasks().len(), plan.claims.len()))?;
+    let (tasks, claims) = (plural(plan.tasks().len(), "task"), plural(plan.claims.len(), "claim"));
+    out.line(&format!("{}: no mistakes; {tasks}, {claims}", plan.study.file))?;
+    for unmet in unmet {
+        let hint = unmet.hint.map_or_else(String::new, |hint| format!("; {hint}"));
+        out.line(&format!(
+            "  {}: {}: {}, which the claim `{}` asks for{hint}",
+            out.paint(Paint::Notice, "warning"),
+            unmet.origin,
+            unmet.message,
+            unmet.claim
+        ))?;
+    }
     let Some((first, _)) = boxes.first() else { return Ok(()) };
     let mut letters: Vec<char> = boxes.iter().flat_map(|(_, letters)| letters.chars()).collect();
     letters.sort_unstable();

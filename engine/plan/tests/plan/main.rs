@@ -13,3 +13,4 @@ mod script;
 mod selection;
 mod speed;
 mod templates;
+mod unmet;

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use isoflop_contract::Value;
+use isoflop_contract::{Cell, Value};
 use isoflop_plan::template::{Function, Functions};
 
 use super::{
@@ -111,7 +111,19 @@ fn level(axes: &mut Named) -> Result<f64, String> {
     }
 }
 
-/// `spearman(group, x, y, axis=…)` and `spearman(group, x, other, y, axis=…)`, and the same as `correlation` with an interval.
+/// Takes the axes over which is averaged out of what was named: one by its name, or a list of them.
+fn over(axes: &mut Named) -> Result<Vec<String>, String> {
+    let texts = |list: &[Value]| list.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
+    let named = match axes.remove("over") {
+        None => return Ok(Vec::new()),
+        Some(Value::String(axis)) => Some(vec![axis]),
+        Some(Value::Array(list)) => texts(&list),
+        Some(_) => None,
+    };
+    named.ok_or_else(|| "`over` is the name of an axis, or a list of such".to_owned())
+}
+
+/// `spearman(group, x, y, axis=…, over=…)` and `spearman(group, x, other, y, axis=…, over=…)`, and the same as `correlation` with an interval.
 fn correlation(table: &Table, name: &str, given: &[Value], named: &Named) -> Result<Call, String> {
     let texts: Option<Vec<&str>> = given.iter().map(Value::as_str).collect();
     let (group, x, other, y) = match texts.as_deref() {
@@ -126,23 +138,30 @@ fn correlation(table: &Table, name: &str, given: &[Value], named: &Named) -> Res
     };
     let mut axes = named.clone();
     let level = if name == "correlation" { level(&mut axes)? } else { 0.9 };
+    let over = over(&mut axes)?;
+    table.axes(group, &over)?;
     let others = table.rows(other, &BTreeMap::new())?;
-    let mut pairs = Vec::new();
+    // By what cells that are averaged have in common, their numbers.
+    let mut averaged: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
     let mut tasks = Vec::new();
     for row in table.rows(group, &axes)? {
         let partner = if group == other { row } else { partner(row, &others, other)? };
         let pair = (table.scalar(row, x)?, table.scalar(partner, y)?);
-        pairs.push(pair);
+        let common = row.task.cell.iter().filter(|(axis, _)| !over.iter().any(|over| over == axis));
+        let common = Cell::new(common.map(|(axis, value)| (axis.to_owned(), value.clone())));
+        averaged.entry(common.label()).or_default().push(pair);
         if group != other {
             tasks.push(Cited::of(&row.task, x, pair.0));
         }
         tasks.push(Cited::of(&partner.task, y, pair.1));
     }
+    let pairs: Vec<(f64, f64)> = averaged.values().map(|pairs| stats::centre(pairs)).collect();
     let interval = Interval::correlation(&pairs, level)
         .ok_or("a rank correlation needs two cells, and neither side may be constant")?;
     let value = if name == "correlation" { interval.to_value() } else { interval.estimate.into() };
     let at = if axes.is_empty() { String::new() } else { format!(", {}", written(&axes)) };
-    Ok(Call { call: format!("{name}({group}.{x}, {other}.{y}{at})"), value, n: pairs.len(), tasks })
+    let means = if over.is_empty() { String::new() } else { format!(", means over {}", over.join(", ")) };
+    Ok(Call { call: format!("{name}({group}.{x}, {other}.{y}{at}{means})"), value, n: pairs.len(), tasks })
 }
 
 /// The one of `others`, rows of the group `name`, that is at `row`'s values of all axes that both have.

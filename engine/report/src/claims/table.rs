@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use isoflop_contract::Value;
+use isoflop_contract::{Value, cell::alike};
 
 use crate::{
     facts::{Facts, State, TaskFacts},
@@ -47,10 +47,7 @@ impl Table {
     pub(super) fn rows(&self, group: &str, axes: &BTreeMap<String, Value>) -> Result<Vec<&Row>, String> {
         let rows =
             self.groups.get(group).ok_or_else(|| unknown("group", group, self.groups.keys().map(String::as_str)))?;
-        let known: BTreeSet<&str> = rows.iter().flat_map(|row| row.task.cell.iter().map(|(axis, _)| axis)).collect();
-        if let Some(axis) = axes.keys().find(|axis| !known.contains(axis.as_str())) {
-            return Err(unknown(&format!("axis of `{group}`"), axis, known));
-        }
+        self.axes(group, axes.keys())?;
         let fits =
             |row: &&Row| axes.iter().all(|(axis, want)| row.task.cell.get(axis).is_some_and(|have| alike(have, want)));
         let found: Vec<&Row> = rows.iter().filter(fits).collect();
@@ -58,6 +55,16 @@ impl Table {
             return Err(format!("no task of `{group}` is at {}", written(axes)));
         }
         Ok(found)
+    }
+
+    /// Whether the cells of `group` have these axes.
+    pub(super) fn axes<'n>(&self, group: &str, names: impl IntoIterator<Item = &'n String>) -> Result<(), String> {
+        let rows = self.groups.get(group).into_iter().flatten();
+        let known: BTreeSet<&str> = rows.flat_map(|row| row.task.cell.iter().map(|(axis, _)| axis)).collect();
+        match names.into_iter().find(|name| !known.contains(name.as_str())) {
+            Some(axis) => Err(unknown(&format!("axis of `{group}`"), axis, known)),
+            None => Ok(()),
+        }
     }
 
     /// The number `scalar` of `row`, or why it has none.
@@ -77,17 +84,6 @@ impl Table {
             let others = self.groups.get(&task.group).into_iter().flatten().flat_map(|row| row.scalars.keys());
             unknown(&format!("scalar of `{}`", task.name), scalar, others.map(String::as_str).collect::<BTreeSet<_>>())
         })
-    }
-}
-
-/// Equal as people see it: `1` and `1.0` are, and so is any item of a list.
-fn alike(have: &Value, want: &Value) -> bool {
-    match want {
-        Value::Array(any) => any.iter().any(|want| alike(have, want)),
-        want => match (have.as_f64(), want.as_f64()) {
-            (Some(have), Some(want)) => have.total_cmp(&want).is_eq(),
-            _ => plain(have) == plain(want),
-        },
     }
 }
 

@@ -39,7 +39,7 @@ pub fn curves_section(page: &Page<'_>) -> String {
     out
 }
 
-/// How metrics agree across cells: the matrix, and the table with intervals.
+/// How metrics agree across designs: the matrix, and the table with intervals.
 pub fn metrics_section(page: &Page<'_>) -> String {
     let mut out = String::new();
     for exhibit in page.exhibits.iter().filter(|exhibit| exhibit.of == Of::Metrics) {

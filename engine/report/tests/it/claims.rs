@@ -58,11 +58,30 @@ fn functions_answer_as_they_say() {
         "spearman('train', 'heldout_loss', 'eval.scores', 'alignment', seed=0) < -0.99",
         "above(correlation('train', 'heldout_loss', 'eval.scores', 'alignment', seed=0), -0.1) == false",
         "correlation('eval.scores', 'params', 'alignment', seed=0, level=0.95).lower > 0.2",
+        "correlation('eval.scores', 'params', 'alignment', size=['xs', 's', 'm', 'xxl']).n == 8",
+        "correlation('eval.scores', 'params', 'alignment', size=['xs', 's', 'm', 'xxl'], over='seed').n == 4",
+        "correlation('train', 'heldout_loss', 'eval.scores', 'alignment', over=['seed'], size=['xs', 's', 'm']).n == 3",
+        "spearman('eval.scores', 'params', 'alignment', size=['xs', 's', 'm', 'xxl'], over='seed') == 1",
         "value('eval.scores', 'params', size='xs', seed=0) == 68000",
         "value('eval.scores', 'alignment', size='xs', seed='0') > 0",
         "mean('eval.scores', 'alignment', size=['xs', 's']) < 0.5",
     ] {
         assert_eq!(verdict(check).0, Verdict::Reproduced, "{check}: {}", verdict(check).1);
+    }
+}
+
+#[test]
+fn an_average_over_axes_says_so_and_over_which_there_are() {
+    let claim = judged("spearman('train', 'params', 'heldout_loss', size=['xs', 's', 'xxl'], over='seed') < 0");
+    let said = "spearman(train.params, train.heldout_loss, size=[\"xs\",\"s\",\"xxl\"], means over seed) = -1 (n = 3)";
+    assert_eq!((claim.evidence.as_str(), claim.calls[0].tasks.len()), (said, 6));
+    let (found, evidence) = verdict("spearman('train', 'params', 'heldout_loss', over='sede') < 0");
+    assert_eq!(found, Verdict::NotTested);
+    assert_eq!(evidence, "there is no axis of `train` named `sede`; did you mean `seed`?");
+    // Divergence is never averaged away, and one mean has no rank.
+    for check in ["over='seed'", "size=['xs', 's'], over=['size', 'seed']"] {
+        let (found, evidence) = verdict(&format!("spearman('train', 'params', 'heldout_loss', {check}) < 0"));
+        assert_eq!(found, Verdict::NotTested, "{evidence}");
     }
 }
 
