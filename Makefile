@@ -22,21 +22,19 @@ results: build
 	@$(BIN)/isoflop claims --markdown $(PAPER) >> studies/README.md.new
 	@mv studies/README.md.new studies/README.md
 
+# All of it with `--workspace`, here and below: packages picked one by one would have other features, and all that they rest on would be compiled again.
 test: build
 	@setup/chromium.sh
-	@$(CARGO) build --release --locked --workspace --example pretend
-	$(CARGO) test --release --locked --workspace --exclude isoflop-tests --lib --bins --tests --examples
-	$(CARGO) test --release --locked --workspace --exclude isoflop-torch --doc
-	$(CARGO) test --release --locked -p isoflop-tests
+	$(CARGO) test --release --locked --workspace --doc
+	$(CARGO) test --release --locked --workspace --lib --bins --tests --examples
 
 # Two hundred kills, each with a run to the end. TORTURE_SEED=n for other points.
 torture: build
-	$(CARGO) test --release --locked -p isoflop-tests two_hundred_points -- --ignored --nocapture
+	$(CARGO) test --release --locked --workspace --test e2e two_hundred_points -- --ignored --nocapture
 
 bench: build
-	@$(CARGO) build --release --locked -p isoflop-torch --example step --example flow
+	@$(CARGO) build --release --locked --workspace --example step --example flow --example speed
 	@$(BIN)/isoflop-bench
-	@$(CARGO) build --release --locked -p isoflop-native --example speed
 	@tasks/native/examples/speed/beside.sh
 
 # All that needs a CUDA device: operators, training, ranks and the other bodies against the processor, then steps against PyTorch's.
@@ -58,8 +56,8 @@ fuzz:
 
 # What is made from the source and committed: the schema of studies, and the keys of each study's tasks.
 snapshots: setup
-	$(CARGO) build --release --locked -p isoflop
-	ISOFLOP_UPDATE=1 $(CARGO) test --release --locked -p isoflop-tests committed
+	$(CARGO) build --release --locked --workspace
+	ISOFLOP_UPDATE=1 $(CARGO) test --release --locked --workspace --test e2e committed
 
 lint: setup
 	$(CARGO) fmt --all --check

@@ -150,3 +150,22 @@ fn only_the_torch_crate_mentions_tch() {
     }
     assert!(read > 50, "only {read} source files were found: this test looks in the wrong place");
 }
+
+/// What tests alone depend on asks for no feature that a build without tests lacks: else `make build` and `make test` would each compile nearly everything.
+#[test]
+fn tests_and_builds_are_of_the_same_features() {
+    let packages = |kinds: &str| -> BTreeSet<String> {
+        let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+        let mut command = std::process::Command::new(cargo);
+        command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        command.args(["tree", "--workspace", "--offline", "--locked", "--no-dedupe", "--prefix", "none"]);
+        let told = command.args(["--format", "{p} {f}", "--edges", kinds]).output().expect("cargo runs");
+        let text = String::from_utf8(told.stdout).expect("cargo writes text");
+        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+        text.lines().map(|line| line.trim_end_matches(" (*)").to_owned()).collect()
+    };
+    let (built, tested) = (packages("normal,build"), packages("normal,build,dev"));
+    assert!(built.len() > 300 && tested.len() >= built.len(), "{} of {}", built.len(), tested.len());
+    let apart: Vec<&String> = built.difference(&tested).collect();
+    assert!(apart.is_empty(), "built without tests these have fewer features: {apart:?}; see tests/Cargo.toml");
+}
