@@ -59,8 +59,9 @@ ports! {
 
 impl Kind for ScoreFrechet {
     const NAME: &'static str = "score-frechet";
-    // 1: first version. 2: of fewer images than features, by a matrix as large as there are images: other last bits.
-    const REVISION: u32 = 2;
+    // 1: first version. 2: of fewer images than features, by a matrix as large as there are images: other last bits. 3: eigenvalues of our own, which do not
+    // depend on the processor as LAPACK's do: other last bits.
+    const REVISION: u32 = 3;
     const RUNTIME: Runtime = Runtime::Torch;
     const SEEDED: bool = false;
     const ABOUT: &'static str = "Measures the Fréchet distance and the kernel distance between a set of images and a reference, by a network's features.";

@@ -5,6 +5,8 @@ use std::cell::OnceCell;
 
 use tch::{Kind, Tensor};
 
+use super::spectrum::{eigenvalues, factor};
+
 /// A Gaussian.
 #[derive(Debug)]
 pub struct Gaussian {
@@ -23,26 +25,20 @@ impl Gaussian {
         let covariance = centred.tr().matmul(&centred) / (features.size()[0] - 1) as f64;
         Self { mean, covariance }
     }
-
-    /// The symmetric root of the covariance.
-    fn root(&self) -> Tensor {
-        let (values, vectors) = self.covariance.linalg_eigh("L");
-        (&vectors * values.clamp_min(0.0).sqrt()).matmul(&vectors.tr())
-    }
 }
 
 /// A Gaussian that many sets are compared with.
 #[derive(Debug)]
 pub struct Reference {
     gaussian: Gaussian,
-    /// Of the covariance, once it is wanted.
-    root: OnceCell<Tensor>,
+    /// Of the covariance, once it is wanted: `S = Fᵀ F`.
+    factor: OnceCell<Tensor>,
 }
 
 impl Reference {
     /// The Gaussian of features `[N, D]`.
     pub fn of(features: &Tensor) -> Self {
-        Self { gaussian: Gaussian::of(features), root: OnceCell::new() }
+        Self { gaussian: Gaussian::of(features), factor: OnceCell::new() }
     }
 
     /// The Fréchet distance of features `[N, D]`. Of fewer rows than features it costs N D² instead of D³.
@@ -51,8 +47,8 @@ impl Reference {
         if count < width {
             return self.frechet_of_few(features);
         }
-        let root = self.root.get_or_init(|| self.gaussian.root());
-        frechet_from(&self.gaussian, root, &Gaussian::of(features))
+        let factor = self.factor.get_or_init(|| factor(&self.gaussian.covariance));
+        frechet_from(&self.gaussian, factor, &Gaussian::of(features))
     }
 
     /// With `S₂ = Xᵀ X`, X being the centred rows over `√(N − 1)`, the product `S₁ S₂` has the eigenvalues of the symmetric `X S₁ Xᵀ` and zeros.
@@ -63,28 +59,27 @@ impl Reference {
         let inner = rows.matmul(&self.gaussian.covariance).matmul(&rows.tr());
         let apart = (&self.gaussian.mean - &mean).square().sum(Kind::Double);
         let spread = self.gaussian.covariance.trace() + rows.square().sum(Kind::Double);
-        (apart + spread - roots(&inner) * 2.0).double_value(&[])
+        (apart + spread).double_value(&[]) - 2.0 * roots(&inner)
     }
 }
 
 /// The sum of the roots of the eigenvalues of a matrix that is symmetric but for rounding.
-fn roots(inner: &Tensor) -> Tensor {
-    let inner = (inner + inner.tr()) / 2.0;
-    inner.linalg_eigvalsh("L").clamp_min(0.0).sqrt().sum(Kind::Double)
+fn roots(inner: &Tensor) -> f64 {
+    eigenvalues(&((inner + inner.tr()) / 2.0)).into_iter().map(|value| value.max(0.0).sqrt()).sum()
 }
 
-/// `‖μ₁ − μ₂‖² + Tr(S₁ + S₂ − 2 (S₁ S₂)^½)`. The root's trace is had exactly, also where covariances are singular: `S₁ S₂` has the eigenvalues of the
-/// symmetric `S₁^½ S₂ S₁^½`, and those have real roots.
+/// `‖μ₁ − μ₂‖² + Tr(S₁ + S₂ − 2 (S₁ S₂)^½)`. The root's trace is had exactly, also where covariances are singular: with `S₁ = Fᵀ F` the product `S₁ S₂` has the
+/// eigenvalues of the symmetric `F S₂ Fᵀ` and zeros, and those have real roots.
 pub fn frechet(a: &Gaussian, b: &Gaussian) -> f64 {
-    frechet_from(a, &a.root(), b)
+    frechet_from(a, &factor(&a.covariance), b)
 }
 
-/// The same from `a`, whose covariance has the root `root`: for many distances from one set.
-fn frechet_from(a: &Gaussian, root: &Tensor, b: &Gaussian) -> f64 {
-    let overlap = roots(&root.matmul(&b.covariance).matmul(root));
+/// The same from `a`, whose covariance has this factor: for many distances from one set.
+fn frechet_from(a: &Gaussian, factor: &Tensor, b: &Gaussian) -> f64 {
+    let overlap = roots(&factor.matmul(&b.covariance).matmul(&factor.tr()));
     let apart = (&a.mean - &b.mean).square().sum(Kind::Double);
     let spread = a.covariance.trace() + b.covariance.trace();
-    (apart + spread - overlap * 2.0).double_value(&[])
+    (apart + spread).double_value(&[]) - 2.0 * overlap
 }
 
 /// The Fréchet distance that endless samples would have: the value at `1/N = 0` of the line through the distances of growing parts of `features` `[N, D]`, which

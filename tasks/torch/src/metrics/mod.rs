@@ -7,6 +7,7 @@ mod cosine;
 mod frechet;
 mod preference;
 mod scored;
+mod spectrum;
 
 pub use alignment::{Alignment, Answered, alignment};
 pub use blocks::{BLOCK, in_blocks};
