@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use isoflop_contract::{Cell, Value};
+use isoflop_contract::Value;
 use isoflop_plan::template::{Function, Functions};
 
 use super::{
@@ -141,15 +141,14 @@ fn correlation(table: &Table, name: &str, given: &[Value], named: &Named) -> Res
     let over = over(&mut axes)?;
     table.axes(group, &over)?;
     let others = table.rows(other, &BTreeMap::new())?;
-    // By what cells that are averaged have in common, their numbers.
-    let mut averaged: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
+    // By the values that cells which are averaged have in common, their numbers.
+    let mut averaged: BTreeMap<Vec<String>, Vec<(f64, f64)>> = BTreeMap::new();
     let mut tasks = Vec::new();
     for row in table.rows(group, &axes)? {
         let partner = if group == other { row } else { partner(row, &others, other)? };
         let pair = (table.scalar(row, x)?, table.scalar(partner, y)?);
         let common = row.task.cell.iter().filter(|(axis, _)| !over.iter().any(|over| over == axis));
-        let common = Cell::new(common.map(|(axis, value)| (axis.to_owned(), value.clone())));
-        averaged.entry(common.label()).or_default().push(pair);
+        averaged.entry(common.map(|(_, value)| plain(value)).collect()).or_default().push(pair);
         if group != other {
             tasks.push(Cited::of(&row.task, x, pair.0));
         }
