@@ -25,6 +25,7 @@ results: build
 # All of it with `--workspace`, here and below: packages picked one by one would have other features, and all that they rest on would be compiled again.
 test: build
 	@setup/chromium.sh
+	@$(CARGO) build --release --locked --workspace --example pretend
 	$(CARGO) test --release --locked --workspace --doc
 	$(CARGO) test --release --locked --workspace --lib --bins --tests --examples
 

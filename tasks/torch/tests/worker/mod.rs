@@ -107,11 +107,7 @@ pub fn start(environment: &Environment) -> (Child, PipeReader) {
     if environment.device() == Some(PRETENDED) {
         program = program.with_file_name("examples").join("pretend");
         library = Some(pretended());
-        assert!(
-            program.exists(),
-            "{} is not built: `cargo build --release -p isoflop-torch --examples`",
-            program.display()
-        );
+        assert!(program.exists(), "{} is not built: `cargo build --release --workspace --examples`", program.display());
     }
     // Rust opens pipes for this process alone: the shell turns its stdout into the descriptor for notices.
     let child = Command::new("sh")
