@@ -121,21 +121,14 @@ impl Account {
     }
 }
 
+/// The variables behind a value as steps of the way to it.
+pub(crate) fn ways(via: Vec<Variable>) -> impl Iterator<Item = Way> {
+    Account::new(Provenance { written: None, via }).places().into_iter().map(|(what, origin)| Way { what, origin })
+}
+
 /// The account of a parameter: itself, without the templates that use it.
 pub(crate) fn of_variable(variable: &Variable) -> Account {
     Account::new(Provenance { written: None, via: vec![variable.clone()] })
-}
-
-/// A variable as a step of the way to a value that it is behind, if it is written anywhere.
-pub(crate) fn way(variable: &Variable) -> Option<Way> {
-    let what = match &variable.what {
-        VariableKind::Param => format!("`{}` is set", variable.name),
-        VariableKind::Profile(profile) => format!("`{}` is set by the profile `{profile}`", variable.name),
-        VariableKind::Axis => format!("`{}` is this value of its axis", variable.name),
-        VariableKind::Let | VariableKind::Argument => format!("`{}` is given", variable.name),
-        VariableKind::Flag => return None, // whoever typed it knows
-    };
-    Some(Way { what, origin: variable.origin.clone()? })
 }
 
 fn word(what: &VariableKind) -> &'static str {

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::{
     claims::CLAIM_FUNCTIONS,
-    engine::Engine,
+    engine::{Compiled, Engine},
     finding::Inbox,
     form::located,
     inner::{ROOM, Scope},
@@ -28,7 +28,7 @@ use crate::{
 const REHEARSALS: [(bool, bool); 4] = [(true, false), (false, false), (true, true), (false, true)];
 
 /// By group of tasks, the axes of its cells.
-type Axes = BTreeMap<String, BTreeSet<String>>;
+pub(crate) type Axes = BTreeMap<String, BTreeSet<String>>;
 
 /// Rehearses the claims of a study with these parameters and tasks.
 pub(crate) fn rehearse(
@@ -48,10 +48,9 @@ pub(crate) fn rehearse(
             axes.insert(task.group.clone(), task.cell.iter().map(|(axis, _)| axis.to_owned()).collect());
         }
     }
-    let stage = Arc::new(Mutex::new(Stage::default()));
-    let engine = Engine::new(&functions(&Arc::new(axes), &stage));
+    let theatre = Theatre::new(axes);
     for (claim, span) in claims {
-        if let Err(error) = check(&engine, &stage, &claim.check, params) {
+        if let Err(error) = theatre.check(&claim.check, params) {
             inbox.push(located(sources, *span, &claim.check, error));
         }
     }
@@ -64,27 +63,64 @@ pub(crate) struct Asked {
     pub(crate) at: BTreeMap<String, Value>,
 }
 
-/// The cells that this check asks for, as far as rehearsals tell, each once.
-pub(crate) fn asked(check: &str, params: &BTreeMap<String, Value>) -> Vec<Asked> {
-    let stage = Arc::new(Mutex::new(Stage::default()));
-    let engine = Engine::new(&functions(&Arc::default(), &stage));
-    let stage = || stage.lock().unwrap_or_else(PoisonError::into_inner);
-    let Ok(compiled) = engine.compile(check) else { return Vec::new() };
-    let mut all: Vec<Asked> = Vec::new();
-    for (yes, falls) in REHEARSALS {
-        *stage() = Stage { yes, falls, ..Stage::default() };
-        // What is wrong with it is a finding, and said elsewhere.
-        let _ = compiled.evaluate(&Scope::new(params), &mut { ROOM });
-        for asked in std::mem::take(&mut stage().asked) {
+/// Where checks are rehearsed.
+pub(crate) struct Theatre {
+    engine: Engine,
+    stage: Arc<Mutex<Stage>>,
+}
+
+impl Theatre {
+    /// For a study whose groups have these axes; of a group that is not among them nothing is known.
+    pub(crate) fn new(axes: Axes) -> Self {
+        let stage = Arc::new(Mutex::new(Stage::default()));
+        Self { engine: Engine::new(&functions(&Arc::new(axes), &stage)), stage }
+    }
+
+    /// What was heard in each rehearsal, with the error that it ended in, if it did.
+    fn rehearsals(
+        &self,
+        compiled: &Compiled<'_>,
+        params: &BTreeMap<String, Value>,
+    ) -> impl Iterator<Item = (Stage, Option<ExpressionError>)> {
+        REHEARSALS.into_iter().map(move |(yes, falls)| {
+            let stage = || self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+            *stage() = Stage { yes, falls, ..Stage::default() };
+            let error = compiled.evaluate(&Scope::new(params), &mut { ROOM }).err();
+            (std::mem::take(&mut *stage()), error)
+        })
+    }
+
+    /// What no number could mend of a check.
+    fn check(&self, text: &str, params: &BTreeMap<String, Value>) -> Result<(), ExpressionError> {
+        let compiled = self.engine.compile(text)?;
+        let mut values: Vec<Misuse> = Vec::new();
+        for (stage, error) in self.rehearsals(&compiled, params) {
+            let (Some(error), Some(misuse)) = (error, stage.misuse) else { continue };
+            // A value that is the same whatever the numbers is the study's own.
+            if misuse.value && !(stage.falls && values.contains(&misuse)) {
+                values.push(misuse);
+                continue;
+            }
+            let Misuse { message, hint, .. } = misuse;
+            return Err(ExpressionError { range: error.range, hint, ..ExpressionError::new("bad-call", message) });
+        }
+        Ok(())
+    }
+
+    /// The cells that a check asks for, as far as rehearsals tell, each once. What is wrong with it is a finding, and said elsewhere.
+    pub(crate) fn asked(&self, text: &str, params: &BTreeMap<String, Value>) -> Vec<Asked> {
+        let Ok(compiled) = self.engine.compile(text) else { return Vec::new() };
+        let mut all: Vec<Asked> = Vec::new();
+        for asked in self.rehearsals(&compiled, params).flat_map(|(stage, _)| stage.asked) {
             if !all.contains(&asked) {
                 all.push(asked);
             }
         }
+        all
     }
-    all
 }
 
-/// Where rehearsals take place.
+/// What one rehearsal is told and hears.
 #[derive(Debug, Default)]
 struct Stage {
     yes: bool,
@@ -117,30 +153,6 @@ struct Misuse {
     hint: Option<String>,
     /// Whether the value of an argument is at fault, which may have been made of made-up numbers.
     value: bool,
-}
-
-fn check(
-    engine: &Engine,
-    stage: &Mutex<Stage>,
-    text: &str,
-    params: &BTreeMap<String, Value>,
-) -> Result<(), ExpressionError> {
-    let stage = || stage.lock().unwrap_or_else(PoisonError::into_inner);
-    let compiled = engine.compile(text)?;
-    let mut values: Vec<Misuse> = Vec::new();
-    for (yes, falls) in REHEARSALS {
-        *stage() = Stage { yes, falls, ..Stage::default() };
-        let Err(error) = compiled.evaluate(&Scope::new(params), &mut { ROOM }) else { continue };
-        let Some(misuse) = stage().misuse.take() else { continue };
-        // A value that is the same whatever the numbers is the study's own.
-        if misuse.value && !(falls && values.contains(&misuse)) {
-            values.push(misuse);
-            continue;
-        }
-        let Misuse { message, hint, .. } = misuse;
-        return Err(ExpressionError { range: error.range, hint, ..ExpressionError::new("bad-call", message) });
-    }
-    Ok(())
 }
 
 /// What each function takes, as it is written.

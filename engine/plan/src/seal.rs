@@ -296,8 +296,7 @@ impl<'w, 'n> World<'w, 'n> {
                 .and_then(|()| self.parts(text, entry, row, forms, &stage, study_environment, &mut memory, &mut trial));
             for finding in &mut trial.findings {
                 if let Some(path) = finding.value.take() {
-                    let via = trace.via(&path, &points.cell(index));
-                    finding.through.extend(via.iter().filter_map(account::way));
+                    finding.through.extend(account::ways(trace.via(&path, &points.cell(index))));
                 }
             }
             let needs =

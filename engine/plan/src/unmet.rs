@@ -10,7 +10,7 @@ use isoflop_contract::{
 
 use crate::{
     plan::{Claim, Plan},
-    rehearsal::{Asked, asked},
+    rehearsal::{Asked, Axes, Theatre},
     source::Origin,
     suggest,
 };
@@ -36,9 +36,10 @@ pub fn unmet(plan: &Plan) -> Vec<Unmet> {
             groups.entry(&task.group).or_default().push(&task.cell);
         }
     }
+    let theatre = Theatre::new(Axes::new());
     let mut all = Vec::new();
     for claim in &plan.claims {
-        for asked in asked(&claim.check, &plan.study.params) {
+        for asked in theatre.asked(&claim.check, &plan.study.params) {
             // A group without tasks is another matter: its `when` leaves it out as a whole.
             let Some(cells) = groups.get(asked.group.as_str()) else { continue };
             for found in missing(claim, &asked, cells) {
