@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use isoflop_contract::{Value, cell::alike};
+use isoflop_plan::nearest;
 
 use crate::{
     facts::{Facts, State, TaskFacts},
@@ -89,13 +90,8 @@ impl Table {
 
 fn unknown<'a>(what: &str, name: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
-    let near = known
-        .iter()
-        .map(|candidate| (strsim::normalized_damerau_levenshtein(name, candidate), candidate))
-        .filter(|(nearness, _)| *nearness > 0.55)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    match near {
-        Some((_, near)) => format!("there is no {what} named `{name}`; did you mean `{near}`?"),
+    match nearest(name, known.iter().copied()) {
+        Some(near) => format!("there is no {what} named `{name}`; did you mean `{near}`?"),
         None if known.is_empty() => format!("there is no {what} named `{name}`; there are none"),
         None => format!("there is no {what} named `{name}`; there are {}", known.join(", ")),
     }
