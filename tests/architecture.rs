@@ -1,6 +1,9 @@
 //! The dependency table of DESIGN, section 4, held against `cargo metadata`: who may import whom, and where each heavy dependency lives.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
@@ -130,11 +133,11 @@ fn pure_crates_reach_nothing_impure() {
     }
 }
 
-#[test]
-fn only_the_torch_crate_mentions_tch() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate lies in the workspace");
-    let mut folders = vec![root.join("engine"), root.join("tasks/kinds"), root.join("tasks/native")];
-    let mut read = 0;
+/// The Rust files under these folders of the workspace, with their texts.
+fn sources(folders: &[&str]) -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate lies in the workspace");
+    let mut folders: Vec<PathBuf> = folders.iter().map(|folder| root.join(folder)).collect();
+    let mut sources = Vec::new();
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("the workspace's folders can be listed") {
             let path = entry.expect("the workspace's folders can be listed").path();
@@ -142,13 +145,50 @@ fn only_the_torch_crate_mentions_tch() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).expect("source files are text");
-                let uses = text.match_indices("tch::").any(|(at, _)| !text[..at].ends_with(char::is_alphanumeric));
-                assert!(!uses, "{} uses tch", path.display());
-                read += 1;
+                sources.push((path, text));
             }
         }
     }
-    assert!(read > 50, "only {read} source files were found: this test looks in the wrong place");
+    assert!(sources.len() > 50, "only {} source files were found: this looks in the wrong place", sources.len());
+    sources
+}
+
+#[test]
+fn only_the_torch_crate_mentions_tch() {
+    for (path, text) in sources(&["engine", "tasks/kinds", "tasks/native"]) {
+        let uses = text.match_indices("tch::").any(|(at, _)| !text[..at].ends_with(char::is_alphanumeric));
+        assert!(!uses, "{} uses tch", path.display());
+    }
+}
+
+/// LAPACK rounds by the processor that it finds (decision 0044), so no body may call it; a test may, for a reference.
+#[test]
+fn no_body_calls_lapack() {
+    const CALLS: &[&str] = &[
+        "linalg_eig",
+        "linalg_svd",
+        "linalg_qr",
+        "linalg_cholesky",
+        "linalg_solve",
+        "linalg_lstsq",
+        "linalg_inv",
+        "linalg_pinv",
+        "linalg_lu",
+        "linalg_ldl",
+        "linalg_det",
+        "linalg_slogdet",
+        ".svd(",
+        ".qr(",
+        ".cholesky",
+        ".lstsq(",
+        ".inverse(",
+        ".pinverse(",
+    ];
+    for (path, text) in sources(&["tasks/torch/src"]) {
+        let body = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let call = CALLS.iter().find(|call| body.contains(**call));
+        assert!(call.is_none(), "{} calls `{}`, which is LAPACK's", path.display(), call.unwrap_or(&""));
+    }
 }
 
 /// What tests alone depend on asks for no feature that a build without tests lacks: else `make build` and `make test` would each compile nearly everything.
