@@ -46,7 +46,9 @@ pub fn train(python: Option<&Path>, only: Option<&str>, threads: u32) -> Outcome
     let file = folder.path.join("start.safetensors");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/step.py");
     // As a worker is started whose study declares the most that this processor has.
-    let variables = Environment::Torch(Torch { isa: isa(), threads, ..Torch::default() }).variables();
+    let isa = isa();
+    let variables = Environment::Torch(Torch { isa, threads, ..Torch::default() }).variables();
+    println!("isoflop declares `isa: {}`", isa.word());
     println!(
         "{:<44} {:>10} {:>10} {:>10} {:>10}",
         format!("CPU seconds a step, median of {ROUNDS}"),
@@ -94,14 +96,7 @@ pub fn train(python: Option<&Path>, only: Option<&str>, threads: u32) -> Outcome
 
 /// The highest level that this processor has and a study can declare.
 fn isa() -> Isa {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use std::arch::is_x86_feature_detected as has;
-        if has!("avx512f") {
-            return if has!("avx512bf16") { Isa::Avx512Bf16 } else { Isa::Avx512 };
-        }
-    }
-    Isa::Avx2
+    Isa::highest(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default()).unwrap_or(Isa::Avx2)
 }
 
 /// A process that makes steps.

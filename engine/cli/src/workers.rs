@@ -24,11 +24,16 @@ pub fn torch_places(settings: &Settings) -> Vec<PathBuf> {
 
 /// The processor's name, for the record.
 pub fn processor() -> String {
-    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let info = cpuinfo();
     let field = |name: &str| {
         info.lines()
             .find_map(|line| line.strip_prefix(name)?.trim_start().strip_prefix(':'))
             .map(|value| value.trim().to_owned())
     };
     field("model name").unwrap_or_else(|| env::consts::ARCH.to_owned())
+}
+
+/// What Linux says of the processor; nothing where it cannot be read.
+pub fn cpuinfo() -> String {
+    fs::read_to_string("/proc/cpuinfo").unwrap_or_default()
 }

@@ -19,6 +19,7 @@
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/cpu/Utils.h>
 #include <ATen/ops/_foreach_copy.h>
 #include <ATen/ops/_foreach_lerp.h>
 #include <ATen/ops/_foreach_norm.h>
@@ -329,6 +330,9 @@ int isoflop_mkl_branch(int branch) {
   int kept = get(all);
   return kept & strict ? kept & ~strict : 0;
 }
+
+// Asks the system to let this process use the processor's tiles (AMX): without, oneDNN would take a lower level and say nothing.
+bool isoflop_use_tiles() { return at::cpu::init_amx(); }
 
 // Whether libtorch's CUDA part is in this process.
 bool isoflop_has_cuda() { return at::detail::getCUDAHooks().hasCUDART(); }

@@ -4,57 +4,44 @@
 //! processor that is not Intel's: there it chose kernels of its own, so that one key had other bits on another maker's machine, and products took
 //! twice as long as AVX-512 allows. `shim.cpp` answers MKL's question who made the processor; here its branch is asked for and compared.
 
+use std::{fs, io};
+
 use isoflop_contract::environment::Isa;
 
 use crate::{error::TorchError, shim};
 
-/// Holds libtorch to `declared`. A processor without it is refused: bits depend on the level.
+/// Holds libtorch to `declared`. A processor without it is refused: bits depend on the level, and libraries would take another without a word.
 pub fn hold(declared: Isa) -> Result<(), TorchError> {
-    let (name, there, branch) = match declared {
-        Isa::Avx2 => ("avx2", has_avx2(), 10),       // MKL_CBWR_AVX2
-        Isa::Avx512 => ("avx512", has_avx512(), 12), // MKL_CBWR_AVX512
-        Isa::Avx512Bf16 => ("avx512-bf16", has_avx512() && has_bf16(), 12),
+    let refuse = |why: &str| {
+        TorchError::Processor(format!("`isa: {}` is declared, and {why}: bits depend on that", declared.word()))
     };
-    if !there {
-        return Err(TorchError::Processor(format!(
-            "`isa: {name}` is declared, and this processor does not have it: bits depend on that, so another level is not used in its place"
+    let lacking = declared.lacking(
+        &cpuinfo().map_err(|error| refuse(&format!("what this processor has cannot be read ({CPUINFO}: {error})")))?,
+    );
+    if !lacking.is_empty() {
+        return Err(refuse(&format!(
+            "this processor lacks {}, and no other level is used in its place",
+            lacking.join(", ")
         )));
     }
+    if declared == Isa::Avx512Amx && !shim::use_tiles() {
+        return Err(refuse("this system does not let a process use the processor's tiles"));
+    }
+    let branch = match declared {
+        Isa::Avx2 => 10,                                      // MKL_CBWR_AVX2
+        Isa::Avx512 | Isa::Avx512Bf16 | Isa::Avx512Amx => 12, // MKL_CBWR_AVX512
+    };
     match shim::mkl_branch(branch) {
-        Some(kept) if kept != branch => Err(TorchError::Processor(format!(
-            "`isa: {name}` is declared, and MKL does not keep to it (branch {kept} where {branch}, strictly, was asked for): bits depend on that"
-        ))),
+        Some(kept) if kept != branch => {
+            Err(refuse(&format!("MKL does not keep to it (branch {kept} where {branch}, strictly, was asked for)")))
+        }
         _ => Ok(()),
     }
 }
 
-#[cfg(target_arch = "x86_64")]
-fn has_avx2() -> bool {
-    std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")
-}
+/// Where Linux tells what the processor has.
+const CPUINFO: &str = "/proc/cpuinfo";
 
-#[cfg(target_arch = "x86_64")]
-fn has_avx512() -> bool {
-    use std::arch::is_x86_feature_detected as has;
-    has!("avx512f") && has!("avx512bw") && has!("avx512cd") && has!("avx512dq") && has!("avx512vl")
-}
-
-#[cfg(target_arch = "x86_64")]
-fn has_bf16() -> bool {
-    std::arch::is_x86_feature_detected!("avx512bf16")
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn has_avx2() -> bool {
-    false
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn has_avx512() -> bool {
-    false
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-fn has_bf16() -> bool {
-    false
+fn cpuinfo() -> io::Result<String> {
+    fs::read_to_string(CPUINFO)
 }

@@ -47,6 +47,7 @@ unsafe extern "C" {
     fn isoflop_graph_drop(graph: *mut c_void);
     fn isoflop_keep_memory();
     fn isoflop_mkl_branch(branch: c_int) -> c_int;
+    fn isoflop_use_tiles() -> bool;
     fn isoflop_free(text: Message);
 }
 
@@ -189,6 +190,12 @@ pub fn keep_memory() {
 pub fn mkl_branch(branch: i32) -> Option<i32> {
     // SAFETY: asks MKL, if it is there.
     Some(unsafe { isoflop_mkl_branch(branch) }).filter(|&kept| kept >= 0)
+}
+
+/// Asks the system to let this process use the processor's tiles (AMX), which Linux does not unless asked; whether it does.
+pub fn use_tiles() -> bool {
+    // SAFETY: asks the kernel for a permission, once or again.
+    unsafe { isoflop_use_tiles() }
 }
 
 /// Whether libtorch's CUDA part is in this process, with or without a device.

@@ -4,7 +4,11 @@ mod worker;
 
 use std::path::Path;
 
-use isoflop_contract::{Environment, Kind as _, Runtime, environment::Precision, protocol::MACHINE};
+use isoflop_contract::{
+    Environment, Kind as _, Runtime,
+    environment::{Isa, Precision, Torch},
+    protocol::MACHINE,
+};
 use isoflop_kinds::train::TrainDenoiser;
 use isoflop_torch::draw::drawn;
 use serde_json::{Value, json};
@@ -267,6 +271,47 @@ fn mixed_precision_is_another_training_and_the_same_every_time() {
     assert!(model(&at("one")) != model(&at("whole")));
     let apart = (one / whole["scalars"]["loss"].as_f64().unwrap() - 1.0).abs();
     assert!(apart < 0.02, "losses are {apart} apart");
+}
+
+/// At every instruction-set level that this processor has, lower precision trains to the same bits twice and a sample does not depend on how many are made
+/// with it; a level that it lacks is refused.
+#[test]
+fn a_level_is_held_to_or_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    write_scenes(&at("data"), 1);
+    let needs = json!({"data": input(&at("data"), "scenes"), "heldout": input(&at("data"), "scenes")});
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap();
+    for isa in Isa::ALL {
+        let level = Environment::Torch(Torch { isa, precision: Precision::Bf16, ..Torch::default() });
+        let run = |kind: &str, spec: &Value, needs: &Value, seed: Option<u64>, name: &str| {
+            let out = at(&format!("{}-{name}", isa.word()));
+            let said = converse_in(&level, kind, spec, needs, seed, &out, &Value::Null);
+            (said.last().unwrap().clone(), out)
+        };
+        let train = |name: &str| run("train-denoiser", &spec(1e-3), &needs, Some(7), name);
+        let (said, one) = train("one");
+        let lacking = isa.lacking(&cpuinfo);
+        if !lacking.is_empty() {
+            assert_eq!(said["notice"], "failed", "{said}");
+            let why = format!("`isa: {}` is declared, and this processor lacks {}", isa.word(), lacking.join(", "));
+            assert!(said["message"].as_str().unwrap().contains(&why), "{said}");
+            continue;
+        }
+        assert_eq!(said["notice"], "made", "{said}");
+        let (_, two) = train("two");
+        assert!(model(&one) == model(&two), "{}: other bits the second time", isa.word());
+        let sample = |name: &str, count: u64| {
+            let needs = json!({"model": input(&one, "denoiser"), "prompts": input(&at("data"), "scenes")});
+            let spec = json!({"count": count, "steps": 3, "guidance": 2.0});
+            let (said, out) = run("sample-images", &spec, &needs, None, name);
+            assert_eq!(said["notice"], "made", "{said}");
+            let tensors = Tensor::read_safetensors(out.join("images.safetensors")).unwrap();
+            tensors.into_iter().find(|(name, _)| name == "images").unwrap().1
+        };
+        let (few, more) = (sample("few", 4), sample("more", 39));
+        assert_eq!(more.narrow(0, 0, 4), few, "{}: a sample depends on how many there are", isa.word());
+    }
 }
 
 /// Every prediction, weighting and schedule learns; what must not change anything does not.

@@ -2,7 +2,10 @@
 
 use std::{path::Path, process::Command};
 
-use isoflop_contract::quantity::{Bytes, Seconds};
+use isoflop_contract::{
+    environment::Isa,
+    quantity::{Bytes, Seconds},
+};
 use isoflop_exec::{Cgroups, Device};
 use isoflop_ledger::server::Status;
 use isoflop_store::{FindingKind, Remote};
@@ -97,12 +100,14 @@ pub async fn doctor(args: &DoctorArgs, settings: &Settings, out: &mut Output) ->
 }
 
 fn processor() -> Verdict {
+    let info = workers::cpuinfo();
     let name = workers::processor();
-    #[cfg(target_arch = "x86_64")]
-    if !(std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma")) {
+    let levels: Vec<&str> =
+        Isa::ALL.into_iter().filter(|level| level.lacking(&info).is_empty()).map(Isa::word).collect();
+    if !levels.contains(&Isa::Avx2.word()) {
         return Verdict::Missing(format!("{name} has no AVX2, which libtorch tasks are pinned to"));
     }
-    Verdict::Well(name)
+    Verdict::Well(format!("{name}\n`isa:` may be {}", levels.join(", ")))
 }
 
 fn memory(settings: &Settings) -> Verdict {
