@@ -200,6 +200,22 @@ mod tests {
         assert_eq!(refused("t5-small", "layers", 1 << 40), "layers");
     }
 
+    /// An author writes `pixart`; a key has the meaning of the word too, and what an artifact keeps reads as the same.
+    #[test]
+    fn a_familys_meaning_is_hashed() {
+        for (word, hashed) in
+            [("pixart-alpha-xl2", "pixart.2"), ("dit-s2", "dit.2"), ("sd2.1", "unet"), ("uvit-s2", "uvit")]
+        {
+            let network = network(word).unwrap();
+            let kept = json!(network);
+            assert_eq!(kept["family"], hashed);
+            assert_eq!(Network::read(&kept).as_ref(), Ok(&network));
+            let mut written = kept;
+            written["family"] = network.family().into();
+            assert_eq!(Network::read(&written), Ok(network));
+        }
+    }
+
     #[test]
     fn what_is_wrong_is_said_with_its_place() {
         let said = |value: Value| Network::read(&value).unwrap_err();

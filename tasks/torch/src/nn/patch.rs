@@ -24,7 +24,8 @@ impl Patches {
     /// `[B, C, H, W]` to `[B, H / patch · W / patch, width]`.
     pub fn forward(&self, x: &Tensor) -> Tensor {
         let (_, _, high, wide) = x.size4().expect("images have four dimensions");
-        let tokens = self.proj.forward(x).flatten(2, 3).transpose(1, 2);
+        // The order in memory that comes in is kept by every sum with it: channels before tokens here would mean copies in each layer of each block.
+        let tokens = self.proj.forward(x).flatten(2, 3).transpose(1, 2).contiguous();
         let (rows, columns) = (high / self.patch, wide / self.patch);
         let (span, divisor) = self.span.unwrap_or_default();
         let sizes = [rows, columns, self.width, span, divisor.to_bits().cast_signed()];
@@ -57,4 +58,29 @@ pub fn unpatch(tokens: &Tensor, [rows, columns]: [i64; 2], patch: i64) -> Tensor
     let channels = width / (patch * patch);
     let squares = tokens.reshape([batch, rows, columns, patch, patch, channels]);
     squares.permute([0, 5, 1, 3, 2, 4]).reshape([batch, channels, rows * patch, columns * patch])
+}
+
+#[cfg(test)]
+mod tests {
+    use isoflop_contract::Seed;
+
+    use super::*;
+    use crate::nn::Params;
+
+    /// Tokens lie one behind the other, with the numbers that the convolution gives them, and so does what is added to them.
+    #[test]
+    fn tokens_lie_one_behind_the_other() {
+        let params = Params::new(Seed::from_number(1));
+        let patches = Patches::new(&params.root(), [3, 8, 2], None);
+        let x = (Tensor::arange(2 * 3 * 4 * 6, (Kind::Float, Device::Cpu)) * 0.01).sin().view([2, 3, 4, 6]);
+        let tokens = patches.forward(&x);
+        assert_eq!((tokens.size(), tokens.stride()), (vec![2, 6, 8], vec![48, 8, 1]));
+        assert!((&tokens + tokens.ones_like()).is_contiguous());
+        let squares = patches.proj.forward(&x); // [2, 8, 2, 3]
+        let places = patches.places(2, 3);
+        for (token, row, column) in [(0, 0, 0), (4, 1, 1), (5, 1, 2)] {
+            let expected = squares.select(3, column).select(2, row) + places.get(token);
+            assert_eq!(tokens.select(1, token), expected);
+        }
+    }
 }
