@@ -233,7 +233,7 @@ impl Isa {
     pub fn lacking(self, cpuinfo: &str) -> Vec<&'static str> {
         let flags = cpuinfo.lines().find_map(|line| line.strip_prefix("flags")?.split_once(':'));
         let flags: BTreeSet<&str> = flags.map(|(_, flags)| flags.split_whitespace().collect()).unwrap_or_default();
-        let needed = Self::ALL.into_iter().filter(|level| *level <= self).flat_map(|level| level.adds());
+        let needed = Self::ALL.into_iter().filter(|level| *level <= self).flat_map(Self::adds);
         needed.copied().filter(|flag| !flags.contains(flag)).collect()
     }
 
