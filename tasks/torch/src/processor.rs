@@ -10,14 +10,16 @@ use isoflop_contract::environment::Isa;
 
 use crate::{error::TorchError, shim};
 
+/// Where Linux tells what the processor has.
+const CPUINFO: &str = "/proc/cpuinfo";
+
 /// Holds libtorch to `declared`. A processor without it is refused: bits depend on the level, and libraries would take another without a word.
 pub fn hold(declared: Isa) -> Result<(), TorchError> {
     let refuse = |why: &str| {
         TorchError::Processor(format!("`isa: {}` is declared, and {why}: bits depend on that", declared.word()))
     };
-    let lacking = declared.lacking(
-        &cpuinfo().map_err(|error| refuse(&format!("what this processor has cannot be read ({CPUINFO}: {error})")))?,
-    );
+    let unread = |error: io::Error| refuse(&format!("what this processor has cannot be read ({CPUINFO}: {error})"));
+    let lacking = declared.lacking(&fs::read_to_string(CPUINFO).map_err(unread)?);
     if !lacking.is_empty() {
         return Err(refuse(&format!(
             "this processor lacks {}, and no other level is used in its place",
@@ -37,11 +39,4 @@ pub fn hold(declared: Isa) -> Result<(), TorchError> {
         }
         _ => Ok(()),
     }
-}
-
-/// Where Linux tells what the processor has.
-const CPUINFO: &str = "/proc/cpuinfo";
-
-fn cpuinfo() -> io::Result<String> {
-    fs::read_to_string(CPUINFO)
 }

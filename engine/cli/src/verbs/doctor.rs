@@ -100,13 +100,12 @@ pub async fn doctor(args: &DoctorArgs, settings: &Settings, out: &mut Output) ->
 }
 
 fn processor() -> Verdict {
-    let info = workers::cpuinfo();
-    let name = workers::processor();
-    let levels: Vec<&str> =
-        Isa::ALL.into_iter().filter(|level| level.lacking(&info).is_empty()).map(Isa::word).collect();
-    if !levels.contains(&Isa::Avx2.word()) {
-        return Verdict::Missing(format!("{name} has no AVX2, which libtorch tasks are pinned to"));
-    }
+    let (name, info) = (workers::processor(), workers::cpuinfo());
+    let Some(highest) = Isa::highest(&info) else {
+        let lacking = Isa::Avx2.lacking(&info).join(" and ");
+        return Verdict::Missing(format!("{name} lacks {lacking}, without which no libtorch task runs"));
+    };
+    let levels: Vec<&str> = Isa::ALL.into_iter().filter(|level| *level <= highest).map(Isa::word).collect();
     Verdict::Well(format!("{name}\n`isa:` may be {}", levels.join(", ")))
 }
 

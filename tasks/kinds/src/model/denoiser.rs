@@ -25,8 +25,8 @@ pub enum Backbone {
     /// The UNet of DeepFloyd IF.
     IfUnet(IfUnet),
     /// PixArt-α's transformer, cross-attending to the text.
-    // What is hashed counts the meanings that the word has had. 2: tokens lie one behind the other from the first block on, so that sums over them have
-    // another order (decision 0048).
+    // What is hashed counts the meanings that the word has had. 2: tokens lie one behind the other from the first block on, so that linear layers and sums
+    // over tokens round otherwise (decision 0048).
     #[serde(rename(serialize = "pixart.2"), alias = "pixart.2")]
     Pixart(Pixart),
     /// A transformer modulated by class or caption.
