@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use isoflop_contract::environment::Isa;
+
 use crate::project::{Project, Ran};
 
 const TWO: &str = r#"study: two
@@ -99,6 +101,28 @@ fn a_study_for_a_device_needs_one_only_to_run() {
     doctor.env("ISOFLOP_DEVICES", "fake:1:sm_90").env_remove("CUDA_VISIBLE_DEVICES");
     let shown = output(doctor).json();
     assert!(shown.to_string().contains("0: pretended device (fake-0, `device: sm_90`)"), "{shown}");
+}
+
+/// A study for more of a processor than there is, is planned and checked, and refused before anything runs.
+#[test]
+fn a_study_for_a_level_needs_it_only_to_run() {
+    let project = Project::new();
+    project.write(
+        "study.yaml",
+        "study: tiles\nenvironment: { isa: avx512-amx }\ntasks:\n  scenes: { kind: make-scenes, with: { images: 16, resolution: 16 } }\n  judge:\n    kind: train-vqa\n    \
+         needs: { data: scenes, heldout: scenes }\n    with: { steps: 10, batch: 8, warmup: 1 }\n",
+    );
+    project.run(&["check"]).expect(0);
+    project.run(&["run", "--frozen"]).expect(5);
+    let highest = Isa::highest(&fs::read_to_string("/proc/cpuinfo").unwrap()).expect("AVX2, or no libtorch task runs");
+    if highest == Isa::Avx512Amx {
+        project.run(&["run"]).expect(0);
+        return;
+    }
+    let refused = project.run(&["run"]).expect(8);
+    let why = format!("`judge` declares `isa: avx512-amx`, and this processor has no more than `{}`", highest.word());
+    assert!(refused.err.contains(&why), "{}", refused.err);
+    assert!(!project.path(".isoflop/store/artifacts").exists(), "something ran");
 }
 
 /// Everything below a folder: size, permissions and time of change of each.

@@ -17,6 +17,7 @@ use crate::{
     soft,
     stop::{Stop, infrastructure},
     verbs::run::{listen, torch},
+    workers,
 };
 
 /// What is to be carried out, and with what.
@@ -66,6 +67,7 @@ pub async fn carry_out(
         runtimes: Runtimes::new(&engine, torch),
         options: Options {
             memory: machine::memory().map_or(u64::MAX, |memory| memory.0),
+            isa: workers::isa(),
             devices: devices::found(settings).devices,
             confine: settings.confine.clone(),
             runtime: settings.runtime.clone(),

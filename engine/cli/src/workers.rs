@@ -2,6 +2,8 @@
 
 use std::{env, fs, path::PathBuf};
 
+use isoflop_contract::environment::Isa;
+
 use crate::settings::Settings;
 
 /// The name of the libtorch worker's program.
@@ -36,4 +38,9 @@ pub fn processor() -> String {
 /// What Linux says of the processor; nothing where it cannot be read.
 pub fn cpuinfo() -> String {
     fs::read_to_string("/proc/cpuinfo").unwrap_or_default()
+}
+
+/// The highest instruction-set level that the processor has.
+pub fn isa() -> Option<Isa> {
+    Isa::highest(&cpuinfo())
 }

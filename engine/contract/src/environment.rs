@@ -260,6 +260,14 @@ impl Environment {
         }
     }
 
+    /// The instruction-set level that it asks for, where it has a say in that.
+    pub const fn isa(&self) -> Option<Isa> {
+        match self {
+            Self::Native => None,
+            Self::Torch(torch) => Some(torch.isa),
+        }
+    }
+
     /// The variables that make a worker process keep to this environment.
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         let Self::Torch(torch) = self else { return Vec::new() };

@@ -45,6 +45,19 @@ pub enum ExecError {
         /// A device that is another, in words.
         found: String,
     },
+    /// A task declares more of the processor than it has.
+    #[error(
+        "`{task}` declares `isa: {isa}`, and this processor has no more than `{highest}`. Bits depend on that, so no other level is used in its place; a study \
+         that declares what is here makes results of its own (`isoflop doctor` lists levels)"
+    )]
+    Level {
+        /// The task.
+        task: String,
+        /// What it declares.
+        isa: &'static str,
+        /// The most that there is.
+        highest: &'static str,
+    },
     /// A folder of the engine's own could not be made or read.
     #[error("cannot {doing} {}: {source}", .path.display())]
     Folder {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use isoflop_contract::{Key, Value, protocol::Death};
+use isoflop_contract::{Key, Value, environment::Isa, protocol::Death};
 use isoflop_ledger::Ledger;
 use isoflop_plan::Plan;
 use isoflop_store::Store;
@@ -53,6 +53,8 @@ pub struct Options {
     pub retries: u32,
     /// Memory that tasks which say how much they use may use together, in bytes (`--memory`).
     pub memory: u64,
+    /// The highest instruction-set level of this machine's processor, where that is known.
+    pub isa: Option<Isa>,
     /// Devices that tasks may be given.
     pub devices: Vec<Device>,
     /// How the memory of tasks that say how much they use (`on: memory`) is limited.
@@ -85,6 +87,7 @@ impl Options {
             max_fails: None,
             retries: 0,
             memory: u64::MAX,
+            isa: None,
             devices: Vec::new(),
             confine: Confine::default(),
             runtime: std::env::temp_dir().join(format!("isoflop-{}", rustix::process::getuid().as_raw())),

@@ -25,6 +25,7 @@ mod pace;
 pub mod policy;
 pub mod pool;
 mod process;
+mod processor;
 mod provide;
 mod reactor;
 mod record;

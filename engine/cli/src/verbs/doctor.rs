@@ -100,9 +100,9 @@ pub async fn doctor(args: &DoctorArgs, settings: &Settings, out: &mut Output) ->
 }
 
 fn processor() -> Verdict {
-    let (name, info) = (workers::processor(), workers::cpuinfo());
-    let Some(highest) = Isa::highest(&info) else {
-        let lacking = Isa::Avx2.lacking(&info).join(" and ");
+    let name = workers::processor();
+    let Some(highest) = workers::isa() else {
+        let lacking = Isa::Avx2.lacking(&workers::cpuinfo()).join(" and ");
         return Verdict::Missing(format!("{name} lacks {lacking}, without which no libtorch task runs"));
     };
     let levels: Vec<&str> = Isa::ALL.into_iter().filter(|level| *level <= highest).map(Isa::word).collect();

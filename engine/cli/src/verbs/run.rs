@@ -248,6 +248,7 @@ async fn execute(
             max_fails: args.max_fails,
             retries: args.retries,
             memory: args.memory.or_else(machine::memory).map_or(u64::MAX, |memory| memory.0),
+            isa: if runs > 0 { workers::isa() } else { None },
             devices: if runs > 0 { devices::found(settings).devices } else { Vec::new() },
             confine: settings.confine.clone(),
             runtime: settings.runtime.clone(),

@@ -28,6 +28,7 @@ use crate::{
     policy::Policy,
     pool::Capacity,
     process::Launcher,
+    processor,
     record::Record,
     room::Rooms,
     scratch::{Scratch, sweep},
@@ -46,6 +47,8 @@ pub async fn run(job: Job, moments: UnboundedSender<Moment>) -> Result<Summary, 
     for index in survey.to_run() {
         runtimes.program(plan.tasks()[index].runtime)?;
     }
+    let declared = survey.to_run().map(|index| &plan.tasks()[index]);
+    processor::reaches(options.isa, declared.filter_map(|task| Some((&*task.name, task.recipe.environment.isa()?))))?;
     let devices = Devices::of(&plan, &survey, &options)?;
     sweep(&options.folder)?;
     let run = ledger.begin_run(&head(&plan, &survey, &options.soft)).await?;
