@@ -12,6 +12,9 @@ use isoflop_plan::Plan;
 
 use crate::{args, output::Paint, settings::Settings};
 
+/// So many tasks that are blocked for the same reason have a line each.
+const SHOWN: usize = 4;
+
 /// Shows the moments of one run.
 pub struct Progress {
     face: Face,
@@ -20,8 +23,16 @@ pub struct Progress {
     /// What each task that must run costs, in FLOPs or a token amount.
     costs: BTreeMap<String, f64>,
     running: BTreeMap<String, Running>,
+    /// Tasks that were blocked one after the other for the same reason, not shown yet.
+    blocked: Option<Blocked>,
     done: usize,
     cost_done: f64,
+}
+
+/// Tasks and why they do not run.
+struct Blocked {
+    tasks: Vec<String>,
+    because: String,
 }
 
 /// How it is shown.
@@ -70,6 +81,7 @@ impl Progress {
             began: Instant::now(),
             costs,
             running: BTreeMap::new(),
+            blocked: None,
             done: 0,
             cost_done: 0.0,
         }
@@ -77,6 +89,11 @@ impl Progress {
 
     /// Shows one moment.
     pub fn show(&mut self, moment: &Moment) {
+        if let Moment::Blocked { task, because } = moment {
+            self.block(task, because);
+        } else {
+            self.tell_blocked();
+        }
         match moment {
             Moment::RunStarted { .. } | Moment::RunEnded => {}
             Moment::TaskStarted { task, .. } => {
@@ -156,19 +173,39 @@ impl Progress {
                 self.line(Paint::Notice, "lost", task, why);
             }
             Moment::Remaking { task, why } => self.line(Paint::Notice, "again", task, why),
-            Moment::Blocked { task, because } => {
-                self.finish(task);
-                self.line(Paint::Bad, "blocked", task, because);
-            }
+            Moment::Blocked { task, .. } => self.finish(task),
             Moment::Stopping { because } => self.line(Paint::Notice, "stopping", "", because),
         }
         self.refresh();
     }
 
     /// Takes the bars away.
-    pub fn close(self) {
+    pub fn close(mut self) {
+        self.tell_blocked();
         if let Face::Bars { all, .. } = &self.face {
             let _ = all.clear();
+        }
+    }
+
+    fn block(&mut self, task: &str, because: &str) {
+        if self.blocked.as_ref().is_some_and(|blocked| blocked.because != because) {
+            self.tell_blocked();
+        }
+        let blocked = self.blocked.get_or_insert_with(|| Blocked { tasks: Vec::new(), because: because.to_owned() });
+        blocked.tasks.push(task.to_owned());
+    }
+
+    /// Shows who was blocked last: a run that is stopped blocks all that it has not begun, which may be thousands.
+    fn tell_blocked(&mut self) {
+        let Some(Blocked { tasks, because }) = self.blocked.take() else { return };
+        if let [first, .., last] = &tasks[..]
+            && tasks.len() > SHOWN
+        {
+            self.line(Paint::Bad, "blocked", &format!("{} tasks, {first} to {last}", tasks.len()), &because);
+        } else {
+            for task in &tasks {
+                self.line(Paint::Bad, "blocked", task, &because);
+            }
         }
     }
 

@@ -217,10 +217,11 @@ async fn execute(
         } else {
             format!("{runs} to run, {}FLOP, {jobs} at a time", prefixed(to_run(plan, &survey)))
         };
+        let tasks = (0..plan.tasks().len()).filter(|index| survey.is_concerned(*index)).count();
         eprintln!(
-            "{}: {} tasks, {kept} kept, {work}",
+            "{}: {tasks} task{}, {kept} kept, {work}",
             Paint::Bold.on(&plan.study.name, settings.color_err),
-            (0..plan.tasks().len()).filter(|index| survey.is_concerned(*index)).count()
+            if tasks == 1 { "" } else { "s" }
         );
     }
     let (interrupt, interrupted) = watch::channel(Interrupt::No);
@@ -402,7 +403,8 @@ fn print(args: &RunArgs, summary: &Summary, out: &mut Output) -> Result<(), Stop
             task.name,
             task.reason.as_deref().unwrap_or("no reason was given")
         ))?;
-        if let Some(log) = &task.log {
+        // One who was stopped has seldom said anything.
+        if let Some(log) = task.log.as_ref().filter(|log| log.metadata().is_ok_and(|log| log.len() > 0)) {
             out.line(&format!("         its output: {}", log.display()))?;
         }
     }
@@ -421,10 +423,7 @@ fn print(args: &RunArgs, summary: &Summary, out: &mut Output) -> Result<(), Stop
         return out.line(&out.paint(Paint::Dim, "  nothing of this is kept (`--cache`)"));
     }
     if totals.failed > 0 || summary.interrupted {
-        out.line(&format!(
-            "  what is finished is kept; `isoflop run {}` goes on from here",
-            args.study.study.display()
-        ))?;
+        out.line("  what is finished is kept; the same command goes on from here")?;
     }
     Ok(())
 }
