@@ -1,5 +1,5 @@
-//! Training steps of large models on a CUDA device, against PyTorch eager and compiled, one after the other on the same card: a card has no room for two of
-//! the largest. Where there is no device, a line says so.
+//! Training steps of large models on a CUDA device, against PyTorch eager, with its repeated block compiled, compiled as a whole, and that recorded as
+//! CUDA graphs, one after the other on the same card: a card has no room for two of the largest. Where there is no device, a line says so.
 
 use std::{
     env,
@@ -53,20 +53,21 @@ pub fn device(python: Option<&Path>, only: Option<&str>) -> Outcome<()> {
     for (model, batch) in CASES.into_iter().filter(|case| only.is_none_or(|only| only == case.0)) {
         let arguments = [model, &SIDE.to_string(), &batch.to_string(), "bf16", "1", "cuda"].map(str::to_owned);
         let mut macs = None;
-        for way in ["isoflop", "PyTorch, eager", "PyTorch, compiled"] {
+        for way in [None, Some("eager"), Some("regional"), Some("compiled"), Some("recorded")] {
             let mut command = match (&python, way) {
-                (_, "isoflop") => Command::new(&ours),
-                (Ok(python), _) => {
+                (_, None) => Command::new(&ours),
+                (Ok(python), Some(_)) => {
                     let mut command = Command::new(python);
                     command.arg(&script);
                     command
                 }
-                (Err(_), _) => continue,
+                (Err(_), Some(_)) => continue,
             };
-            command.args(&arguments).args((way == "PyTorch, compiled").then_some("compiled"));
+            command.args(&arguments).args(way);
             command.env("CUBLAS_WORKSPACE_CONFIG", ":4096:8");
             // One that does not fit, or does not compile, is a line and not the end.
-            let what = format!("{model}, {batch} a step, {way}");
+            let side = way.map_or("isoflop".to_owned(), |way| format!("PyTorch, {way}"));
+            let what = format!("{model}, {batch} a step, {side}");
             match measured(&mut command) {
                 Ok((seconds, side)) => {
                     macs = macs.or(side.macs);

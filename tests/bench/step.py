@@ -1,10 +1,11 @@
 """The other side of `make bench`'s `train`: what tasks/torch/examples/step.rs does, by PyTorch and diffusers at their best: eager, fused AdamW, foreach
 clipping and averaging.
 
-    step.py MODEL SIZE BATCH fp32|bf16 THREADS FILE|cuda [compiled]
+    step.py MODEL SIZE BATCH fp32|bf16 THREADS FILE|cuda [eager|regional|compiled|recorded]
 
 Builds the model with the weights and inputs of FILE, makes two steps and says {"params": ..., "loss": ...}. Then each line of a number is so many steps,
-answered by the last loss. With `cuda` for FILE, weights and inputs are its own, and the most memory so far stands behind each loss.
+answered by the last loss. With `cuda` for FILE, weights and inputs are its own, and the most memory so far stands behind each loss. `regional` compiles
+the block that is repeated, as diffusers advises, `compiled` the whole model, `recorded` that in the mode which starts what it compiled as CUDA graphs.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ import sys
 
 import torch
 from diffusers import PixArtTransformer2DModel, UNet2DConditionModel
+from diffusers.models.attention import BasicTransformerBlock
 from safetensors.torch import load_file
 
 name, size, batch, precision, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
@@ -65,12 +67,21 @@ parameters = list(model.parameters())
 average = [parameter.detach().clone() for parameter in parameters]
 optimizer = torch.optim.AdamW(parameters, lr=1e-4, weight_decay=0.01, fused=True)
 
-run = torch.compile(model) if sys.argv[7:] == ["compiled"] else model
+way = sys.argv[7] if len(sys.argv) > 7 else "eager"
+run = model
+if way == "regional":
+    for block in model.modules():
+        if isinstance(block, BasicTransformerBlock):
+            block.compile()
+elif way != "eager":
+    run = torch.compile(model, mode={"compiled": None, "recorded": "reduce-overhead"}[way])
 half = torch.autocast(device, torch.bfloat16) if precision == "bf16" else contextlib.nullcontext()
 told = {"added_cond_kwargs": {"resolution": None, "aspect_ratio": None}} if isinstance(model, PixArtTransformer2DModel) else {}
 
 
 def step():
+    if way == "recorded":
+        torch.compiler.cudagraph_mark_step_begin()
     with half:
         out = run(noisy, encoder_hidden_states=text, timestep=level, **told).sample
         out = out if out.shape[1] == 4 else out[:, :4]  # a variance behind it is not trained
