@@ -9,6 +9,7 @@ mod courier;
 mod devices;
 mod difference;
 mod disk;
+mod ending;
 mod facts;
 mod glimpse;
 mod ground;

@@ -21,7 +21,7 @@ use crate::{
     args::RunArgs,
     budget::{Limit, Meter, Weighed},
     courier::Courier,
-    devices,
+    devices, ending,
     facts::{self, Shelf, Sources},
     glimpse,
     ground::Ground,
@@ -356,7 +356,7 @@ async fn finish(
         data["report"] = json!(args.report);
         out.data(&data)?;
     } else {
-        print(args, summary, out)?;
+        ending::tell(summary, args.cache.writes(), out)?;
         if complete && !judged.is_empty() && !summary.tasks.is_empty() {
             out.line("claims")?;
             verbs::claims::lines(&judged, out.color).iter().try_for_each(|line| out.line(line))?;
@@ -371,59 +371,4 @@ async fn finish(
         (false, 0) => Ok(()),
         (false, _) => Err(Stop::TaskFailed),
     }
-}
-
-fn print(args: &RunArgs, summary: &Summary, out: &mut Output) -> Result<(), Stop> {
-    let totals = &summary.totals;
-    let counts = [
-        (totals.kept - totals.adopted, "kept", Paint::Good),
-        (totals.adopted, "adopted", Paint::Good),
-        (totals.made, "made", Paint::Good),
-        (totals.diverged, "diverged", Paint::Notice),
-        (totals.failed, "failed", Paint::Bad),
-        (totals.blocked, "blocked", Paint::Notice),
-    ];
-    let counts: Vec<String> = counts
-        .iter()
-        .filter(|(n, ..)| *n > 0)
-        .map(|(n, word, paint)| out.paint(*paint, &format!("{n} {word}")))
-        .collect();
-    let verb = if summary.interrupted { "stopped after" } else { "done in" };
-    let seconds = if summary.seconds < 60.0 {
-        format!("{:.1} s", summary.seconds)
-    } else {
-        isoflop_contract::quantity::Seconds(summary.seconds.round() as u64).to_string()
-    };
-    let counts = if counts.is_empty() { "nothing was to be done".to_owned() } else { counts.join(", ") };
-    out.line(&format!("{}: {verb} {seconds}: {counts}", out.paint(Paint::Bold, &summary.study)))?;
-    for task in summary.tasks.iter().filter(|task| task.outcome == Outcome::Failed) {
-        out.line(&format!(
-            "  {} {}: {}",
-            out.paint(Paint::Bad, "failed"),
-            task.name,
-            task.reason.as_deref().unwrap_or("no reason was given")
-        ))?;
-        // One who was stopped has seldom said anything.
-        if let Some(log) = task.log.as_ref().filter(|log| log.metadata().is_ok_and(|log| log.len() > 0)) {
-            out.line(&format!("         its output: {}", log.display()))?;
-        }
-    }
-    if totals.adopted > 0 {
-        let what = "adopted: inputs came out with the bytes of an earlier run, so its results stand";
-        out.line(&out.paint(Paint::Dim, &format!("  {what}")))?;
-    }
-    let mut slowest: Vec<_> = summary.tasks.iter().filter_map(|task| Some((task.seconds?, &task.name))).collect();
-    slowest.sort_by(|a, b| b.0.total_cmp(&a.0));
-    if slowest.len() > 1 {
-        let slowest: Vec<String> =
-            slowest.iter().take(3).map(|(seconds, name)| format!("{name} {seconds:.1} s")).collect();
-        out.line(&out.paint(Paint::Dim, &format!("  slowest: {}", slowest.join(", "))))?;
-    }
-    if !args.cache.writes() {
-        return out.line(&out.paint(Paint::Dim, "  nothing of this is kept (`--cache`)"));
-    }
-    if totals.failed > 0 || summary.interrupted {
-        out.line("  what is finished is kept; the same command goes on from here")?;
-    }
-    Ok(())
 }
