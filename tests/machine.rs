@@ -8,6 +8,7 @@ use std::{
 };
 
 use isoflop_contract::environment::Isa;
+use serde_json::json;
 
 use crate::project::{Project, Ran};
 
@@ -69,6 +70,28 @@ fn a_program_sees_the_device_it_was_leased() {
     command.env("ISOFLOP_DEVICES", "fake:1");
     let refused = output(command).expect(8);
     assert!(refused.err.contains("`a[n=1]` asks for 2 devices (`on: gpus`) and this run may use 1"), "{}", refused.err);
+}
+
+/// Which cards a task had is recorded with its attempt, and told wherever attempts are.
+#[test]
+fn the_cards_of_an_attempt_are_told() {
+    let project = Project::new();
+    project.write("study.yaml", &TWO.replace("gpus: 1", "gpus: 2").replace("[1, 2]", "[1]"));
+    let mut command = project.command(&["run", "--report", "page.html"]);
+    command.env("ISOFLOP_DEVICES", "fake:2:sm_90").env("XDG_RUNTIME_DIR", project.path("bin"));
+    output(command).expect(0);
+    let cards = "2 × pretended device";
+    let page = fs::read_to_string(project.path("page.html")).unwrap();
+    assert!(page.contains(&format!("; {cards})")), "the head tells of the processor and the cards");
+    assert!(page.contains(&format!(", {cards}")), "so does the task's record");
+    let traced = project.run(&["trace", "up", "a[n=1]"]).expect(0).out;
+    assert!(traced.contains(cards), "{traced}");
+    let shown = project.run(&["show", "a[n=1]", "--json"]).expect(0).json();
+    let card = json!({"id": "fake-1", "name": "pretended device", "capability": "sm_90", "memory": null, "mhz": null});
+    assert_eq!(shown["environment"]["soft"]["gpus"][1], card, "{shown}");
+    project.run(&["export", "--into", "crate"]).expect(0);
+    let crate_says = fs::read_to_string(project.path("crate/ro-crate-metadata.json")).unwrap();
+    assert!(crate_says.contains(cards), "{crate_says}");
 }
 
 /// A study for a device is planned and costed where there is none, and refused before anything runs where there is another.

@@ -3,7 +3,7 @@
 
 use isoflop_contract::environment::{Capability, Device as Class};
 use isoflop_exec::Device;
-use nvml_wrapper::{Nvml, error::NvmlError};
+use nvml_wrapper::{Nvml, enum_wrappers::device::Clock, error::NvmlError};
 
 use crate::settings::Settings;
 
@@ -17,19 +17,21 @@ pub struct Found {
     pub devices: Vec<Device>,
     /// Where they come from, or why there are none.
     pub note: String,
+    /// The version of their driver, where it is known.
+    pub driver: Option<String>,
 }
 
 /// Looks for devices.
 pub fn found(settings: &Settings) -> Found {
-    let none = |note: String| Found { devices: Vec::new(), note };
-    let (all, from) = match settings.devices.as_deref() {
+    let none = |note: String| Found { devices: Vec::new(), note, driver: None };
+    let (all, driver, from) = match settings.devices.as_deref() {
         Some("none") => return none("ISOFLOP_DEVICES says so".to_owned()),
         Some(text) => match text.strip_prefix("fake:").and_then(fakes) {
-            Some(all) => (all, "which ISOFLOP_DEVICES pretends there are"),
+            Some(all) => (all, None, "which ISOFLOP_DEVICES pretends there are"),
             _ => return none(format!("ISOFLOP_DEVICES is `{text}`; it may be `fake:N`, `fake:N:sm_90` or `none`")),
         },
         None => match library() {
-            Ok(all) => (all, "found by the driver's library"),
+            Ok((all, driver)) => (all, driver, "found by the driver's library"),
             Err(NvmlError::LibloadingError(_)) => return none(format!("the driver's {LIBRARY} is not there")),
             Err(error) => return none(format!("the driver's {LIBRARY} says: {error}")),
         },
@@ -38,10 +40,11 @@ pub fn found(settings: &Settings) -> Found {
     let devices = visible(all, settings.visible.as_deref());
     let hidden = count.saturating_sub(devices.len());
     let note = if hidden == 0 { from.to_owned() } else { format!("{from}; CUDA_VISIBLE_DEVICES hides {hidden}") };
-    Found { devices, note }
+    Found { devices, note, driver }
 }
 
-fn library() -> Result<Vec<Device>, NvmlError> {
+/// All devices, and their driver's version.
+fn library() -> Result<(Vec<Device>, Option<String>), NvmlError> {
     let nvml = Nvml::builder().lib_path(LIBRARY.as_ref()).init()?;
     let device = |index| {
         let device = nvml.device_by_index(index)?;
@@ -49,9 +52,11 @@ fn library() -> Result<Vec<Device>, NvmlError> {
         let capability = device.cuda_compute_capability().ok().and_then(|is| {
             Some(Capability { major: u32::try_from(is.major).ok()?, minor: u32::try_from(is.minor).ok()? })
         });
-        Ok(Device { id: device.uuid()?, name: device.name()?, memory, capability })
+        let clock = device.max_clock_info(Clock::SM).ok();
+        Ok(Device { id: device.uuid()?, name: device.name()?, memory, capability, clock })
     };
-    (0..nvml.device_count()?).map(device).collect()
+    let devices: Result<_, NvmlError> = (0..nvml.device_count()?).map(device).collect();
+    Ok((devices?, nvml.sys_driver_version().ok()))
 }
 
 /// Devices that are none, to try out how tasks are spread: so many, and of which capability if that is said.
@@ -67,7 +72,13 @@ fn fakes(text: &str) -> Option<Vec<Device>> {
 }
 
 fn fake(count: u16, capability: Option<Capability>) -> Vec<Device> {
-    let device = |n| Device { id: format!("fake-{n}"), name: "pretended device".to_owned(), memory: None, capability };
+    let device = |n| Device {
+        id: format!("fake-{n}"),
+        name: "pretended device".to_owned(),
+        memory: None,
+        capability,
+        clock: None,
+    };
     (0..count).map(device).collect()
 }
 
@@ -78,7 +89,8 @@ fn visible(all: Vec<Device>, text: Option<&str>) -> Vec<Device> {
     let mut devices: Vec<Device> = Vec::new();
     for name in text.split(',').map(str::trim) {
         let device = if name.starts_with("MIG-") {
-            Some(Device { id: name.to_owned(), name: "part of a device".to_owned(), memory: None, capability: None })
+            let part = "part of a device".to_owned();
+            Some(Device { id: name.to_owned(), name: part, memory: None, capability: None, clock: None })
         } else if let Ok(number) = name.parse::<usize>() {
             all.get(number).cloned()
         } else {

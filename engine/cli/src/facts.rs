@@ -18,6 +18,7 @@ use isoflop_store::Store;
 use crate::{
     home,
     settings::Settings,
+    soft,
     stop::{Stop, infrastructure},
 };
 
@@ -235,16 +236,15 @@ fn worker(task: &Task, attempt: &AttemptView) -> WorkerFacts {
     let hard = serde_json::to_value(&task.recipe.environment).unwrap_or_default();
     let declared = |name: &str| hard[name].as_str().unwrap_or_default().to_owned();
     // Behind the dot stands how often the word has changed its meaning.
-    let precision = declared("precision");
-    let precision = precision.split('.').next().unwrap_or_default();
+    let word = |name: &str| declared(name).split('.').next().unwrap_or_default().to_owned();
     WorkerFacts {
         host: soft("host"),
         cpu: soft("cpu"),
-        gpu: soft("gpu"),
+        gpu: soft::cards(&attempt.soft).unwrap_or_default(),
         libtorch: declared("libtorch"),
-        isa: declared("isa"),
+        isa: word("isa"),
         threads: hard["threads"].as_u64().and_then(|threads| threads.try_into().ok()),
-        precision: precision.to_owned(),
+        precision: word("precision"),
         deterministic: hard["deterministic"].as_bool(),
     }
 }

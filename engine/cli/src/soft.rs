@@ -42,6 +42,20 @@ pub fn gather(study: &Path, set: &SetArgs) -> Value {
     })
 }
 
+/// The cards that an attempt had, as in `NVIDIA H100 80GB HBM3` or `2 × …`; nothing if it had none.
+pub fn cards(soft: &Value) -> Option<String> {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for card in soft["gpus"].as_array()? {
+        let name = card["name"].as_str().or_else(|| card["id"].as_str()).unwrap_or("a device");
+        match counts.iter_mut().find(|(seen, _)| *seen == name) {
+            Some((_, n)) => *n += 1,
+            None => counts.push((name, 1)),
+        }
+    }
+    let told = counts.into_iter().map(|(name, n)| if n == 1 { name.to_owned() } else { format!("{n} × {name}") });
+    Some(told.collect::<Vec<_>>().join(" + "))
+}
+
 /// The machine's name.
 pub fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()

@@ -11,6 +11,7 @@ use isoflop_ledger::{
 use crate::{
     aligned::{Cell, date, header},
     output::Paint,
+    soft,
 };
 
 /// A gather, or one group's consumers, wider than this is folded.
@@ -53,11 +54,8 @@ pub fn name(node: Option<&Node>, key: Key) -> String {
 /// Where an attempt ran: the machine, and the device class of the recipe or the cards that were recorded.
 pub fn place(node: &Node) -> String {
     let host = node.soft["host"].as_str().unwrap_or_default();
-    let cards = node.soft["gpus"].as_array().map(|cards| {
-        let names = cards.iter().map(|card| card["name"].as_str().or_else(|| card.as_str()).unwrap_or("gpu"));
-        names.collect::<Vec<_>>().join("+")
-    });
-    let device = cards.unwrap_or_else(|| node.environment["device"].as_str().unwrap_or("cpu").to_owned());
+    let device =
+        soft::cards(&node.soft).unwrap_or_else(|| node.environment["device"].as_str().unwrap_or("cpu").to_owned());
     match (host, node.attempt) {
         (_, None) => String::new(),
         ("", Some(_)) => device,

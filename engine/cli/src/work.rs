@@ -58,6 +58,8 @@ pub async fn carry_out(
         "isoflop": soft::program(&engine),
         "isoflop-torch": torch.as_ref().ok().and_then(|torch| soft::program(&torch.path)),
     });
+    let found = devices::found(settings);
+    about["driver"] = found.driver.into();
     let (observer, mut moments) = mpsc::unbounded_channel();
     let job = Job {
         plan: Arc::clone(plan),
@@ -68,7 +70,7 @@ pub async fn carry_out(
         options: Options {
             memory: machine::memory().map_or(u64::MAX, |memory| memory.0),
             isa: workers::isa(),
-            devices: devices::found(settings).devices,
+            devices: found.devices,
             confine: settings.confine.clone(),
             runtime: settings.runtime.clone(),
             soft: about,

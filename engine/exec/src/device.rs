@@ -26,6 +26,8 @@ pub struct Device {
     pub memory: Option<u64>,
     /// Its compute capability, if that is known.
     pub capability: Option<Capability>,
+    /// The most its processors are clocked with, in MHz, if that is known.
+    pub clock: Option<u32>,
 }
 
 /// How long to wait for an engine that is just counting leases. It takes a millisecond, unless that engine was stopped in the middle.
@@ -122,7 +124,7 @@ mod tests {
     use super::*;
 
     fn device(id: &str) -> Device {
-        Device { id: id.into(), name: "toy".into(), memory: None, capability: None }
+        Device { id: id.into(), name: "toy".into(), memory: None, capability: None, clock: None }
     }
 
     #[test]

@@ -8,6 +8,8 @@ use isoflop_plan::Plan;
 use isoflop_report::rocrate::{Contents, Execution, Head, RunRecord, Stamp, Standing};
 use jiff::Timestamp;
 
+use crate::soft;
+
 /// The contents of the crate of `plan`, whose record is `books`.
 pub fn contents<'a>(head: &'a Head, plan: &'a Plan, books: &Books, files: BTreeMap<String, Stamp>) -> Contents<'a> {
     let latest = books.audited().next_back();
@@ -61,7 +63,8 @@ fn text<'v>(soft: &'v Value, name: &str) -> &'v str {
 
 /// Host, processor and device, as far as they were recorded.
 fn machine(soft: &Value) -> String {
-    let parts = ["host", "cpu", "gpu"].map(|name| text(soft, name));
+    let cards = soft::cards(soft).unwrap_or_default();
+    let parts = [text(soft, "host"), text(soft, "cpu"), &cards];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 

@@ -231,7 +231,9 @@ async fn execute(
         .map_err(|error| Stop::Internal(anyhow::Error::new(error).context("this program cannot find itself")))?;
     let torch = torch(settings);
     let mut soft = soft::gather(&args.study.study, &args.study.set);
-    if runs > 0 {
+    let found = (runs > 0).then(|| devices::found(settings));
+    if let Some(found) = &found {
+        soft["driver"] = found.driver.clone().into();
         soft["workers"] = json!({"isoflop": soft::program(&engine), "isoflop-torch": torch.as_ref().ok().and_then(|t| soft::program(&t.path))});
     }
     let sends = args.cache.writes() && settings.remote.as_ref().is_some_and(|remote| !remote.read_only);
@@ -250,7 +252,7 @@ async fn execute(
             retries: args.retries,
             memory: args.memory.or_else(machine::memory).map_or(u64::MAX, |memory| memory.0),
             isa: if runs > 0 { workers::isa() } else { None },
-            devices: if runs > 0 { devices::found(settings).devices } else { Vec::new() },
+            devices: found.map_or_else(Vec::new, |found| found.devices),
             confine: settings.confine.clone(),
             runtime: settings.runtime.clone(),
             soft,

@@ -13,6 +13,7 @@ use super::{Execution, Inputs, Producer, resource};
 use crate::{
     cgroup::Cgroup,
     checkpoints::{self, Carried, Found},
+    device::Device,
     honesty,
     job::Options,
     moment::Moment,
@@ -92,12 +93,11 @@ impl Execution {
         let Options { soft, variables, .. } = &shared.options;
         let mut soft = shared.tools.soft(soft, task.outside.program.as_deref(), variables);
         if !self.devices.is_empty() {
-            let devices: Vec<Value> = self
-                .devices
-                .iter()
-                .map(|d| json!({"id": d.id, "name": d.name, "capability": d.capability.map(|is| is.to_string())}))
-                .collect();
-            soft["devices"] = devices.into();
+            let told = |device: &Device| {
+                let capability = device.capability.map(|is| is.to_string());
+                json!({"id": device.id, "name": device.name, "capability": capability, "memory": device.memory, "mhz": device.clock})
+            };
+            soft["gpus"] = self.devices.iter().map(told).collect();
         }
         let cgroup = match (&shared.cgroups, task.demand.memory) {
             (Some(groups), Some(memory)) => Some(groups.make(&name, memory.0).map_err(|error| {

@@ -318,7 +318,13 @@ fn after_so_many_failures_nothing_more_starts(server: &Server) {
 
 fn devices(count: usize) -> Vec<Device> {
     (0..count)
-        .map(|n| Device { id: format!("fake-{n}"), name: "pretended".into(), memory: None, capability: None })
+        .map(|n| Device {
+            id: format!("fake-{n}"),
+            name: "pretended".into(),
+            memory: None,
+            capability: None,
+            clock: None,
+        })
         .collect()
 }
 

@@ -1,5 +1,7 @@
 //! The top of the page: what was asked, what was done, how it came out. And its foot.
 
+use std::collections::BTreeSet;
+
 use super::Page;
 use crate::{
     claims::Verdict,
@@ -28,7 +30,7 @@ pub fn header(page: &Page<'_>, links: &str) -> String {
                 escape(&run.id),
                 escape(&run.started),
                 escape(&run.host),
-                escape(&run.cpu)
+                escape(&processors(page, &run.cpu))
             )
         },
     );
@@ -39,6 +41,14 @@ pub fn header(page: &Page<'_>, links: &str) -> String {
         origin.join(" · "),
         tiles(page).concat()
     )
+}
+
+/// The processor, and the cards that this run's tasks had.
+fn processors(page: &Page<'_>, cpu: &str) -> String {
+    let made = page.facts.tasks.iter().filter(|task| task.made_in.is_none());
+    let cards: BTreeSet<&str> = made.filter_map(|task| Some(task.worker.as_ref()?.gpu.as_str())).collect();
+    let cards = cards.into_iter().filter(|card| !card.is_empty());
+    [cpu].into_iter().chain(cards).collect::<Vec<_>>().join("; ")
 }
 
 fn tiles(page: &Page<'_>) -> Vec<String> {

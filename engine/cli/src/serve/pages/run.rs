@@ -14,6 +14,7 @@ use crate::{
     glimpse::{Beat, Glimpse},
     named,
     now::is_under_way,
+    soft,
     verbs::runs::set,
 };
 
@@ -174,14 +175,7 @@ pub fn far(beat: &Beat) -> (String, String) {
 /// Where an attempt runs: its machine and the devices it has.
 pub fn place(soft: &Value) -> String {
     let mut parts: Vec<String> = soft["host"].as_str().map(str::to_owned).into_iter().collect();
-    let devices = soft["devices"].as_array().map(|devices| {
-        let name = |device: &Value| {
-            let named = device["name"].as_str().or_else(|| device["id"].as_str()).or_else(|| device.as_str());
-            named.map_or_else(|| device.to_string(), str::to_owned)
-        };
-        devices.iter().map(name).collect::<Vec<_>>().join(" + ")
-    });
-    parts.extend(devices.filter(|devices| !devices.is_empty()));
+    parts.extend(soft::cards(soft));
     parts.join(", ")
 }
 
