@@ -10,7 +10,7 @@ use isoflop_contract::{
 };
 use isoflop_ledger::{Metric, Saved};
 
-use crate::checkpoints::Carried;
+use crate::{checkpoints::Carried, words::with_words};
 
 /// The most metrics that one attempt may record.
 const MOST_METRICS: usize = 1_000_000;
@@ -249,10 +249,6 @@ impl Conversation {
 
 pub(crate) fn failed(class: FailureClass, message: impl Into<String>) -> Notice {
     Notice::Failed(Failure { class, message: message.into() })
-}
-
-pub(crate) fn with_words(message: String, words: &str) -> String {
-    if words.is_empty() { message } else { format!("{message}; the last lines of its log:\n{words}") }
 }
 
 fn check_name(name: &str) -> Result<(), Lie> {

@@ -37,6 +37,7 @@ mod summary;
 mod survey;
 mod tool;
 mod vigil;
+mod words;
 
 pub use cgroup::{Cgroups, Confine};
 pub use device::{Device, private_folder};
@@ -48,3 +49,4 @@ pub use runtimes::{LaunchError, Program, Runtimes};
 pub use scratch::Scratch;
 pub use summary::{Outcome, Summary, TaskSummary, Totals};
 pub use survey::{Force, Scope, State, Survey, survey};
+pub use words::{headline, quotes};

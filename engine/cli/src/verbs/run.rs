@@ -8,7 +8,7 @@ use isoflop_exec::{
 };
 use isoflop_ledger::{Ledger, LedgerError, Past};
 use isoflop_plan::Plan;
-use isoflop_report::judge;
+use isoflop_report::{Judged, Verdict, judge};
 use isoflop_store::Store;
 use serde_json::json;
 use tokio::{
@@ -359,9 +359,13 @@ async fn finish(
         out.data(&data)?;
     } else {
         ending::tell(summary, args.cache.writes(), out)?;
-        if complete && !judged.is_empty() && !summary.tasks.is_empty() {
+        // After a part of a study, what the other part has to decide is no news.
+        let whole = summary.tasks.len() == plan.tasks().len();
+        let told = judged.into_iter().filter(|claim| whole || claim.verdict != Verdict::NotTested);
+        let told: Vec<Judged> = told.collect();
+        if complete && !told.is_empty() && !summary.tasks.is_empty() {
             out.line("claims")?;
-            verbs::claims::lines(&judged, out.color).iter().try_for_each(|line| out.line(line))?;
+            verbs::claims::lines(&told, out.color).iter().try_for_each(|line| out.line(line))?;
         }
         if let Some(report) = &args.report {
             out.line(&format!("report: {}", report.display()))?;

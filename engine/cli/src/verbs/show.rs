@@ -156,7 +156,8 @@ fn print(shown: &Value, out: &mut Output) -> Result<(), Stop> {
     ] {
         let Some(members) = members.as_object().filter(|members| !members.is_empty()) else { continue };
         head(out, title)?;
-        for (name, value) in members {
+        let soft = title == "made where"; // where nothing says that nothing could be recorded
+        for (name, value) in members.iter().filter(|(_, value)| !(soft && value.is_null())) {
             out.line(&format!("  {name:<24}{}", text(value)))?;
         }
     }

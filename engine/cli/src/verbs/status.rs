@@ -1,5 +1,6 @@
 //! `status`: what is under way, task by task; where nothing is, how the latest run came out.
 
+use isoflop_exec::headline;
 use isoflop_ledger::{Ledger, TaskOutcome};
 use serde_json::{Value, json};
 
@@ -89,7 +90,7 @@ fn print(now: &Now, out: &mut Output) -> Result<(), Stop> {
             _ => continue,
         };
         let outcome = task.outcome.map_or_else(String::new, |outcome| outcome.to_string());
-        let reason = task.reason.as_deref().and_then(|reason| reason.lines().next()).unwrap_or_default();
+        let reason = task.reason.as_deref().map(headline).unwrap_or_default();
         rows.push(vec![
             Cell::new(""),
             Cell::painted(outcome, paint),

@@ -6,8 +6,9 @@ use isoflop_contract::{FailureClass, protocol::Notice};
 
 use super::{Attempt, PATIENCE};
 use crate::{
-    conversation::{Account, Lie, failed, with_words},
+    conversation::{Account, Lie, failed},
     vigil::Alarm,
+    words::with_words,
 };
 
 /// Why the engine ends a worker.

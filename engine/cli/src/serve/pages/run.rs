@@ -1,5 +1,6 @@
 //! One run: how far it is, what is under way, what failed, and its tasks by group.
 
+use isoflop_exec::{headline, quotes};
 use isoflop_ledger::view::{AttemptView, GroupView, RunView, TaskView};
 use isoflop_report::{
     html::escape,
@@ -196,7 +197,7 @@ fn troubles(shown: &Shown<'_>) -> String {
             task.seconds.map_or_else(String::new, |s| format!(" <span class=\"soft\">after {}</span>", seconds(s)));
         let log = log.as_deref().filter(|log| !log.is_empty()).map_or_else(String::new, |log| {
             // What the reason quotes already need not be read twice.
-            let quoted = task.reason.as_deref().is_some_and(|reason| reason.contains("the last lines of its log"));
+            let quoted = task.reason.as_deref().is_some_and(quotes);
             let open = if i < OPEN && !quoted { " open" } else { "" };
             format!(
                 "<details id=\"log-{i}\"{open}><summary class=\"small\">the end of its log</summary><pre class=\"log\" tabindex=\"0\" aria-label=\"log of {0}\">{1}</pre></details>",
@@ -254,11 +255,9 @@ fn tasks(shown: &Shown<'_>, (group, skip, listed): (&str, u32, &[TaskView])) -> 
             None if at_it => ("running".to_owned(), "running".to_owned()),
             None => ("waiting".to_owned(), "open".to_owned()),
         };
-        let reason = task
-            .reason
-            .as_deref()
-            .and_then(|reason| reason.lines().next())
-            .map_or_else(String::new, |reason| format!("<span class=\"small soft\">{}</span>", escape(reason)));
+        let reason = task.reason.as_deref().map_or_else(String::new, |reason| {
+            format!("<span class=\"small soft\">{}</span>", escape(&headline(reason)))
+        });
         let exact = task.seconds.map_or_else(String::new, |s| format!(" data-v=\"{s}\""));
         format!(
             "<tr><th scope=\"row\">{}{reason}</th><td>{}</td><td class=\"n\"{exact}>{}</td><td>{}</td><td>{}</td></tr>\n",
