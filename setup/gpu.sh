@@ -4,7 +4,10 @@
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
-LIBTORCH=${LIBTORCH:-$root/.libtorch}
+if [ -z "${LIBTORCH:-}" ]; then
+  setup/libtorch.sh
+  LIBTORCH=$root/.libtorch/torch
+fi
 export LIBTORCH
 cargo=${CARGO:-cargo}
 
