@@ -35,5 +35,6 @@ mod serve;
 mod sizing;
 mod state;
 mod studies;
+mod telling;
 mod torture;
 mod vega;
