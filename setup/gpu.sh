@@ -1,6 +1,6 @@
 #!/bin/sh
-# What needs a CUDA device: tests of the torch worker on it, then the benchmark's steps on it. Ten minutes once the worker is built, most of which PyTorch compiles. Where no device is, a
-# line says so. LIBTORCH is a libtorch with CUDA, as in `$(python3 -c 'import os, torch; print(os.path.dirname(torch.__file__))')`.
+# What needs a CUDA device: tests of the torch worker on it, then the benchmark's steps on it. Five minutes once the worker is built, and up to five more for each of
+# the twelve times that PyTorch compiles. Where no device is, a line says so. LIBTORCH is a libtorch with CUDA, as in `$(python3 -c 'import os, torch; print(os.path.dirname(torch.__file__))')`.
 set -eu
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"

@@ -10,6 +10,7 @@ the block that is repeated, as diffusers advises, `compiled` the whole model, `r
 
 import contextlib
 import json
+import signal
 import sys
 
 import torch
@@ -67,6 +68,7 @@ parameters = list(model.parameters())
 average = [parameter.detach().clone() for parameter in parameters]
 optimizer = torch.optim.AdamW(parameters, lr=1e-4, weight_decay=0.01, fused=True)
 
+PATIENCE = 300  # seconds for the first steps of what is compiled, at the end of which this process is ended
 way = sys.argv[7] if len(sys.argv) > 7 else "eager"
 run = model
 if way == "regional":
@@ -95,8 +97,11 @@ def step():
     return loss
 
 
+if way != "eager":
+    signal.alarm(PATIENCE)
 first = step().item()
 step()
+signal.alarm(0)
 print(json.dumps({"params": sum(p.numel() for p in parameters), "loss": first}), flush=True)
 for line in sys.stdin:
     for _ in range(int(line)):
