@@ -148,16 +148,15 @@ fn print(shown: &Value, out: &mut Output) -> Result<(), Stop> {
         recipe["revision"],
         recipe["seed"]
     ))?;
-    for (title, members) in [
-        ("with", &recipe["spec"]),
-        ("environment", &recipe["environment"]),
-        ("scalars", &shown["scalars"]),
-        ("made where", &shown["environment"]["soft"]),
+    for (title, members, with_nulls) in [
+        ("with", &recipe["spec"], true),
+        ("environment", &recipe["environment"], true),
+        ("scalars", &shown["scalars"], true),
+        ("made where", &shown["environment"]["soft"], false), // nothing says that it could not be recorded
     ] {
         let Some(members) = members.as_object().filter(|members| !members.is_empty()) else { continue };
         head(out, title)?;
-        let soft = title == "made where"; // where nothing says that nothing could be recorded
-        for (name, value) in members.iter().filter(|(_, value)| !(soft && value.is_null())) {
+        for (name, value) in members.iter().filter(|(_, value)| with_nulls || !value.is_null()) {
             out.line(&format!("  {name:<24}{}", text(value)))?;
         }
     }
