@@ -19,10 +19,33 @@ pub(crate) struct Naming<'r, 'n> {
     pub(crate) inbox: &'r mut Inbox,
 }
 
+/// What a text names.
+enum Named {
+    /// These tasks.
+    Tasks(Vec<Target>),
+    /// Nothing: it is `null`, or a template that comes to `none`.
+    Nothing,
+}
+
 impl<'r, 'n> Naming<'r, 'n> {
     /// The one target under `of`. `None` if there is none, which has been said.
     pub(crate) fn one(&mut self, node: &Node, of: &str) -> Option<Target> {
-        let mut targets = self.many(node, of)?;
+        let targets = self.many(node, of)?;
+        self.single(targets, node, of)
+    }
+
+    /// The one target under `of`, or none where a template leaves it out by coming to `none`. `None` if it cannot be read, which has been said.
+    pub(crate) fn at_most_one(&mut self, node: &Node, of: &str) -> Option<Vec<Target>> {
+        if node.template().is_none() {
+            return Some(vec![self.one(node, of)?]); // what is written as nothing is a slip of the pen
+        }
+        match self.named(node, of)? {
+            Named::Tasks(targets) => Some(vec![self.single(targets, node, of)?]),
+            Named::Nothing => Some(Vec::new()),
+        }
+    }
+
+    fn single(&mut self, mut targets: Vec<Target>, node: &Node, of: &str) -> Option<Target> {
         if targets.len() != 1 {
             let message = format!("{of} must be one task, and there are {}", targets.len());
             self.say(Finding::new("wrong-type", message), node.span);
@@ -33,7 +56,25 @@ impl<'r, 'n> Naming<'r, 'n> {
 
     /// The targets under `of`: one, or a list. `None` if they cannot all be read, which has been said.
     pub(crate) fn many(&mut self, node: &Node, of: &str) -> Option<Vec<Target>> {
+        match (self.named(node, of)?, &node.kind) {
+            (Named::Tasks(targets), _) => Some(targets),
+            (Named::Nothing, Kind::Null) => {
+                let sources = self.ground.sources;
+                FieldReader { sources, inbox: self.inbox }.wrong(node, of, "the name of a task");
+                None
+            }
+            (Named::Nothing, _) => {
+                let message = format!("{of} must be the name of a task, and is {}", what(&serde_json::Value::Null));
+                self.say(Finding::new("wrong-type", message), node.span);
+                None
+            }
+        }
+    }
+
+    /// What is named under `of`. `None` if that cannot all be read, which has been said.
+    fn named(&mut self, node: &Node, of: &str) -> Option<Named> {
         match &node.kind {
+            Kind::Null => Some(Named::Nothing),
             Kind::Text(text) => self.text(node, text, of),
             Kind::List(items) => {
                 let mut targets = Vec::new();
@@ -44,7 +85,7 @@ impl<'r, 'n> Naming<'r, 'n> {
                         None => whole = false,
                     }
                 }
-                whole.then_some(targets)
+                whole.then_some(Named::Tasks(targets))
             }
             Kind::Refused => None,
             _ => {
@@ -55,24 +96,25 @@ impl<'r, 'n> Naming<'r, 'n> {
         }
     }
 
-    fn text(&mut self, node: &Node, text: &str, of: &str) -> Option<Vec<Target>> {
+    fn text(&mut self, node: &Node, text: &str, of: &str) -> Option<Named> {
         let (head, axes) = self.cut(text, node.span)?;
         let axes = self.axes(axes, node.span);
         if !head.contains("{{") && !head.contains("{%") {
             let target = self.target(self.place.home.clone(), head, node.span, axes)?;
-            return Some(vec![target]);
+            return Some(Named::Tasks(vec![target]));
         }
-        let mut targets = match self.argument(head) {
+        let named = match self.argument(head) {
             Some((name, given, outer)) => {
                 let mut there = Naming { ground: self.ground, place: outer, inbox: self.inbox };
-                there.many(given, &format!("the argument `{name}`"))?
+                there.named(given, &format!("the argument `{name}`"))?
             }
             None => self.evaluated(&Node { span: node.span, kind: Kind::Text(head.to_owned()) }, of)?,
         };
+        let Named::Tasks(mut targets) = named else { return Some(Named::Nothing) };
         for target in &mut targets {
             target.axes.extend(axes.iter().cloned());
         }
-        Some(targets)
+        Some(Named::Tasks(targets))
     }
 
     /// The argument that a text is, or the part of one, if it is nothing else; and the place that gives it.
@@ -85,10 +127,11 @@ impl<'r, 'n> Naming<'r, 'n> {
         Some((expression, part(given.node, &expression[end..])?, outer))
     }
 
-    /// The targets that a template comes to.
-    fn evaluated(&mut self, node: &Node, of: &str) -> Option<Vec<Target>> {
+    /// What a template names.
+    fn evaluated(&mut self, node: &Node, of: &str) -> Option<Named> {
         let value = self.place.evaluate(self.ground, node, self.inbox)?;
         let items = match value {
+            serde_json::Value::Null => return Some(Named::Nothing),
             serde_json::Value::Array(items) => items,
             value => vec![value],
         };
@@ -105,7 +148,7 @@ impl<'r, 'n> Naming<'r, 'n> {
             let home = self.place.home_of(self.ground, &names, head);
             targets.push(self.target(home, head, node.span, axes)?);
         }
-        Some(targets)
+        Some(Named::Tasks(targets))
     }
 
     fn target(&mut self, home: String, name: &str, span: Span, axes: Vec<AxisText>) -> Option<Target> {

@@ -78,6 +78,12 @@ fn declared<'n>(reader: &mut FieldReader<'_>, params: Option<&&'n Entry>) -> Vec
         if !reader.variable("a parameter", &entry.key, entry.key_span) || templated(reader, &entry.value) {
             continue;
         }
+        if entry.key == BASE {
+            let message =
+                format!("`{BASE}` cannot name a parameter: in a profile it names the one that it goes on from");
+            reader.inbox.push(Finding::new("bad-name", message).at(entry.key_span, "this name"));
+            continue;
+        }
         if matches!(entry.value.kind, Kind::Null) {
             let message = format!("the parameter `{}` has no default, so its type is not known", entry.key);
             reader.inbox.push(Finding::new("no-default", message).at(entry.key_span, "this parameter"));
@@ -87,7 +93,19 @@ fn declared<'n>(reader: &mut FieldReader<'_>, params: Option<&&'n Entry>) -> Vec
     read
 }
 
-/// Checks all profiles and applies the one that was asked for.
+/// The key of a profile that names the one it goes on from. No parameter is called so.
+const BASE: &str = "profile";
+
+/// A profile as it is written.
+#[derive(Default)]
+struct Profile<'n> {
+    /// The profile that it goes on from, and where it says so.
+    base: Option<(&'n str, Span)>,
+    /// What it sets itself, as far as it may.
+    sets: Vec<(&'n str, Value, &'n Entry)>,
+}
+
+/// Checks all profiles and applies the one that was asked for, after those that it goes on from.
 fn profiles(
     reader: &mut FieldReader<'_>,
     files: &[Fields<'_>],
@@ -103,7 +121,8 @@ fn profiles(
         .collect();
     let names: BTreeSet<&str> =
         written.iter().flat_map(|entries| entries.iter()).map(|entry| entry.key.as_str()).collect();
-    for name in &names {
+    let mut profiles: BTreeMap<&str, Profile<'_>> = BTreeMap::new();
+    for name in names {
         let of = format!("the profile `{name}`");
         let own: Vec<Vec<&Entry>> = written
             .iter()
@@ -114,21 +133,62 @@ fn profiles(
             .collect();
         let what = |param: &str| format!("`{param}` of {of}");
         let table = includes.merge(&own, &what, reader.sources, reader.inbox);
-        profile(reader, &table, name, options.profile.as_deref() == Some(*name), params);
+        profiles.insert(name, profile(reader, &table, name, params));
     }
-    if let Some(wanted) = options.profile.as_ref().filter(|wanted| !names.contains(wanted.as_str())) {
+    let rows: BTreeMap<&str, Vec<&str>> = profiles.keys().map(|name| (*name, row(reader, &profiles, name))).collect();
+    let Some(wanted) = options.profile.as_deref() else { return };
+    let Some(row) = rows.get(wanted) else {
         let mut finding = Finding::new("unknown-profile", format!("the study has no profile `{wanted}`"))
-            .maybe_hint(suggest::hint(wanted, names.iter().copied()));
+            .maybe_hint(suggest::hint(wanted, profiles.keys().copied()));
         if let Some(entry) = files.iter().find_map(|fields| fields.get("profiles")) {
             finding = finding.at(entry.key_span, "the profiles there are");
         }
         reader.inbox.push(finding);
+        return;
+    };
+    for name in row.iter().rev() {
+        for (param, value, entry) in &profiles[name].sets {
+            params.set(reader.sources, param, value.clone(), VariableKind::Profile((*name).to_owned()), Some(entry));
+        }
     }
 }
 
-fn profile(reader: &mut FieldReader<'_>, table: &Table<'_>, name: &str, chosen: bool, params: &mut Params) {
+/// The profile `name`, the one that it goes on from, and so on. A way that leads nowhere, or back, is a finding at the profile that takes it.
+fn row<'n>(reader: &mut FieldReader<'_>, profiles: &BTreeMap<&'n str, Profile<'n>>, name: &'n str) -> Vec<&'n str> {
+    let mut row = vec![name];
+    while let Some((base, span)) = profiles[row[row.len() - 1]].base {
+        let known = profiles.contains_key(base);
+        if known && !row.contains(&base) {
+            row.push(base);
+            continue;
+        }
+        // Said once, of the profile whose own word it is.
+        let place = first_line(reader.sources, span);
+        if !known && row.len() == 1 {
+            let finding = Finding::new("unknown-profile", format!("the study has no profile `{base}`"));
+            let hint = suggest::hint(base, profiles.keys().copied());
+            reader.inbox.push(finding.at(place, "here").maybe_hint(hint));
+        } else if known && base == name {
+            let finding = Finding::new("unknown-profile", format!("the profile `{base}` goes on from itself"));
+            reader.inbox.push(finding.at(place, "here"));
+        }
+        break;
+    }
+    row
+}
+
+/// Reads a profile.
+fn profile<'n>(reader: &mut FieldReader<'_>, table: &Table<'n>, name: &str, params: &Params) -> Profile<'n> {
+    let mut profile = Profile::default();
     for (param, written) in table {
         let entry = written.entry;
+        if *param == BASE {
+            match &entry.value.kind {
+                Kind::Text(base) => profile.base = Some((base, entry.value.span)),
+                _ => reader.wrong(&entry.value, &format!("`{BASE}` of the profile `{name}`"), "the name of a profile"),
+            }
+            continue;
+        }
         let Some(default) = params.defaults.get(*param) else {
             let message = format!("the profile `{name}` sets `{param}`, which is no parameter");
             let finding = Finding::new("unknown-param", message).at(entry.key_span, "this name");
@@ -139,10 +199,7 @@ fn profile(reader: &mut FieldReader<'_>, table: &Table<'_>, name: &str, chosen: 
             continue;
         }
         match fit(default, entry.value.plain()) {
-            Ok(value) if chosen => {
-                params.set(reader.sources, param, value, VariableKind::Profile(name.to_owned()), Some(entry));
-            }
-            Ok(_) => {}
+            Ok(value) => profile.sets.push((*param, value, entry)),
             Err(value) => {
                 let message = mismatch(param, "by its default", default, &value);
                 let place = first_line(reader.sources, entry.value.span);
@@ -150,6 +207,7 @@ fn profile(reader: &mut FieldReader<'_>, table: &Table<'_>, name: &str, chosen: 
             }
         }
     }
+    profile
 }
 
 fn flags(reader: &mut FieldReader<'_>, place: Option<Span>, options: &Options, params: &mut Params) {

@@ -104,10 +104,11 @@ pub(crate) fn own<'n>(
             let read = if gathering {
                 gather(reader, ground, place, port).map(|gather| text.gathers.push(gather))
             } else {
-                Naming { ground, place, inbox: reader.inbox }.one(&port.value, &format!("`{}`", port.key)).map(|from| {
-                    let (port, port_span, from_span) = (port.key.clone(), port.key_span, port.value.span);
-                    text.needs.push(NeedText { port, port_span, from, from_span });
-                })
+                let of = format!("`{}`", port.key);
+                let from = Naming { ground, place, inbox: reader.inbox }.at_most_one(&port.value, &of);
+                let (port_span, from_span) = (port.key_span, port.value.span);
+                let need = |from| NeedText { port: port.key.clone(), port_span, from, from_span };
+                from.map(|from| text.needs.extend(from.into_iter().map(need)))
             };
             if read.is_none() {
                 text.unread.push(port.key.clone());

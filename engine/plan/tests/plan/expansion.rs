@@ -195,6 +195,39 @@ fn profiles_and_flags_replace_parameters() {
     );
 }
 
+/// A profile may go on from another: what it sets itself holds, and of the rest what the other sets; every value says which it is from.
+#[test]
+fn a_profile_goes_on_from_another() {
+    let study = |profiles: &str| {
+        format!(
+            "study: s\nparams: {{ images: 1, seed: 1, steps: 1 }}\nprofiles: {{ {profiles} }}\n\
+             tasks: {{ scenes: {{ kind: make-scenes, with: {{ images: \"{{{{ images }}}}\" }} }} }}\n"
+        )
+    };
+    let large = "large: { images: 3, seed: 3, steps: 3 }, small: { profile: large, images: 2 }, least: { profile: small, steps: 1 }";
+    let params = |profile: &str| {
+        let plan = planned_with(&study(large), &Options { profile: Some(profile.to_owned()), ..Options::default() });
+        ["images", "seed", "steps"].map(|name| {
+            let from = &plan.study.param_origins[name].what;
+            (plan.study.params[name].as_u64().unwrap(), format!("{from:?}"))
+        })
+    };
+    let from = |value: u64, profile: &str| (value, format!("Profile(\"{profile}\")"));
+    assert_eq!(params("large"), [from(3, "large"), from(3, "large"), from(3, "large")]);
+    assert_eq!(params("small"), [from(2, "small"), from(3, "large"), from(3, "large")]);
+    assert_eq!(params("least"), [from(2, "small"), from(3, "large"), from(1, "least")]);
+
+    let wrong = |profiles: &str| crate::findings::refused(&study(profiles), &Options::default());
+    let said = wrong("large: { images: 3 }, small: { profile: larg }");
+    assert!(said.contains("3:53: the study has no profile `larg`; did you mean `large`?"), "{said}");
+    let said = wrong("one: { profile: other }, other: { profile: one }, third: { profile: one }");
+    assert_eq!(said.matches("goes on from itself").count(), 2, "{said}");
+    let said = wrong("one: { profile: 3 }");
+    assert!(said.contains("`profile` of the profile `one` must be the name of a profile"), "{said}");
+    let said = crate::findings::refused(&study("one: {}").replace("steps: 1", "profile: 1"), &Options::default());
+    assert!(said.contains("`profile` cannot name a parameter"), "{said}");
+}
+
 #[test]
 fn a_plans_digest_names_what_is_made() {
     assert_eq!(planned(STUDY).digest(), planned(&format!("# a comment\n{STUDY}")).digest());

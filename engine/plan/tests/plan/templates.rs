@@ -190,6 +190,39 @@ tasks:
     assert_eq!(needed(&plan, "use.frame.law", "points"), ["use.first.scores"]);
 }
 
+/// A need whose template comes to `none` is left out, so that an optional port can depend on a parameter; one that must be fed, or that is written as nothing, is a finding.
+#[test]
+fn a_need_that_comes_to_none_is_left_out() {
+    let study = |train: &str| {
+        format!(
+            r#"
+study: maybe
+params: {{ from: {{ data: scenes, start: null }}, learned: false }}
+templates:
+  trained:
+    args: [from]
+    tasks:
+      train: {{ kind: train-denoiser, needs: {{ {train} }}, with: {{ backbone: {{ width: 8 }}, steps: 1 }} }}
+tasks:
+  scenes: {{ kind: make-scenes, with: {{ images: 8 }} }}
+  one: {{ use: trained, args: {{ from: "{{{{ from }}}}" }} }}
+  other: {{ use: trained, args: {{ from: {{ data: scenes, start: one.train }} }} }}
+"#
+        )
+    };
+    let plan = planned(&study(r#"data: "{{ from.data }}", start: "{{ from.start }}""#));
+    let ports = |task: &str| plan.get(task).unwrap().needs.keys().map(String::as_str).collect::<Vec<_>>();
+    assert_eq!((ports("one.train"), ports("other.train")), (vec!["data"], vec!["data", "start"]));
+    let alone = planned(&study(r#"data: "{{ from.data }}", start: "{{ 'scenes' if learned else none }}""#));
+    assert_eq!(alone.get("one.train").unwrap().key, plan.get("one.train").unwrap().key);
+
+    let wrong = |train: &str| crate::findings::refused(&study(train), &isoflop_plan::Options::default());
+    let said = wrong(r#"data: "{{ none if not learned else from.data }}""#);
+    assert!(said.contains("feeds nothing to the port `data`"), "{said}");
+    let said = wrong(r#"data: "{{ from.data }}", start: "#);
+    assert!(said.contains("`start` must be the name of a task"), "{said}");
+}
+
 /// What a template does not ask for it does not see, and what it calls by the same name is another thing.
 #[test]
 fn nothing_leaks_into_a_template() {
