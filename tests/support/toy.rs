@@ -173,7 +173,8 @@ fn train_vqa(spec: TrainVqa, needs: vqa::Needs, context: &mut Context) -> Result
 }
 
 fn score_alignment(spec: ScoreAlignment, needs: alignment::Needs, context: &mut Context) -> Result<Made, Halt> {
-    write(&spec, &[input(&needs.images), input(&needs.prompts), input(&needs.vqa)], context)?;
+    let judge = needs.vqa.as_ref().map(input).or(needs.answers.as_ref().map(input)).ok_or("nobody judges")?;
+    write(&spec, &[input(&needs.images), input(&needs.prompts), judge], context)?;
     let compute = needs.images.scalars().get("compute").copied().unwrap_or(1.0);
     let alignment = 1.0 / (1.0 + (-0.25 * compute.ln() + 6.0).exp());
     Ok(Made::new().inherit(&needs.images).scalar("alignment", alignment)?.scalar("ceiling", 0.97)?)

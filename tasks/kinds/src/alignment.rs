@@ -1,12 +1,12 @@
 //! `score-alignment`: how faithfully images show what their captions say.
 
-use isoflop_contract::{Complaint, Kind, Runtime, ports};
+use isoflop_contract::{Complaint, Fed, Kind, Runtime, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     artifact,
-    score::{bootstrap, level, resampling},
+    score::{bootstrap, level, one_of, resampling},
 };
 
 /// How to score: TIFA (arXiv 2303.11897), the mean over captions of the share of their questions that a network answers rightly from the image.
@@ -30,10 +30,12 @@ ports! {
     pub struct Needs {
         /// The images to judge.
         images: One<artifact::Images>,
-        /// The scenes whose captions they were sampled for, with the questions.
-        prompts: One<artifact::Scenes>,
+        /// The scenes whose captions they were sampled for, with the questions; with `answers`, any captions.
+        prompts: One<artifact::Set>,
         /// The network that answers.
-        vqa: One<artifact::Vqa>,
+        vqa: Maybe<artifact::Vqa>,
+        /// What a network of the study's own has answered, instead: to the questions at the port `questions`.
+        answers: Maybe<artifact::Answers>,
         /// Questions about the captions instead of those that the scenes come with, from a file in TIFA's format.
         questions: Maybe<artifact::Questions>,
     }
@@ -52,5 +54,11 @@ impl Kind for ScoreAlignment {
 
     fn check(&self) -> Result<(), Complaint> {
         self.resampling().check()
+    }
+
+    fn suits(&self, fed: &Fed<'_>) -> Vec<Complaint> {
+        let lacks = fed.ports.contains_key("answers") && !fed.ports.contains_key("questions");
+        let lacks = lacks.then(|| Complaint::new("", "is fed answers, and not to which `questions`"));
+        one_of(fed, &["vqa", "answers"], "asks one network").into_iter().chain(lacks).collect()
     }
 }

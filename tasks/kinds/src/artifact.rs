@@ -27,8 +27,8 @@ artifacts! {
     Scenes = "scenes";
     /// A part of a set of images from elsewhere, its captions in numbered words: what scenes are but for questions.
     ///
-    /// - `scenes.safetensors`: `images` u8 `[N, 3, R, R]`; `captions` i32 `[N, L]`, word numbers, 0 where the caption has ended; where asked for, `synthetic` i32
-    ///   `[N, S, L]`, the best first; `quality` f32 `[N]` where the set has it.
+    /// - `scenes.safetensors`: `images` u8 `[N, 3, R, R]`, which a set may lack whose latents stand for them, or that is prompts alone; `captions` i32 `[N, L]`, word
+    ///   numbers, 0 where the caption has ended; where asked for, `synthetic` i32 `[N, S, L]`, the best first; `quality` f32 `[N]` where the set has it.
     /// - `vocabulary.json`: `words` (`words[0]` is the padding, `words[1]` any word that is not among them), and `answers` and `categories`, which are empty.
     /// - `texts.jsonl`: a line an image: `source`, `caption` and `synthetic` as they were, for encoders with a tokenizer of their own.
     /// - `preview.png`: the first images.
@@ -58,7 +58,7 @@ artifacts! {
     ///
     /// - `latents-00000.safetensors` and so on: `mean` and `deviation`, f32 `[N, C, H, W]`, of each latent number, as they come.
     /// - `config.json`, version 1: `network` (the autoencoder's config), `scaling_factor` (what latents are multiplied by), `resolution`, `vae` and `data` (digests),
-    ///   `shards` (`file`, `rows`, `digest`).
+    ///   `shards` (`file`, `rows`, and `digest`, which a program that makes latents may leave out).
     Latents = "latents";
     /// What a frozen text encoder makes of the captions of a set of scenes, in their order.
     ///
@@ -90,6 +90,11 @@ artifacts! {
     /// Questions about texts, as read from a file in TIFA's format: `questions.json`, version 1, a list `questions` of `id`, `caption`, `question`, `choices`, `answer`,
     /// `element_type`.
     Questions = "questions";
+    /// What a network of the study's own answers about a set of images: `answers.jsonl`, a line for each question about each image's caption: `image` (its number from 0),
+    /// `question` (its number from 0 in `questions.json`), `answer`.
+    Answers = "answers";
+    /// What a program of the study's own says of each of a set of images: `ratings.jsonl`, a line an image: `image` (its number from 0), `rating`.
+    Ratings = "ratings";
     /// The answers given about a set of images: `answers.csv` (question, category, right, given); `metric.json` as that of a score.
     Alignment = "alignment";
     /// What a network holds and takes: `blocks.csv` (path, params, MACs, attention products), a line a part in the order of the forward pass.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     artifact,
+    encode::TextOutput,
     model::{Backbone, Denoiser, FrozenText, Latent, Text},
     trained::Trained,
 };
@@ -19,9 +20,13 @@ pub struct TrainDenoiser {
     /// The text encoder, trained with it.
     #[serde(default)]
     pub text: Text,
-    /// What a frozen text encoder made of the captions is read instead: what the ports `text` and `heldout_text` hold, which `encode-text` makes.
+    /// What a frozen text encoder makes of the captions is read instead: what the ports `text` and `heldout_text` hold, which `encode-text` makes, or what the encoder at
+    /// the port `reader` makes of them as they come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frozen_text: Option<FrozenText>,
+    /// Which of the outputs of the encoder at the port `reader` is read; `last`, unless said otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_output: Option<TextOutput>,
     /// Latents are denoised instead of pixels: what the ports `latents` and `heldout_latents` hold, which `encode-latents` makes. At each step they are drawn
     /// anew from their means and deviations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -327,6 +332,8 @@ ports! {
         text: Maybe<artifact::Texts>,
         /// The frozen text of `heldout`.
         heldout_text: Maybe<artifact::Texts>,
+        /// The frozen text encoder itself, which reads captions at each step: in the place of `text` and `heldout_text`, which are large where captions are many.
+        reader: Maybe<artifact::Clip>,
         /// A denoiser to go on from, instead of from a fresh start: of the same backbone and text encoder, at this or another resolution.
         init: Maybe<artifact::Denoiser>,
         /// A training that is this one but for its length, and keeps its states: this one goes on from the latest that both share, and gives the bits it would give alone.
@@ -458,10 +465,12 @@ schedule: cosine
     }
 
     fn suits(&self, fed: &Fed<'_>) -> Vec<Complaint> {
-        let space = ("latent", "{ channels, shrink }", self.latent.is_some(), ["latents", "heldout_latents"]);
-        let text = ("frozen_text", "{ tokens, width }", self.frozen_text.is_some(), ["text", "heldout_text"]);
+        let live = fed.ports.contains_key("reader");
+        let texts: &[&str] = if live { &["reader"] } else { &["text", "heldout_text"] };
+        let space = ("latent", "{ channels, shrink }", self.latent.is_some(), &["latents", "heldout_latents"][..]);
+        let text = ("frozen_text", "{ tokens, width }", self.frozen_text.is_some(), texts);
         let tied = [space, text].into_iter().flat_map(|(field, form, said, ports)| {
-            ports.into_iter().filter_map(move |port| match (said, fed.ports.contains_key(port)) {
+            ports.iter().filter_map(move |port| match (said, fed.ports.contains_key(port)) {
                 (true, false) => {
                     Some(Complaint::new(field, format!("asks for what is fed to the port `{port}`, and nothing is")))
                 }
@@ -472,7 +481,15 @@ schedule: cosine
                 _ => None,
             })
         });
-        tied.collect()
+        let twice =
+            ["text", "heldout_text"].into_iter().filter(|port| live && fed.ports.contains_key(port)).map(|port| {
+                let problem =
+                    format!("is fed the port `{port}` and the port `reader`, which stands in its place: leave one out");
+                Complaint::new("", problem)
+            });
+        let unread = (self.text_output.is_some() && !live)
+            .then(|| Complaint::new("text_output", "is of the encoder at the port `reader`, and nothing is fed there"));
+        tied.chain(twice).chain(unread).collect()
     }
 
     fn follows(&self, feeders: &Feeders<'_>) -> Vec<Misfit> {

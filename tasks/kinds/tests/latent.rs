@@ -1,9 +1,10 @@
-//! Latents and frozen text in the contract of `train-denoiser`: what they make of a model's account, what they refuse, and what ties them to ports.
+//! Latents and frozen text in the contract of `train-denoiser`: what they make of a model's account, what they refuse, and what ties them to ports; and the ports of
+//! scores that a judge of the study's own may stand at.
 
 use std::collections::BTreeMap;
 
 use isoflop_contract::{Entry, Fed, Kind as _, canon, port::Arity};
-use isoflop_kinds::{model::Count, train::TrainDenoiser};
+use isoflop_kinds::{alignment::ScoreAlignment, model::Count, score::ScoreReward, train::TrainDenoiser};
 use serde_json::{Value, json};
 
 fn spec(more: &Value) -> Value {
@@ -84,5 +85,53 @@ fn what_is_said_and_what_is_fed_are_held_together() {
     assert_eq!(
         suits(&pixels, &all)[0],
         r#"Invalid("is fed the port `latents` and does not say `latent: { channels, shrink }`")"#
+    );
+
+    // An encoder that reads as captions come stands in the place of what it read before.
+    let live = ["latents", "heldout_latents", "reader"];
+    assert_eq!(suits(&spec(&json!({})), &live), [""; 0]);
+    assert_eq!(suits(&spec(&json!({"text_output": "penultimate"})), &live), [""; 0]);
+    assert_eq!(
+        suits(&spec(&json!({"text_output": "penultimate"})), &all),
+        [r#"Invalid("is of the encoder at the port `reader`, and nothing is fed there")"#]
+    );
+    assert_eq!(
+        suits(&spec(&json!({})), &[&live[..], &["text"]].concat()),
+        [r#"Invalid("is fed the port `text` and the port `reader`, which stands in its place: leave one out")"#]
+    );
+    let mut words = spec(&json!({}));
+    words.as_object_mut().unwrap().remove("frozen_text");
+    words["backbone"]["cross_attention_dim"] = 64.into();
+    assert_eq!(
+        suits(&words, &live),
+        [r#"Invalid("is fed the port `reader` and does not say `frozen_text: { tokens, width }`")"#]
+    );
+}
+
+#[test]
+fn scores_ask_one_judge() {
+    let suits = |entry: &Entry, ports: &[&'static str]| -> Vec<String> {
+        let ports: BTreeMap<&str, Arity> =
+            ["images", "prompts"].iter().chain(ports).map(|port| (*port, Arity::One)).collect();
+        let found = entry.suits(&json!({}), &Fed { ports, ..Fed::default() });
+        found.iter().map(|error| format!("{:?}", error.fault)).collect()
+    };
+    let (alignment, reward) = (Entry::of::<ScoreAlignment>(), Entry::of::<ScoreReward>());
+    assert_eq!(suits(&alignment, &["vqa"]), [""; 0]);
+    assert_eq!(suits(&alignment, &["answers", "questions"]), [""; 0]);
+    for both in [&["vqa", "answers", "questions"][..], &[]] {
+        let problem = r#"Invalid("asks one network: feed exactly one of `vqa` or `answers`")"#;
+        assert_eq!(suits(&alignment, both), [problem], "{both:?}");
+    }
+    assert_eq!(suits(&alignment, &["answers"]), [r#"Invalid("is fed answers, and not to which `questions`")"#]);
+    assert_eq!(suits(&reward, &["reward", "clip"]), [""; 0]);
+    assert_eq!(suits(&reward, &["ratings"]), [""; 0]);
+    let problem = "reads towers' features with a head: feed both of `reward` and `clip`, or `ratings` alone";
+    for half in ["reward", "clip"] {
+        assert_eq!(suits(&reward, &[half]), [format!("Invalid({problem:?})")]);
+    }
+    assert_eq!(
+        suits(&reward, &["reward", "clip", "ratings"]),
+        [r#"Invalid("asks one preference: feed exactly one of `reward` or `ratings`")"#]
     );
 }

@@ -1,4 +1,4 @@
-//! What a person may type after `isoflop-torch`: `forward`, `latency` and `tokenize`.
+//! What a person may type after `isoflop-torch`: `forward`, `latency`, `weights` and `tokenize`.
 
 mod given;
 
@@ -14,7 +14,7 @@ use tch::Tensor;
 use crate::{
     data::write_tensors,
     error::TorchError,
-    forward::{Bench, Place, Source, config, forward, latency, table},
+    forward::{Bench, Place, Source, config, draw, forward, latency, table},
     tokens::{CONVENTIONS, Convention, Tokenizer},
 };
 
@@ -30,6 +30,9 @@ isoflop-torch latency --compare A B [--batch 1,8,64] [--repeats 50] [--size N] [
 
     PLACE: [--device cpu|cuda[:N]] [--dtype fp32|bf16] [--threads N]. On a GPU, convolutions in fp32 go through TF32 unless
     NVIDIA_TF32_OVERRIDE=0 is set.
+
+isoflop-torch weights --model M [--model M]... --seed N --out O.safetensors
+    Weights as training starts, of one model or of several that share a file, as both towers of CLIP do.
 
 isoflop-torch tokenize --tokenizer T.json --convention clip|openclip|t5 --out O.safetensors [--length N] [--text TEXT]...
     Texts, else the lines of standard input, to `input_ids` and `attention_mask`.
@@ -69,6 +72,7 @@ pub fn run(arguments: &[String], out: &mut impl Write) -> Result<(), Stop> {
     match arguments.split_first().map(|(verb, rest)| (verb.as_str(), rest)) {
         Some(("forward", rest)) => pass(rest, out),
         Some(("latency", rest)) => time(rest, out),
+        Some(("weights", rest)) => draw_weights(rest, out),
         Some(("tokenize", rest)) => tokenize(rest, out),
         Some(("help" | "--help" | "-h", _)) => Ok(writeln!(out, "{USAGE}")?),
         Some((verb, _)) => Err(Stop::Usage(format!("`{verb}` is no command"))),
@@ -139,6 +143,17 @@ fn time(arguments: &[String], out: &mut impl Write) -> Result<(), Stop> {
         write!(out, "{}", table(&told))?;
     }
     Ok(())
+}
+
+fn draw_weights(arguments: &[String], out: &mut impl Write) -> Result<(), Stop> {
+    let given = Given::read(arguments, &["--model", "--seed", "--out"], &[])?;
+    if !given.flag("--model") {
+        return Err(Stop::Usage("`--model` is missing".into()));
+    }
+    let configs = given.all("--model").iter().map(|name| config(name)).collect::<Result<Vec<_>, _>>()?;
+    let path = Path::new(given.needed("--out")?);
+    let seed = given.number("--seed")?.ok_or_else(|| Stop::Usage("`--seed` says what is drawn".into()))?;
+    tell(path, &draw(&configs, seed, path)?, out)
 }
 
 fn tokenize(arguments: &[String], out: &mut impl Write) -> Result<(), Stop> {

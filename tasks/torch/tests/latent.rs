@@ -276,6 +276,71 @@ fn samples_come_back_as_pictures_and_what_does_not_belong_is_named() {
     assert_eq!(message, "`synthetic_top` is 5 and there are 2 synthetic captions an image");
 }
 
+/// A frozen encoder that reads captions at each step teaches what its readings teach that were made beforehand, and the bits are its own: however many processes share
+/// the training, and whatever interrupts it.
+#[test]
+fn captions_read_as_they_come_teach_what_encoded_ones_do() {
+    let world = World::new();
+    let (spec, encoded) = (spec(), world.needs("data", "heldout"));
+    let mut needs = encoded.clone();
+    for port in ["text", "heldout_text"] {
+        needs.as_object_mut().unwrap().remove(port);
+    }
+    needs["reader"] = world.input("clip", "clip");
+    let train = |needs: &Value, ranks: u32, saving: &Value, out: &str| {
+        let said = world.train(&spec, needs, ranks, saving, out);
+        assert_eq!(said.last().unwrap()["notice"], "made", "{said:?}");
+        said.last().unwrap()["scalars"]["loss"].as_f64().unwrap()
+    };
+    let (before, live) = (train(&encoded, 1, &Value::Null, "encoded"), train(&needs, 1, &Value::Null, "live"));
+    // They were read in other batches, so that last bits differ; nothing else does.
+    assert!((before - live).abs() < 1e-3 * before, "{before} and {live}");
+    let (one, other) = (world.weights("encoded"), world.weights("live"));
+    for (name, tensor) in &one {
+        let apart = (tensor - &other[name]).abs().max().double_value(&[]);
+        assert!(apart < 2e-3, "{name} is {apart} apart");
+    }
+    let identity = |out: &str| -> Value {
+        let config: Value = serde_json::from_slice(&world.bytes(out, "config.json")).unwrap();
+        config["reader"].clone()
+    };
+    assert_eq!(identity("live"), identity("encoded"));
+
+    let same = |out: &str| {
+        for name in ["model.safetensors", "history.csv", "config.json"] {
+            assert!(world.bytes(out, name) == world.bytes("live", name), "{name} of {out} differs");
+        }
+    };
+    train(&needs, 2, &Value::Null, "live-on-two");
+    same("live-on-two");
+    let saving = |resume: Option<u64>| {
+        let how = json!({"every": 6, "keep": 1_000_000});
+        json!({"key": "00".repeat(32), "folder": world.at("live-saved"), "how": how, "resume": resume})
+    };
+    train(&needs, 1, &saving(None), "live-saving");
+    train(&needs, 1, &saving(Some(12)), "live-resumed");
+    same("live-resumed");
+
+    let all = json!({
+        "model": world.input("live", "denoiser"), "prompts": world.input("heldout", "scenes"), "vae": world.input("vae", "vae"),
+        "text": world.input("clip", "clip")
+    });
+    world.make("sample-images", &json!({"count": 2, "steps": 2}), &all, "live-samples");
+    let refused = |more: &Value| {
+        let said = work("train-denoiser", &with(spec.clone(), more), &needs, Some(3), &world.at("live-refused"));
+        said["message"].as_str().unwrap_or_else(|| panic!("{said}")).to_owned()
+    };
+    let message = refused(&json!({"frozen_text": {"tokens": 5, "width": 16}}));
+    assert_eq!(message, "`reader` makes [4, 16] of a caption, and `frozen_text` says [5, 16]");
+    let message = refused(&json!({"frozen_text": {"tokens": 4, "width": 16, "pooled": 16}}));
+    assert_eq!(message, "`reader` makes 8 numbers of a text as a whole, and `frozen_text.pooled` says 16");
+    // Another of its outputs is another text.
+    let said =
+        world.train(&with(spec.clone(), &json!({"text_output": "penultimate"})), &needs, 1, &Value::Null, "other");
+    assert_eq!(said.last().unwrap()["notice"], "made", "{said:?}");
+    assert!(world.bytes("other", "model.safetensors") != world.bytes("live", "model.safetensors"));
+}
+
 /// On from a model, at twice the resolution, with a learning rate too small to move it: every family's weights are what they were, and positions that are
 /// learned are drawn out as U-ViT's authors do, bilinearly.
 #[test]

@@ -85,6 +85,94 @@ fn metric(folder: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(folder.join("metric.json")).unwrap()).unwrap()
 }
 
+/// What programs of a study's own say: answers are held against the questions asked of each prompt, and everything that is missing or too much is named by its line.
+#[test]
+fn answers_and_ratings_from_outside_are_scored() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    write_scenes(&at("prompts"), 6, 1, &[0.0]);
+    // Prompts alone, with texts as they were: no pictures, no questions.
+    let tensors = read_tensors(&at("prompts").join("scenes.safetensors")).unwrap();
+    Tensor::write_safetensors(&[("captions", &tensors["captions"])], at("prompts").join("scenes.safetensors")).unwrap();
+    std::fs::remove_file(at("prompts").join("questions.safetensors")).unwrap();
+    let texts: String = (0..6).map(|i| json!({"caption": format!("Scene {}.", i % 3)}).to_string() + "\n").collect();
+    std::fs::write(at("prompts").join("texts.jsonl"), texts).unwrap();
+    for name in ["images", "questions", "answers", "ratings"] {
+        std::fs::create_dir_all(at(name)).unwrap();
+    }
+    let images = Tensor::zeros([4, 3, SIDE, SIDE], (Kind::Uint8, Device::Cpu));
+    Tensor::write_safetensors(&[("images", &images)], at("images").join("images.safetensors")).unwrap();
+    let question = |caption: &str, text: &str, element: &str| {
+        json!({
+            "id": "1", "caption": caption, "question": text, "choices": ["yes", "no"], "answer": "yes", "element_type": element
+        })
+    };
+    let questions = json!({"version": 1, "questions": [
+        question("scene 0", "is it?", "object"), question("Scene 0", "is it so?", "animal/human"), question("scene 1", "is it?", "object")
+    ]});
+    std::fs::write(at("questions").join("questions.json"), questions.to_string()).unwrap();
+    let needs = json!({
+        "images": input(&at("images"), "images"), "prompts": input(&at("prompts"), "captioned"), "questions": input(&at("questions"), "questions"),
+        "answers": input(&at("answers"), "answers")
+    });
+    let score = |answers: &[(u64, u64, &str)]| {
+        let line = |&(image, question, answer): &(u64, u64, &str)| {
+            json!({"image": image, "question": question, "answer": answer}).to_string() + "\n"
+        };
+        std::fs::write(at("answers").join("answers.jsonl"), answers.iter().map(line).collect::<String>()).unwrap();
+        work("score-alignment", &json!({"bootstrap": 100}), &needs, None, &at("score"))
+    };
+    // Images 0 and 3 are of scene 0, image 1 is of scene 1; nothing is asked about scene 2.
+    let all = [(0, 0, "Yes"), (0, 1, "no"), (1, 2, "yes"), (3, 0, "no"), (3, 1, "a horse, brown")];
+    let said = score(&all);
+    assert!((number(&said, "alignment") - (0.5 + 1.0 + 0.0) / 3.0).abs() < 1e-12, "{said}");
+    let (object, human) = (number(&said, "alignment_object"), number(&said, "alignment_animal_human"));
+    assert!((object - 2.0 / 3.0).abs() < 1e-12 && human.abs() < 1e-12, "{said}");
+    assert_eq!((number(&said, "prompts"), number(&said, "questions")), (3.0, 5.0));
+    assert!(said["scalars"]["ceiling"].is_null(), "{said}");
+    let table = std::fs::read_to_string(at("score").join("answers.csv")).unwrap();
+    let lines = [
+        "scene,category,question,right,given,correct",
+        "0,object,is it?,yes,Yes,1",
+        "0,animal_human,is it so?,yes,no,0",
+        "1,object,is it?,yes,yes,1",
+        "3,object,is it?,yes,no,0",
+        "3,animal_human,is it so?,yes,\"a horse, brown\",0",
+    ];
+    assert_eq!(table.lines().collect::<Vec<_>>(), lines);
+    assert_eq!(metric(&at("score"))["preprocessing"], "that of the program that answered");
+
+    let refused = |answers: &[(u64, u64, &str)]| {
+        let said = score(answers);
+        said["message"].as_str().unwrap_or_else(|| panic!("{said}")).to_owned()
+    };
+    let said = refused(&all[..4]);
+    assert!(said.ends_with("1 of 5 questions have no answer; the first is question 1 about image 3"), "{said}");
+    let said = refused(&[&all[..], &[(1, 0, "yes")]].concat());
+    assert!(said.ends_with("line 6 answers question 0 about image 1, which is not asked about it"), "{said}");
+    let said = refused(&[&all[..], &all[..1]].concat());
+    assert!(said.ends_with("line 6 answers question 0 about image 0 once more"), "{said}");
+
+    let needs = json!({
+        "images": input(&at("images"), "images"), "prompts": input(&at("prompts"), "captioned"), "ratings": input(&at("ratings"), "ratings")
+    });
+    let rate = |lines: &str| {
+        std::fs::write(at("ratings").join("ratings.jsonl"), lines).unwrap();
+        work("score-reward", &json!({"bootstrap": 100}), &needs, None, &at("reward"))
+    };
+    let lines: Vec<String> = [0.5, -1.0, 0.25, 1.25]
+        .iter()
+        .zip(0..)
+        .map(|(rating, image)| json!({"image": image, "rating": rating}).to_string())
+        .collect();
+    let said = rate(&lines.join("\n"));
+    assert!((number(&said, "reward") - 0.25).abs() < 1e-12, "{said}");
+    let said = rate(&lines[..3].join("\n"))["message"].as_str().unwrap().to_owned();
+    assert!(said.ends_with("image 3 of 4 has no rating"), "{said}");
+    let said = rate(&format!("{}\n{{\"image\": 9}}", lines.join("\n")))["message"].as_str().unwrap().to_owned();
+    assert!(said.contains("line 5 does not say what it should: missing field `rating`"), "{said}");
+}
+
 /// Numbers of the scenes, each shifted by `turn`.
 fn turned(count: i64, turn: i64) -> Vec<i64> {
     (0..count).map(|i| (i + turn) % count).collect()

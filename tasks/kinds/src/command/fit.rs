@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use isoflop_contract::{Complaint, Fed, Manifest};
 
-use super::{Command, Piece, Use, is_shape};
+use super::{Command, Piece, Sort, Use, WHOLE, is_shape};
 
 /// Refuses what is wrong whatever the task is fed.
 pub(super) fn check(command: &Command) -> Result<(), Complaint> {
@@ -13,6 +13,15 @@ pub(super) fn check(command: &Command) -> Result<(), Complaint> {
         let field = format!("outputs.{name}");
         Complaint::unless(is_name(name), &field, NAME)?;
         let place = if output.path.is_some() { format!("{field}.path") } else { field };
+        if output.path(name) == WHOLE {
+            let alone = command.outputs.len() == 1 && output.sort == Sort::Folder;
+            Complaint::unless(
+                alone,
+                &place,
+                "must not be `.`, the artifact as a whole, unless it is a folder and the only output",
+            )?;
+            continue;
+        }
         Complaint::unless(is_inside(output.path(name)), &place, PATH)?;
         let holds =
             |(other, one): (&String, &super::Output)| other != name && lies_in(one.path(other), output.path(name));

@@ -27,6 +27,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 pub use self::word::{Piece, Use, Word};
 
+/// The path of an output that is the artifact as a whole.
+pub const WHOLE: &str = ".";
+
 /// The shape of what a command makes if it does not say.
 pub const OUTPUT: &str = "output";
 
@@ -70,7 +73,7 @@ pub struct Command {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Output {
-    /// Its path in the artifact; its name if that is left out.
+    /// Its path in the artifact; its name if that is left out. `.` is the artifact as a whole, for a folder that is the only output.
     #[serde(default)]
     pub path: Option<String>,
     /// What it is.

@@ -105,7 +105,7 @@ fn what_it_makes_and_what_it_uses_of_the_machine_are_told() {
 
 #[test]
 fn wrong_specs_are_refused_at_their_field() {
-    let cases: [(Change, &str); 18] = [
+    let cases: [(Change, &str); 19] = [
         (|w| w["argv"] = json!([]), "argv: must name a program"),
         (|w| w["argv"][0] = json!("{code}/train.sh"), "argv.0: must be a program as such"),
         (|w| w["argv"][0] = json!("bin/train"), "argv.0: must be a name that is found on PATH"),
@@ -116,6 +116,10 @@ fn wrong_specs_are_refused_at_their_field() {
         (|w| w["outputs"]["Model"] = json!({}), "outputs.Model: must be named by lower-case letters"),
         (|w| w["outputs"]["model"]["path"] = json!("../model"), "outputs.model.path: must be a plain path"),
         (|w| w["outputs"]["model"]["path"] = json!("/model"), "outputs.model.path: must be a plain path"),
+        (
+            |w| w["outputs"]["model"]["path"] = json!("."),
+            "outputs.model.path: must not be `.`, the artifact as a whole",
+        ),
         (|w| w["outputs"]["all"] = json!({"path": "model.json"}), "outputs.all.path: must not hold the output `model`"),
         (|w| w["outputs"]["model"]["type"] = json!("dir"), "outputs.model.type: unknown variant `dir`"),
         (|w| w["metrics"] = json!("in/metrics"), "metrics: must not lie where inputs do"),

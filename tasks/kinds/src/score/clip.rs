@@ -29,8 +29,8 @@ ports! {
     pub struct ClipNeeds {
         /// The images to score.
         images: One<artifact::Images>,
-        /// The scenes whose captions they were sampled for.
-        prompts: One<artifact::Scenes>,
+        /// The images whose captions they were sampled for.
+        prompts: One<artifact::Set>,
         /// The two towers, trained here or released.
         clip: One<artifact::Clip>,
     }

@@ -44,8 +44,8 @@ ports! {
         data: Maybe<artifact::Scenes>,
         /// Images from elsewhere instead.
         pictures: Maybe<artifact::Pictures>,
-        /// Drawn scenes to compare with.
-        reference: Maybe<artifact::Scenes>,
+        /// Drawn scenes to compare with, or a part of a set from elsewhere.
+        reference: Maybe<artifact::Set>,
         /// Images from elsewhere to compare with.
         reference_pictures: Maybe<artifact::Pictures>,
         /// Features by CLIP's image tower.

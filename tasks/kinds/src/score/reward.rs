@@ -1,10 +1,10 @@
 //! `score-reward`: how much images for prompts would be preferred.
 
-use isoflop_contract::{Complaint, Kind, Runtime, ports};
+use isoflop_contract::{Complaint, Fed, Kind, Runtime, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{bootstrap, level, resampling};
+use super::{bootstrap, level, one_of, resampling};
 use crate::artifact;
 
 /// How to score, in the form of `ImageReward` (Xu et al. 2023, arXiv 2304.05977): the mean over prompts of a learned preference, standardized on a reference set.
@@ -28,12 +28,14 @@ ports! {
     pub struct RewardNeeds {
         /// The images to score.
         images: One<artifact::Images>,
-        /// The scenes whose captions they were sampled for.
-        prompts: One<artifact::Scenes>,
+        /// The images whose captions they were sampled for.
+        prompts: One<artifact::Set>,
         /// The head.
-        reward: One<artifact::Reward>,
+        reward: Maybe<artifact::Reward>,
         /// The towers whose features it reads.
-        clip: One<artifact::Clip>,
+        clip: Maybe<artifact::Clip>,
+        /// What a preference of the study's own has said of each image, instead of head and towers.
+        ratings: Maybe<artifact::Ratings>,
     }
 }
 
@@ -49,5 +51,15 @@ impl Kind for ScoreReward {
 
     fn check(&self) -> Result<(), Complaint> {
         self.resampling().check()
+    }
+
+    fn suits(&self, fed: &Fed<'_>) -> Vec<Complaint> {
+        let (head, towers) = (fed.ports.contains_key("reward"), fed.ports.contains_key("clip"));
+        let problem = "reads towers' features with a head: feed both of `reward` and `clip`, or `ratings` alone";
+        let halves = (head != towers).then(|| Complaint::new("", problem));
+        halves.map_or_else(
+            || one_of(fed, &["reward", "ratings"], "asks one preference").into_iter().collect(),
+            |one| vec![one],
+        )
     }
 }

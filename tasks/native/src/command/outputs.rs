@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use isoflop_kinds::command::{Command, Sort};
+use isoflop_kinds::command::{Command, Sort, WHOLE};
 
 use super::folder::walk;
 
@@ -66,6 +66,13 @@ pub fn take(command: &Command, out: &Path, artifact: &Path) -> Result<Vec<PathBu
             }
             (Sort::File, found) => return Err(wrong(format!("must be a file, and is a {found}"))),
             (Sort::Folder, found) => return Err(wrong(format!("must be a folder, and is a {found}"))),
+        }
+        if path == WHOLE {
+            for entry in fs::read_dir(&from).map_err(io)? {
+                let entry = entry.map_err(io)?;
+                fs::rename(entry.path(), artifact.join(entry.file_name())).map_err(io)?;
+            }
+            continue;
         }
         let to = artifact.join(path);
         to.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::rename(&from, &to)).map_err(io)?;
@@ -147,6 +154,21 @@ mod tests {
         assert_eq!(read("parts/deep/2"), "out/parts/deep/2");
         assert_eq!(read("parts/latest"), "out/parts/1");
         assert!(!bench.path("artifact/parts/latest").symlink_metadata().unwrap().is_symlink());
+    }
+
+    #[test]
+    fn a_folder_may_be_the_artifact_as_a_whole() {
+        let mut bench = Bench::new();
+        let outputs = json!({"all": {"path": ".", "type": "folder"}});
+        bench.command = serde_json::from_value(json!({"argv": ["x"], "outputs": outputs})).unwrap();
+        assert_eq!(bench.take().unwrap_err(), "the output `all` (`out/.`) is a folder without any file");
+        for name in ["out/config.json", "out/parts/1"] {
+            bench.write(name);
+        }
+        assert!(bench.take().unwrap().is_empty());
+        for name in ["config.json", "parts/1"] {
+            assert_eq!(fs::read_to_string(bench.path("artifact").join(name)).unwrap(), format!("out/{name}"));
+        }
     }
 
     #[test]

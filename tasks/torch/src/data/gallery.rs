@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use isoflop_contract::Handle;
+use isoflop_contract::{Artifact, Handle};
 use isoflop_kinds::artifact;
 use serde::Deserialize;
 use tch::{Kind, Tensor};
@@ -33,9 +33,18 @@ impl Gallery {
         Self::open(&[handle.file("images.safetensors")])
     }
 
-    /// The pictures of drawn scenes.
-    pub fn scenes(handle: &Handle<artifact::Scenes>) -> Result<Self, TorchError> {
+    /// The pictures of drawn scenes, or of a part of a set from elsewhere.
+    pub fn scenes<A: Artifact>(handle: &Handle<A>) -> Result<Self, TorchError> {
         Self::open(&[handle.file("scenes.safetensors")])
+    }
+
+    /// The same, where the set has pictures.
+    pub fn if_pictured<A: Artifact>(handle: &Handle<A>) -> Result<Option<Self>, TorchError> {
+        match Self::scenes(handle) {
+            Ok(gallery) => Ok(Some(gallery)),
+            Err(TorchError::NoTensor { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Images from elsewhere.

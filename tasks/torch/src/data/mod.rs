@@ -8,6 +8,7 @@ mod picture;
 mod resize;
 mod rows;
 mod scenes;
+mod texts;
 mod yaml;
 
 pub use files::{
@@ -20,4 +21,5 @@ pub use picture::write_preview;
 pub use resize::bicubic;
 pub use rows::{Column, Rows};
 pub use scenes::{Questions, Scenes, pixels, unit};
+pub use texts::Texts;
 pub use yaml::read_yaml;

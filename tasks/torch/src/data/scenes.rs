@@ -1,18 +1,12 @@
 //! Scenes as tensors: images, captions and, where asked for, questions.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{BufRead, BufReader},
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use isoflop_contract::{Artifact, Handle};
-use isoflop_kinds::artifact;
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 
-use super::{Rows, read_json, read_tensors};
+use super::{Rows, Texts, read_json, read_tensors};
 use crate::error::TorchError;
 
 /// Images and their captions.
@@ -24,18 +18,10 @@ pub struct Scenes {
     captions: Tensor,
     /// Word numbers i64 `[N, K, L]` of synthetic captions, where there are some.
     synthetic: Option<Tensor>,
-    /// Captions as they were before their words were numbered, each image's own and then its synthetic ones, where the set has them.
-    texts: Option<Vec<Vec<String>>>,
+    /// Captions as they were before their words were numbered, where the set has them.
+    texts: Option<Texts>,
     /// Words there are.
     words: usize,
-}
-
-/// A line of `texts.jsonl`.
-#[derive(Deserialize)]
-struct Line {
-    caption: String,
-    #[serde(default)]
-    synthetic: Vec<String>,
 }
 
 /// Questions about scenes.
@@ -97,26 +83,6 @@ impl Tensors {
     }
 }
 
-/// The captions of a set as they were, where it has them: as many as there are images.
-fn texts(path: &Path, images: i64) -> Result<Option<Vec<Vec<String>>>, TorchError> {
-    if !path.exists() {
-        return Ok(None);
-    }
-    let file = File::open(path).map_err(TorchError::file("read", path))?;
-    let mut texts = Vec::new();
-    for line in BufReader::new(file).lines() {
-        let line = line.map_err(TorchError::file("read", path))?;
-        let Line { caption, synthetic } =
-            serde_json::from_str(&line).map_err(|source| TorchError::Json { path: path.into(), source })?;
-        texts.push(std::iter::once(caption).chain(synthetic).collect());
-    }
-    if texts.len() as i64 == images {
-        return Ok(Some(texts));
-    }
-    let problem = format!("it has {} lines for {images} images", texts.len());
-    Err(TorchError::Inconsistent { path: path.into(), problem })
-}
-
 fn vocabulary<A: Artifact>(handle: &Handle<A>) -> Result<Vocabulary, TorchError> {
     read_json(&handle.file("vocabulary.json"))
 }
@@ -168,11 +134,8 @@ impl Scenes {
             tensors.below(&written, words, "synthetic captions' word numbers")?;
             synthetic = Some(reached(&written));
         }
-        let texts = texts(&handle.file("texts.jsonl"), images)?;
-        if let Some(texts) = &texts {
-            let each = 1 + synthetic.as_ref().map_or(0, |written| written.size()[1]) as usize;
-            tensors.ensure(texts.iter().all(|one| one.len() == each), "`texts.jsonl` has other captions")?;
-        }
+        let others = synthetic.as_ref().map_or(0, |written| written.size()[1]);
+        let texts = Texts::open(&handle.file("texts.jsonl"), images as u64, others as u64)?;
         Ok(Self { images: None, captions: reached(&captions), synthetic, texts, words })
     }
 
@@ -235,13 +198,18 @@ impl Scenes {
         unit(&self.pixels().index_select(0, rows))
     }
 
-    /// The captions of these rows as they were, or of each the synthetic one with the number in `which`, where the set has them.
-    pub fn texts(&self, rows: &Tensor, which: Option<&Tensor>) -> Option<Vec<String>> {
+    /// The captions of these rows as they were, or of each the synthetic one with the number in `which` (its own for -1), where the set has them.
+    pub fn texts(&self, rows: &Tensor, which: Option<&Tensor>) -> Result<Option<Vec<String>>, TorchError> {
         let numbers = |tensor: &Tensor| Vec::<i64>::try_from(tensor).expect("one dimension of i64");
-        let texts = self.texts.as_ref()?;
+        let Some(texts) = &self.texts else { return Ok(None) };
         let rows = numbers(rows);
         let which = which.map_or_else(|| vec![0; rows.len()], |which| numbers(&(which + 1)));
-        Some(rows.iter().zip(which).map(|(&row, which)| texts[row as usize][which as usize].clone()).collect())
+        rows.into_iter().zip(which).map(|(row, which)| texts.get(row, which)).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// What is said of scene `row`: its caption as it was, where the set has that, or else its words, which have these names.
+    pub fn said(&self, row: i64, names: &[String]) -> Result<String, TorchError> {
+        self.texts.as_ref().map_or_else(|| Ok(self.text(row, names)), |texts| texts.get(row, 0))
     }
 
     /// The caption of scene `row`, whose words have these names.
@@ -278,7 +246,7 @@ pub fn pixels(unit: &Tensor) -> Tensor {
 
 impl Questions {
     /// Reads the questions about scenes that number `scenes`.
-    pub fn read(handle: &Handle<artifact::Scenes>, scenes: u64) -> Result<Self, TorchError> {
+    pub fn read<A: Artifact>(handle: &Handle<A>, scenes: u64) -> Result<Self, TorchError> {
         let Vocabulary { words: vocabulary, answers, categories } = vocabulary(handle)?;
         let mut tensors = Tensors::read(handle.file("questions.safetensors"))?;
         let scene = tensors.take("scene", Kind::Int, "i32 [Q]")?.to_kind(Kind::Int64);

@@ -75,6 +75,24 @@ pub fn open(config: &model::Network, source: Source, place: Place) -> Result<Box
     }
 }
 
+/// Writes the numbers that these models would start training with into one file, under the names of their families' files. Says what it wrote.
+pub fn draw(configs: &[model::Network], seed: u64, out: &Path) -> Result<Outputs, TorchError> {
+    let mut all = Outputs::new();
+    for (number, config) in (0..).zip(configs) {
+        let params = Params::new(Seed::from_number(seed).stream("model", number));
+        let _network = build(&params, config);
+        for (name, tensor) in params.state() {
+            if all.insert(name.clone(), tensor).is_some() {
+                return Err(TorchError::Mismatch(format!(
+                    "two of the models have a tensor `{name}`, and one file holds one"
+                )));
+            }
+        }
+    }
+    write_tensors(out, &all)?;
+    Ok(all)
+}
+
 /// Runs the model on the inputs in one file and writes its outputs, in single precision, into another. Says what it wrote.
 pub fn forward(
     config: &model::Network,

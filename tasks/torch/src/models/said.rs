@@ -86,6 +86,15 @@ impl Said {
         }
     }
 
+    /// What is said of all of these, one after another: all of them words, or all of them read.
+    #[must_use]
+    pub fn join(parts: impl Iterator<Item = Self>) -> Self {
+        let parts: Vec<Vec<Tensor>> = parts.map(Self::into_tensors).collect();
+        let columns = parts.first().map_or(0, Vec::len);
+        let column = |at: usize| Tensor::cat(&parts.iter().map(|part| &part[at]).collect::<Vec<_>>(), 0);
+        Self::of(&(0..columns).map(column).collect::<Vec<_>>())
+    }
+
     /// What is said of `length` of them, from number `start` on.
     #[must_use]
     pub fn narrow(&self, start: i64, length: i64) -> Self {

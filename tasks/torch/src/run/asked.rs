@@ -15,22 +15,30 @@ use crate::{
 
 /// What `questions.json` holds.
 #[derive(Deserialize)]
-struct File {
-    questions: Vec<Question>,
+pub struct File {
+    pub questions: Vec<Question>,
 }
 
+/// A question about a caption.
 #[derive(Deserialize)]
-struct Question {
-    caption: String,
+pub struct Question {
+    pub caption: String,
     #[serde(rename = "question")]
-    text: String,
-    choices: Vec<String>,
-    answer: String,
+    pub text: String,
+    pub choices: Vec<String>,
+    pub answer: String,
     element_type: String,
 }
 
+impl Question {
+    /// The element it asks about, as a name.
+    pub fn element(&self) -> String {
+        plain(&self.element_type).replace(' ', "_")
+    }
+}
+
 /// Words in small letters, without what stands between them: how texts are told from one another.
-fn plain(text: &str) -> String {
+pub fn plain(text: &str) -> String {
     let letters = text.chars().map(|c| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { ' ' });
     letters.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -60,8 +68,7 @@ pub fn questions(
     let numbers =
         |list: &'_ [String]| -> BTreeMap<String, i64> { list.iter().map(|name| plain(name)).zip(0..).collect() };
     let (words, answers) = (numbers(&judge.words), numbers(&judge.answers));
-    let types: BTreeSet<String> =
-        questions.iter().map(|question| plain(&question.element_type).replace(' ', "_")).collect();
+    let types: BTreeSet<String> = questions.iter().map(Question::element).collect();
     let categories: Vec<String> = types.into_iter().collect();
 
     let (mut scene, mut rows, mut answer, mut category, mut barred) = (vec![], vec![], vec![], vec![], vec![]);
@@ -85,7 +92,7 @@ pub fn questions(
             let choices: BTreeSet<i64> =
                 question.choices.iter().filter_map(|choice| answers.get(&plain(choice)).copied()).collect();
             barred.extend((0..judge.answers.len() as i64).map(|answer| !choices.contains(&answer)));
-            let element = plain(&question.element_type).replace(' ', "_");
+            let element = question.element();
             category.push(categories.partition_point(|known| *known < element) as i64);
             scene.push(number);
             answer.push(right.unwrap_or_default());

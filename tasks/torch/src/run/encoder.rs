@@ -164,13 +164,23 @@ impl Encoder {
     /// What it makes of captions, whose words have these names, on the processor. The empty caption is a row of zeros. An encoder with a tokenizer of its own reads `texts`
     /// where there are some, as they were before their words were numbered.
     pub fn read(&self, captions: &Tensor, names: &[String], texts: Option<Vec<String>>) -> Result<Reading, TorchError> {
+        Ok(self.read_there(captions, names, texts)?.map(|tensor| tensor.to_device(Device::Cpu)))
+    }
+
+    /// The same where the encoder is.
+    pub fn read_there(
+        &self,
+        captions: &Tensor,
+        names: &[String],
+        texts: Option<Vec<String>>,
+    ) -> Result<Reading, TorchError> {
         let clip = match &self.network {
             Network::Clip(_, config) => Some(config),
             Network::T5(_) => None,
         };
         let (ids, mask) = self.reader.number(captions, names, texts, clip)?;
         let (ids, mask) = (self.setting.bring(&ids), self.setting.bring(&mask));
-        let reading = no_grad(|| match &self.network {
+        Ok(no_grad(|| match &self.network {
             Network::Clip(network, _) => {
                 let read = network.forward(&ids);
                 let tokens = match self.output {
@@ -186,8 +196,7 @@ impl Encoder {
                 let sum = (&tokens * &there).sum_dim_intlist(1_i64, false, None::<Kind>);
                 Reading { pooled: sum / there.sum_dim_intlist(1_i64, false, None::<Kind>), tokens, mask }
             }
-        });
-        Ok(reading.map(|tensor| tensor.to_device(Device::Cpu)))
+        }))
     }
 
     /// What it makes of the captions of the scenes in `rows`: of each one's own, or of the synthetic one with the number in `which`.
@@ -203,7 +212,7 @@ impl Encoder {
             None => scenes.captions(rows, length),
             Some(which) => scenes.written(rows, which, length),
         };
-        self.read(&captions, names, scenes.texts(rows, which))
+        self.read(&captions, names, scenes.texts(rows, which)?)
     }
 
     /// What it makes of the empty caption.

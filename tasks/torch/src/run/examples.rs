@@ -1,21 +1,30 @@
-//! What a denoiser learns from, and is measured on: images or their latents, and what is said of them, in words or as a frozen encoder read it.
+//! What a denoiser learns from, and is measured on: images or their latents, and what is said of them, in words or as a frozen encoder read it, beforehand or as
+//! they come.
 //!
 //! Where an example lies is arithmetic, so loaders read any of them ahead. To add another view of images: its columns here, and [`Space::clean`].
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, rc::Rc, sync::Arc};
 
-use isoflop_contract::{Artifact, Digest, Handle, Seed};
+use isoflop_contract::{Artifact, Digest, Handle};
 use isoflop_kinds::{artifact, encode::TextOutput, model};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-use super::{encode_text, latent};
+use super::{
+    encode_text,
+    encoder::words,
+    latent,
+    live::Live,
+    mixing::{Mixed, Mixing},
+};
 use crate::{
-    data::{Portions, Rows, Scenes, Sequence, Source, read_json, read_tensors, unit},
-    draw::drawn,
+    data::{Portions, Rows, Scenes, Source, read_json, read_tensors, unit},
     error::TorchError,
     models::{Reading, Said},
 };
+
+/// Captions that a frozen encoder reads together where it reads those of held-out images.
+const READ: u64 = 64;
 
 /// Whose latents a denoiser was trained on.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -106,55 +115,6 @@ impl Source for Arc<Lying> {
     }
 }
 
-/// Which captions examples are learned with: now and then a synthetic one.
-#[derive(Debug, Clone, Copy)]
-pub struct Mixing {
-    pub seed: Seed,
-    /// How often.
-    pub share: f64,
-    /// Among how many.
-    pub count: i64,
-}
-
-impl Mixing {
-    /// Of each of the `size` examples of part `index` of all batches, 0 for its own caption or the number of a synthetic one from 1.
-    pub fn picks(&self, index: u64, size: i64) -> Vec<i64> {
-        let draws = uniform(self.seed.stream("captions", index), &[2, size]);
-        let numbers = |row: i64| Vec::<f64>::try_from(draws.get(row)).expect("one dimension of doubles");
-        let count = self.count as f64;
-        let pick = |(which, mixed): (f64, f64)| {
-            if mixed < self.share { (which * count).floor().clamp(0.0, count - 1.0) as i64 + 1 } else { 0 }
-        };
-        numbers(0).into_iter().zip(numbers(1)).map(pick).collect()
-    }
-}
-
-/// Portions of an order, each example with the number of its caption.
-#[derive(Debug, Clone)]
-pub struct Mixed {
-    pub portions: Portions,
-    /// Where texts lie with their images, what they are mixed by, and captions that an image is numbered with.
-    pub mixing: Option<Mixing>,
-    pub each: i64,
-}
-
-impl Sequence for Mixed {
-    fn rows(&self, k: u64) -> Vec<i64> {
-        let rows = self.portions.rows(k);
-        match &self.mixing {
-            None => rows.into_iter().map(|row| row * self.each).collect(),
-            Some(mixing) => {
-                let picks = mixing.picks(k, rows.len() as i64);
-                rows.into_iter().zip(picks).map(|(row, pick)| row * self.each + pick).collect()
-            }
-        }
-    }
-
-    fn after(&self, k: u64) -> Option<u64> {
-        self.portions.after(k)
-    }
-}
-
 /// What is fed for one set.
 pub struct Fed<'a> {
     /// As in `data`.
@@ -162,6 +122,8 @@ pub struct Fed<'a> {
     pub data: &'a Handle<artifact::Set>,
     pub latents: Option<&'a Handle<artifact::Latents>>,
     pub text: Option<&'a Handle<artifact::Texts>>,
+    /// What reads captions as they come, where no text is fed.
+    pub live: Option<&'a Rc<Live>>,
 }
 
 /// One set.
@@ -173,7 +135,10 @@ pub struct Examples {
     pub lying: Arc<Lying>,
     /// Whose reading its frozen texts are, and the empty caption as it was read.
     frozen: Option<(Reader, Reading)>,
-    tokens: i64,
+    /// What reads its captions as they come, and the names of their words.
+    live: Option<(Rc<Live>, Vec<String>)>,
+    /// Words that captions are filled up to.
+    length: i64,
 }
 
 impl Examples {
@@ -184,23 +149,26 @@ impl Examples {
         if views.len() != scenes.len() {
             return Err(wrong(format!("`{}` has {} captions for {} images", fed.name, scenes.len(), views.len())));
         }
-        let (texts, frozen) = match config.frozen_text {
-            Some(frozen) => {
-                let (texts, reader, empty) = texts(fed, frozen, scenes.len())?;
-                (Some(texts), Some((reader, empty)))
+        let (mut texts, mut frozen, mut live, mut length) = (None, None, None, config.tokens());
+        match (config.frozen_text, fed.live) {
+            (Some(said), Some(there)) => {
+                let names = words(fed.data)?;
+                frozen = Some((there.identity, there.nothing(said, &names)?));
+                (live, length) = (Some((Rc::clone(there), names)), scenes.caption_length());
             }
-            None if fed.text.is_some() => {
+            (Some(said), None) => {
+                let (rows, reader, empty) = frozen_texts(fed, said, scenes.len())?;
+                (texts, frozen) = (Some(rows), Some((reader, empty)));
+            }
+            (None, _) if fed.text.is_some() => {
                 let name = port("text", fed);
                 return Err(wrong(format!("an encoder is trained, and the port `{name}` is fed frozen text")));
             }
-            None => {
-                readable(config, &scenes, fed.name)?;
-                (None, None)
-            }
-        };
+            (None, _) => readable(config, &scenes, fed.name)?,
+        }
         let space = Space { patch: config.patch as i64, scale };
         let lying = Arc::new(Lying { views, texts });
-        Ok(Self { scenes, space, lying, frozen, tokens: config.tokens() as i64 })
+        Ok(Self { scenes, space, lying, frozen, live, length: length as i64 })
     }
 
     /// Whose reading of captions these are.
@@ -228,12 +196,25 @@ impl Examples {
     }
 
     /// The words of these rows, with synthetic captions in the places that `picks` names.
-    pub fn words(&self, rows: &Tensor, picks: Option<&[i64]>) -> Tensor {
-        let own = self.scenes.captions(rows, self.tokens);
+    fn words(&self, rows: &Tensor, picks: Option<&[i64]>) -> Tensor {
+        let own = self.scenes.captions(rows, self.length);
         let Some(picks) = picks else { return own };
         let picks = Tensor::from_slice(picks);
-        let written = self.scenes.written(rows, &(&picks - 1).clamp_min(0), self.tokens);
+        let written = self.scenes.written(rows, &(&picks - 1).clamp_min(0), self.length);
         written.where_self(&picks.gt(0).unsqueeze(1), &own)
+    }
+
+    /// What is said of these rows, with synthetic captions in the places that `picks` names: in words, or as an encoder reads them now, where that is.
+    pub fn said(&self, rows: &Tensor, picks: Option<&[i64]>) -> Result<Said, TorchError> {
+        let words = self.words(rows, picks);
+        let Some((live, names)) = &self.live else { return Ok(Said::Words(words)) };
+        let which = picks.map(|picks| Tensor::from_slice(picks) - 1);
+        Ok(Said::Read(live.read(&words, names, self.scenes.texts(rows, which.as_ref())?)?))
+    }
+
+    /// Whether an encoder reads captions as they come.
+    pub fn is_live(&self) -> bool {
+        self.live.is_some()
     }
 
     /// The first `count`: images or latents, and what their own captions say.
@@ -241,7 +222,15 @@ impl Examples {
         let rows: Vec<i64> = (0..count).collect();
         let numbers: Vec<i64> = rows.iter().map(|row| row * self.lying.each()).collect();
         let (views, text) = self.lying.read(&numbers)?;
-        let said = text.map_or_else(|| Said::Words(self.words(&Tensor::from_slice(&rows), None)), Said::Read);
+        let said = match text {
+            Some(read) => Said::Read(read),
+            None if self.is_live() => {
+                let parts: Result<Vec<Said>, TorchError> =
+                    latent::rows(count as u64, READ).map(|rows| self.said(&rows, None)).collect();
+                Said::join(parts?.into_iter().map(|said| said.map(|tensor| tensor.to_device(Device::Cpu))))
+            }
+            None => self.said(&Tensor::from_slice(&rows), None)?,
+        };
         Ok((views, said))
     }
 }
@@ -335,7 +324,7 @@ pub fn readable(config: &model::Denoiser, scenes: &Scenes, name: &str) -> Result
 }
 
 /// Frozen texts of `count` images.
-fn texts(fed: &Fed<'_>, frozen: model::FrozenText, count: u64) -> Result<(Texts, Reader, Reading), TorchError> {
+fn frozen_texts(fed: &Fed<'_>, frozen: model::FrozenText, count: u64) -> Result<(Texts, Reader, Reading), TorchError> {
     let name = port("text", fed);
     let handle = fed.text.ok_or_else(|| wrong(format!("frozen text is read, and the port `{name}` is fed nothing")))?;
     let config: encode_text::Config = read_json(&handle.file("config.json"))?;
@@ -377,29 +366,4 @@ fn texts(fed: &Fed<'_>, frozen: model::FrozenText, count: u64) -> Result<(Texts,
     let [a, b, c] = Reading::NAMES;
     let empty = Reading::of([take(a)?, take(b)?, take(c)?]);
     Ok((Texts { own, synthetic }, Reader { text: config.text, output: config.output }, empty))
-}
-
-/// Uniform doubles in [0, 1) that depend on `seed` alone.
-pub fn uniform(seed: Seed, size: &[i64]) -> Tensor {
-    drawn(seed.get(), || Tensor::rand(size, (Kind::Double, Device::Cpu)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn captions_are_mixed_as_often_as_asked_and_evenly_among_the_best() {
-        let mixing = Mixing { seed: Seed::from_number(5), share: 0.5, count: 5 };
-        let picks: Vec<i64> = (0..200).flat_map(|k| mixing.picks(k, 50)).collect();
-        let count = |which: i64| picks.iter().filter(|&&pick| pick == which).count();
-        // Five deviations of 10,000 draws: 250 of a half, 150 of a tenth.
-        assert!(count(0).abs_diff(5000) < 250, "{}", count(0));
-        for which in 1..=5 {
-            assert!(count(which).abs_diff(1000) < 150, "{which}: {}", count(which));
-        }
-        assert_eq!(mixing.picks(7, 50), mixing.picks(7, 50));
-        let best = Mixing { share: 1.0, count: 1, ..mixing };
-        assert!(best.picks(3, 50).iter().all(|&pick| pick == 1));
-    }
 }

@@ -20,12 +20,12 @@ use crate::{
 pub fn run(spec: ScoreClip, needs: ClipNeeds, context: &mut Context) -> Result<Made, Halt> {
     let setting = settle(context)?;
     let towers = Towers::open(&needs.clip, setting)?;
-    let prompts = Scenes::read(&needs.prompts)?;
-    let (images, own) = (Gallery::images(&needs.images)?, Gallery::scenes(&needs.prompts)?);
+    let prompts = Scenes::read_captions(&needs.prompts)?;
+    let (images, own) = (Gallery::images(&needs.images)?, Gallery::if_pictured(&needs.prompts)?);
     let count = count(&images, prompts.len())?;
     let texts = directions(&towers.read(&needs.prompts, &prompts, count)?);
     let see = |gallery: &Gallery| directions(&towers.image.features(gallery, count, Seen::Projected));
-    let (seen, own) = (see(&images), see(&own));
+    let (seen, own) = (see(&images), own.as_ref().map(see));
     let cosines = |seen: &[Vec<f64>], turn: usize| -> Vec<f64> {
         let others = seen.iter().cycle().skip(turn);
         texts.iter().zip(others).map(|(text, image)| cosine(text, image)).collect()
@@ -39,8 +39,10 @@ pub fn run(spec: ScoreClip, needs: ClipNeeds, context: &mut Context) -> Result<M
         .of("prompts", &needs.prompts)
         .of("clip", &needs.clip)
         .mean("clip_score", &values)?
-        .beside("ceiling", mean(&cosines(&own, 0)))
-        .beside("chance", mean(&cosines(&own, 1)))
         .beside("prompts", count as f64);
+    let record = match own {
+        Some(own) => record.beside("ceiling", mean(&cosines(&own, 0))).beside("chance", mean(&cosines(&own, 1))),
+        None => record,
+    };
     Ok(record.leave(context)?.inherit(&needs.images))
 }

@@ -17,8 +17,9 @@ pub struct Shard {
     pub file: String,
     /// How many rows it has.
     pub rows: u64,
-    /// Of its bytes.
-    pub digest: Digest,
+    /// Of its bytes. Nobody reads it here, so a program of the study's own may leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Digest>,
 }
 
 /// Files under way: rows come in batches and go out whenever there are enough for a file.
@@ -64,7 +65,7 @@ impl<'a> Writer<'a> {
         write_tensors(&path, &whole.collect())?;
         let read = File::open(&path).map_err(TorchError::file("read", &path))?;
         let (digest, _) = Digest::of_reader(read).map_err(TorchError::file("read", &path))?;
-        self.shards.push(Shard { file, rows: std::mem::take(&mut self.rows), digest });
+        self.shards.push(Shard { file, rows: std::mem::take(&mut self.rows), digest: Some(digest) });
         Ok(())
     }
 }

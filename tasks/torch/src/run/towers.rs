@@ -1,6 +1,6 @@
 //! Frozen CLIP towers: what they see and read.
 
-use isoflop_contract::Handle;
+use isoflop_contract::{Artifact, Handle};
 use isoflop_kinds::{
     artifact,
     encode::TextOutput,
@@ -132,11 +132,12 @@ impl Towers {
     }
 
     /// The first `count` captions of the scenes in the shared space, f32 `[count, P]`.
-    pub fn read(&self, handle: &Handle<artifact::Scenes>, scenes: &Scenes, count: u64) -> Result<Tensor, TorchError> {
+    pub fn read<A: Artifact>(&self, handle: &Handle<A>, scenes: &Scenes, count: u64) -> Result<Tensor, TorchError> {
         let (names, length) = (words(handle)?, scenes.caption_length() as i64);
         in_blocks(count, |rows| {
-            let captions = scenes.captions(&Tensor::from_slice(rows), length);
-            Ok(precise(self.setting, || self.text.read(&captions, &names, None))?.pooled.to_kind(Kind::Float))
+            let rows = Tensor::from_slice(rows);
+            let (captions, texts) = (scenes.captions(&rows, length), scenes.texts(&rows, None)?);
+            Ok(precise(self.setting, || self.text.read(&captions, &names, texts))?.pooled.to_kind(Kind::Float))
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The body of `train-denoiser`.
 
-use std::{cell::OnceCell, sync::Arc, time::Duration};
+use std::{cell::OnceCell, rc::Rc, sync::Arc, time::Duration};
 
 use isoflop_contract::{Cost, Kind as _, Seed};
 use isoflop_kinds::{
@@ -11,7 +11,9 @@ use isoflop_worker::{Context, Halt, Made};
 use tch::{Device, Kind, Tensor};
 
 use super::{
-    examples::{Examples, Fed, Lying, Mixing, Reader, Scale, uniform},
+    examples::{Examples, Fed, Lying, Reader, Scale},
+    live::Live,
+    mixing::{Mixing, uniform},
     settle::settle,
     start::start,
     trunk::{self, Origin, branch},
@@ -78,12 +80,12 @@ struct Denoising<'a> {
 
 impl Denoising<'_> {
     /// What is said of part `index` of all batches: the captions of its images, or now and then a synthetic one of each.
-    fn said(&self, index: u64, read: Option<Reading>) -> Said {
+    fn said(&self, index: u64, read: Option<Reading>) -> Result<Said, TorchError> {
         if let Some(read) = read {
-            return Said::Read(read);
+            return Ok(Said::Read(read));
         }
         let picks = self.mixing.map(|mixing| mixing.picks(index, self.part as i64));
-        Said::Words(self.data.words(&self.order.rows(index, self.part), picks.as_deref()))
+        self.data.said(&self.order.rows(index, self.part), picks.as_deref())
     }
 }
 
@@ -104,7 +106,8 @@ impl Objective for Denoising<'_> {
         let views: Vec<Tensor> = views.iter().map(bring).collect();
         let images = self.data.space.clean(&views, |size| bring(&normal(self.seed.stream("latent", index), size)));
         let kept = uniform(self.seed.stream("dropout", index), &[size, 1]).ge(self.caption_dropout);
-        let said = self.said(index, read).kept(&kept, self.empty.as_ref()).map(bring);
+        let kept = if self.data.is_live() { bring(&kept) } else { kept }; // where what was read is
+        let said = self.said(index, read)?.kept(&kept, self.empty.as_ref()).map(bring);
 
         // Levels are uniform, one from each of `batch` equal stretches: the same expectation as independent draws with less variance.
         let first = part as i64 * size;
@@ -158,8 +161,14 @@ impl Objective for Denoising<'_> {
 }
 
 /// What is learned from and what is held out, which must be of one autoencoder and one text encoder.
-fn examples(config: &model::Denoiser, needs: &Needs) -> Result<(Examples, Examples), TorchError> {
-    let open = |name, data, latents, text| Examples::open(&Fed { name, data, latents, text }, config);
+fn examples(spec: &TrainDenoiser, needs: &Needs, setting: Setting) -> Result<(Examples, Examples), TorchError> {
+    let output = spec.text_output.unwrap_or_default();
+    let live = needs.reader.as_ref().map(|handle| Live::open(handle, output, setting)).transpose()?.map(Rc::new);
+    let config = spec.denoiser();
+    let open = |name, data, latents, text| {
+        let fed = Fed { name, data, latents, text, live: live.as_ref() };
+        Examples::open(&fed, &config)
+    };
     let data = open("data", &needs.data, needs.latents.as_ref(), needs.text.as_ref())?;
     let heldout = open("heldout", &needs.heldout, needs.heldout_latents.as_ref(), needs.heldout_text.as_ref())?;
     let vae = |examples: &Examples| examples.space.scale.map(|scale| scale.vae);
@@ -180,7 +189,7 @@ fn mixing(spec: &TrainDenoiser, data: &Examples, seed: Seed) -> Result<Option<Mi
         return Ok(None);
     }
     let Some(there) = data.synthetic() else {
-        let whose = if spec.frozen_text.is_some() { "text" } else { "data" };
+        let whose = if spec.frozen_text.is_some() && !data.is_live() { "text" } else { "data" };
         let problem = format!("`synthetic_captions` asks for captions that `{whose}` does not have");
         return Err(TorchError::Mismatch(problem));
     };
@@ -201,7 +210,7 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
         None => context.seed()?,
     };
     let config = spec.denoiser();
-    let (data, heldout) = examples(&config, &needs)?;
+    let (data, heldout) = examples(&spec, &needs, setting)?;
     let mixing = mixing(&spec, &data, seed)?;
 
     let schedule = Schedule::new(&spec.noise).on(setting.device);

@@ -51,7 +51,8 @@ impl Origin {
                 let latents = latents.into_iter().flatten().map(|one| format!("latents {}", one.digest()));
                 let texts = [&needs.text, &needs.heldout_text];
                 let texts = texts.into_iter().flatten().map(|one| format!("text {}", one.digest()));
-                latents.chain(texts).collect()
+                let reader = needs.reader.iter().map(|one| format!("reader {}", one.digest()));
+                latents.chain(texts).chain(reader).collect()
             },
         }
     }
