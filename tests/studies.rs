@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    committed::studies,
+    committed::{root, studies},
     project::{Project, Ran, programs},
 };
 
@@ -28,10 +28,12 @@ fn text(value: &Value) -> String {
     value.as_str().expect("a text").to_owned()
 }
 
-/// `isoflop` with the real worker and this home.
+/// `isoflop` with the real worker and this home. What brings data at the paper's scale is the stand-in, and it finds `isoflop-torch`.
 fn isoflop(home: &Path, args: &[&str]) -> Ran {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let path = format!("{}:{}:{path}", root().join("studies/parts").display(), programs().display());
     let mut command = Command::new(programs().join("isoflop"));
-    command.args(args).arg("--home").arg(home).stdin(Stdio::null());
+    command.args(args).arg("--home").arg(home).env("PATH", path).stdin(Stdio::null());
     for name in ["DATABASE_URL", "ISOFLOP_HOME", "ISOFLOP_TORCH"] {
         command.env_remove(name);
     }
@@ -103,4 +105,58 @@ fn every_study_runs_in_smoke_and_is_judged() {
         );
     }
     isoflop(home.path(), &["doctor", "--stop-server"]);
+}
+
+/// The paper's scale with made-up data and networks of a few channels: every task of it runs, on what it is fed there and is fed nowhere else. Latents are denoised, a frozen encoder
+/// reads, samples are decoded, and a program of the user's own answers and rates.
+#[test]
+fn the_papers_scale_is_rehearsed() {
+    let home = tempfile::tempdir().expect("there is room");
+    let run = |study: &str, more: &[&str]| {
+        let study = root().join("studies").join(study);
+        let args = ["run", study.to_str().expect("a path of text"), "--profile", "rehearsal", "--json", "-j", "2"];
+        let run = isoflop(home.path(), &[&args, more].concat()).expect(0).json();
+        let totals = &run["totals"];
+        assert_eq!((&totals["failed"], &totals["blocked"]), (&0.into(), &0.into()), "{}: {totals}", study.display());
+    };
+    run("captions", &[]);
+    run("resolution", &[]);
+    run("vae", &["-p", "autoencoders=[{ as: sdxl, batch: 64 }]"]);
+    let show = |task: &str| isoflop(home.path(), &["show", task, "--json"]).expect(0).json();
+    let ports = |task: &str| -> Vec<String> {
+        show(task)["inputs"].as_object().expect("inputs by port").keys().cloned().collect()
+    };
+    let cell = "[autoencoder=sdxl,seed=0]";
+    let train = ports(&format!("runs.train{cell}"));
+    assert_eq!(train, ["data", "heldout", "heldout_latents", "latents", "reader"]);
+    assert_eq!(ports(&format!("runs.scores{cell}")), ["answers", "images", "prompts", "questions"]);
+    assert_eq!(ports(&format!("measured.liked{cell}")), ["images", "prompts", "ratings"]);
+    assert_eq!(ports(&format!("measured.apart{cell}")), ["images", "inception", "reference"]);
+    // Random answers to questions of three and four choices.
+    let alignment = show(&format!("runs.scores{cell}"))["scalars"]["alignment"].as_f64().expect("a score");
+    assert!((0.0..0.8).contains(&alignment), "{alignment}");
+    isoflop(home.path(), &["doctor", "--stop-server"]);
+}
+
+/// What a study trains at the paper's scale are the networks of Tables 1 and 2, with nothing beside them that counts.
+#[test]
+fn at_the_papers_scale_networks_are_the_papers() {
+    let project = Project::new();
+    let mut seen = 0;
+    for study in ["scaling-functions", "transformers", "unet-designs"] {
+        let study = root().join("studies").join(study);
+        let study = study.to_str().expect("a path of text");
+        let plan = project.run(&["plan", study, "--profile", "paper", "--json"]).expect(0).json();
+        for task in plan["tasks"].as_array().expect("a plan has tasks") {
+            let name = text(&task["name"]);
+            let design = name.strip_prefix("runs.train[design=").and_then(|rest| rest.split(',').next());
+            let Some(design) = design.filter(|design| !design.contains("blind")) else { continue };
+            let model = project.run(&["model", design, "--size", "32", "--tokens", "77", "--json"]).expect(0).json();
+            for number in ["params", "macs"] {
+                assert_eq!(task["cost"][number], model[number], "{number} of {design}");
+            }
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 12 + 5 + 4);
 }
