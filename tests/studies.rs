@@ -1,7 +1,7 @@
 //! The paper's studies, trained with real libtorch in their smoke profiles: that they run, share what they have in common, and are judged.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -136,6 +136,21 @@ fn the_papers_scale_is_rehearsed() {
     let alignment = show(&format!("runs.scores{cell}"))["scalars"]["alignment"].as_f64().expect("a score");
     assert!((0.0..0.8).contains(&alignment), "{alignment}");
     isoflop(home.path(), &["doctor", "--stop-server"]);
+}
+
+/// Nothing that a rehearsal makes up has the key of anything at the paper's scale: it would be kept there.
+#[test]
+fn nothing_rehearsed_is_kept_for_the_paper() {
+    let project = Project::new();
+    for study in sharing() {
+        let study = study.to_str().expect("a path of text");
+        let keys = |profile: &str| -> BTreeSet<String> {
+            let plan = project.run(&["plan", study, "--profile", profile, "--json"]).expect(0).json();
+            plan["tasks"].as_array().expect("a plan has tasks").iter().map(|task| text(&task["key"])).collect()
+        };
+        let (paper, rehearsal) = (keys("paper"), keys("rehearsal"));
+        assert!(!rehearsal.is_empty() && paper.is_disjoint(&rehearsal), "{study}");
+    }
 }
 
 /// What a study trains at the paper's scale are the networks of Tables 1 and 2, with nothing beside them that counts.
