@@ -217,5 +217,38 @@ mod tests {
         assert_eq!(said(&["latency", "--compare", "clip-l", "clip-h", "--json=1"]), "`--json=1` is no argument here");
         let convention = "`bert` is no convention; there are clip, openclip, t5";
         assert_eq!(said(&["tokenize", "--convention", "bert"]), convention);
+        assert_eq!(said(&["weights", "--seed=1", "--out=o"]), "`--model` is missing");
+        assert_eq!(said(&["weights", "--model=clip-small", "--out=o"]), "`--seed` says what is drawn");
+    }
+
+    /// What is written to a file is what the same seed gives without one; models whose tensors have other names may share it.
+    #[test]
+    fn weights_of_a_file_are_those_of_their_seed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        let tower = r#""tower": {"width": 8, "layers": 1, "heads": 2, "mlp": 8, "activation": "gelu"}"#;
+        let text = format!(
+            r#"{{"family": "clip-text", "vocabulary": 9, "tokens": 4, "end": 8, "projection": 4, "logit_scale": true, {tower}}}"#
+        );
+        let image = format!(r#"{{"family": "clip-image", "resolution": 4, "patch": 2, "projection": 4, {tower}}}"#);
+        std::fs::write(path("text.json"), text).unwrap();
+        std::fs::write(path("image.json"), image).unwrap();
+        let ids = Tensor::from_slice(&[1_i64, 8, 8, 8]).view([1, 4]);
+        write_tensors(Path::new(&path("ids")), &BTreeMap::from([("input_ids".to_owned(), ids)])).unwrap();
+        let done = |arguments: &[&str]| {
+            let arguments: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+            run(&arguments, &mut Vec::new()).map_err(|stop| stop.to_string())
+        };
+        let (text, image, weights) = (path("text.json"), path("image.json"), path("both.safetensors"));
+        done(&["weights", "--model", &text, "--model", &image, "--seed=7", "--out", &weights]).unwrap();
+        let forward = |from: [&str; 2], out: &str| {
+            let out = path(out);
+            done(&["forward", "--model", &text, from[0], from[1], "--inputs", &path("ids"), "--out", &out]).unwrap();
+            std::fs::read(out).unwrap()
+        };
+        assert!(forward(["--weights", &weights], "a") == forward(["--seed", "7"], "b"));
+        assert!(forward(["--weights", &weights], "c") != forward(["--seed", "8"], "d"));
+        let twice = done(&["weights", "--model", &text, "--model", &text, "--seed=7", "--out", &weights]).unwrap_err();
+        assert!(twice.contains("and one file holds one"), "{twice}");
     }
 }

@@ -75,11 +75,11 @@ pub fn open(config: &model::Network, source: Source, place: Place) -> Result<Box
     }
 }
 
-/// Writes the numbers that these models would start training with into one file, under the names of their families' files. Says what it wrote.
+/// Writes the numbers that these models start with at [`Source::Seed`] into one file, under the names of their families' files. Says what it wrote.
 pub fn draw(configs: &[model::Network], seed: u64, out: &Path) -> Result<Outputs, TorchError> {
     let mut all = Outputs::new();
-    for (number, config) in (0..).zip(configs) {
-        let params = Params::new(Seed::from_number(seed).stream("model", number));
+    for config in configs {
+        let params = Params::new(Seed::from_number(seed));
         let _network = build(&params, config);
         for (name, tensor) in params.state() {
             if all.insert(name.clone(), tensor).is_some() {
