@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The functions that the `check` of a claim may call besides the built-in ones.
-pub const CLAIM_FUNCTIONS: [&str; 15] = [
+pub const CLAIM_FUNCTIONS: [&str; 17] = [
     "mean",
     "std",
     "min",
@@ -29,6 +29,8 @@ pub const CLAIM_FUNCTIONS: [&str; 15] = [
     "values",
     "spearman",
     "correlation",
+    "stronger",
+    "interval",
     "difference",
     "above",
     "below",

@@ -161,6 +161,10 @@ fn usage(name: &str) -> String {
         "spearman" | "correlation" => {
             format!("write {name}('group', 'x', 'y', axis=value) or {name}('group', 'x', 'other', 'y', axis=value)")
         }
+        "stronger" => {
+            "write stronger('group', 'y', 'a', 'b', axis=value), where a and b are scalars of the group, or of another: 'other.scalar'"
+                .to_owned()
+        }
         "difference" => "write difference('group', 'scalar', {'axis': value}, {'axis': other})".to_owned(),
         "above" | "below" => format!("write {name}(difference(…)) or {name}(difference(…), bound)"),
         "within" => "write within(difference(…), margin)".to_owned(),
@@ -221,6 +225,7 @@ fn forms(name: &str) -> (&'static [&'static [Sort]], bool) {
     use Sort::{Answers, Interval, Map, Number, Numbers, Text};
     match name {
         "spearman" | "correlation" => (&[&[Text; 3], &[Text; 4]], true),
+        "stronger" => (&[&[Text; 4]], true),
         "difference" => (&[&[Text, Text, Map, Map]], true),
         "above" | "below" => (&[&[Interval], &[Interval, Number]], false),
         "within" => (&[&[Interval, Number]], false),
@@ -234,7 +239,7 @@ fn forms(name: &str) -> (&'static [&'static [Sort]], bool) {
 fn own(name: &str) -> &'static [&'static str] {
     match name {
         "difference" => &["level"],
-        "correlation" => &["level", "over"],
+        "correlation" | "stronger" => &["level", "over"],
         "spearman" => &["over"],
         "agree" => &["unit"],
         _ => &[],
@@ -341,7 +346,7 @@ fn functions(axes: &Arc<Axes>, stage: &Arc<Mutex<Stage>>) -> Functions {
             let number = f64::from(if stage.falls { 1_000_000 - stage.calls.min(999_999) } else { stage.calls });
             Ok(match name {
                 "above" | "below" | "within" | "every" | "agree" => stage.yes.into(),
-                "difference" | "correlation" => {
+                "difference" | "correlation" | "stronger" | "interval" => {
                     json!({"estimate": number, "lower": number, "upper": number, "n": 2})
                 }
                 "values" => json!([number, number]),

@@ -12,9 +12,11 @@
 //! | `spearman(group, x, other, y, axis=…)` | the same of scalars of two groups, joined where cells have the same axes |
 //! | `correlation(…)` | what `spearman` gives, with its interval |
 //! | `spearman(…, over='seed')`, `correlation(…, over='seed')` | the same of means: cells that differ in nothing but `seed` are one. An axis, or a list of some |
+//! | `stronger(group, y, a, b, axis=…, over=…)` | how much more strongly `y` ranks with `a` than with `b`, by size and whatever the sign: an interval. Each is a scalar of the group, or `other.scalar` of another |
+//! | `interval(group, scalar, axis=…)` | of the one cell there, with the ends `scalar_lower` and `scalar_upper` that its task gave it |
 //! | `difference(group, scalar, a, b, axis=…)` | how much more it is at the axes `a` than at the axes `b`, cell by cell where the others agree: an interval |
 //!
-//! An interval has `estimate`, `lower`, `upper` and `n`; it is Student's, of a correlation Fisher's, at nine in ten unless `level=0.95` says otherwise. What can be told of it:
+//! An interval has `estimate`, `lower`, `upper` and `n`; it is Student's, of a correlation Fisher's, of two that are compared Zou's, at nine in ten unless `level=0.95` says otherwise. What can be told of it:
 //!
 //! | function | value |
 //! |---|---|
@@ -31,6 +33,7 @@
 //! claim not tested, and says why. So does a name that is not there.
 
 mod calls;
+mod ranked;
 mod table;
 
 use std::{

@@ -10,6 +10,7 @@ use isoflop_plan::template::{Function, Functions};
 
 use super::{
     Call, Cited, Record,
+    ranked::{correlation, stronger},
     table::{Row, Table, written},
 };
 use crate::{answers, facts::State, interval::Interval, stats, variant::plain};
@@ -48,12 +49,15 @@ pub(super) fn functions(table: &Arc<Table>, record: &Arc<Mutex<Record>>) -> Func
     });
     asking
         .chain(joined)
+        .chain([recorded("stronger", table, record, stronger)])
         .chain([recorded("difference", table, record, difference)])
+        .chain([recorded("interval", table, record, interval)])
         .chain(answers::functions())
         .collect()
 }
 
-type Named = BTreeMap<String, Value>;
+/// What a call names: axes, and what else its function takes by name.
+pub(super) type Named = BTreeMap<String, Value>;
 
 /// The function `name` of a template, whose calls are written down.
 fn recorded(
@@ -103,75 +107,11 @@ fn call(table: &Table, name: &str, reduce: Reduce, given: &[Value], axes: &Named
 }
 
 /// Takes the level of an interval out of what was named.
-fn level(axes: &mut Named) -> Result<f64, String> {
+pub(super) fn level(axes: &mut Named) -> Result<f64, String> {
     match axes.remove("level").as_ref().map(Value::as_f64) {
         None => Ok(0.9),
         Some(Some(level)) if level > 0.0 && level < 1.0 => Ok(level),
         Some(_) => Err("the `level` of an interval lies between 0 and 1".to_owned()),
-    }
-}
-
-/// Takes the axes over which is averaged out of what was named: one by its name, or a list of them.
-fn over(axes: &mut Named) -> Result<Vec<String>, String> {
-    let texts = |list: &[Value]| list.iter().map(|item| item.as_str().map(str::to_owned)).collect::<Option<Vec<_>>>();
-    let named = match axes.remove("over") {
-        None => return Ok(Vec::new()),
-        Some(Value::String(axis)) => Some(vec![axis]),
-        Some(Value::Array(list)) => texts(&list),
-        Some(_) => None,
-    };
-    named.ok_or_else(|| "`over` is the name of an axis, or a list of such".to_owned())
-}
-
-/// `spearman(group, x, y, axis=…, over=…)` and `spearman(group, x, other, y, axis=…, over=…)`, and the same as `correlation` with an interval.
-fn correlation(table: &Table, name: &str, given: &[Value], named: &Named) -> Result<Call, String> {
-    let texts: Option<Vec<&str>> = given.iter().map(Value::as_str).collect();
-    let (group, x, other, y) = match texts.as_deref() {
-        Some(&[group, x, y]) => (group, x, group, y),
-        Some(&[group, x, other, y]) => (group, x, other, y),
-        _ => {
-            let usage = format!(
-                "write {name}('group', 'x', 'y', axis=value) or {name}('group', 'x', 'other', 'y', axis=value)"
-            );
-            return Err(format!("`{name}` was not given what it takes: {usage}"));
-        }
-    };
-    let mut axes = named.clone();
-    let level = if name == "correlation" { level(&mut axes)? } else { 0.9 };
-    let over = over(&mut axes)?;
-    table.axes(group, &over)?;
-    let others = table.rows(other, &BTreeMap::new())?;
-    // By the values that cells which are averaged have in common, their numbers.
-    let mut averaged: BTreeMap<Vec<String>, Vec<(f64, f64)>> = BTreeMap::new();
-    let mut tasks = Vec::new();
-    for row in table.rows(group, &axes)? {
-        let partner = if group == other { row } else { partner(row, &others, other)? };
-        let pair = (table.scalar(row, x)?, table.scalar(partner, y)?);
-        let common = row.task.cell.iter().filter(|(axis, _)| !over.iter().any(|over| over == axis));
-        averaged.entry(common.map(|(_, value)| plain(value)).collect()).or_default().push(pair);
-        if group != other {
-            tasks.push(Cited::of(&row.task, x, pair.0));
-        }
-        tasks.push(Cited::of(&partner.task, y, pair.1));
-    }
-    let pairs: Vec<(f64, f64)> = averaged.values().map(|pairs| stats::centre(pairs)).collect();
-    let interval = Interval::correlation(&pairs, level)
-        .ok_or("a rank correlation needs two cells, and neither side may be constant")?;
-    let value = if name == "correlation" { interval.to_value() } else { interval.estimate.into() };
-    let at = if axes.is_empty() { String::new() } else { format!(", {}", written(&axes)) };
-    let means = if over.is_empty() { String::new() } else { format!(", means over {}", over.join(", ")) };
-    Ok(Call { call: format!("{name}({group}.{x}, {other}.{y}{at}{means})"), value, n: pairs.len(), tasks })
-}
-
-/// The one of `others`, rows of the group `name`, that is at `row`'s values of all axes that both have.
-fn partner<'a>(row: &Row, others: &[&'a Row], name: &str) -> Result<&'a Row, String> {
-    let alike = |other: &&&Row| {
-        other.task.cell.iter().all(|(axis, value)| row.task.cell.get(axis).is_none_or(|own| plain(own) == plain(value)))
-    };
-    let mut partners = others.iter().filter(alike);
-    match (partners.next(), partners.next()) {
-        (Some(partner), None) => Ok(partner),
-        _ => Err(format!("`{}` has no one partner among the tasks of `{name}`", row.task.name)),
     }
 }
 
@@ -217,4 +157,32 @@ fn difference(table: &Table, given: &[Value], named: &Named) -> Result<Call, Str
     let at = if axes.is_empty() { String::new() } else { format!(", {}", written(&axes)) };
     let call = format!("difference({group}.{scalar}, {a_name} − {b_name}{at})");
     Ok(Call { call, value: interval.to_value(), n: interval.n, tasks })
+}
+
+/// `interval(group, scalar, axis=…)`: a number with the ends that its task gave it, as a fit does.
+fn interval(table: &Table, given: &[Value], axes: &Named) -> Result<Call, String> {
+    let [Value::String(group), Value::String(scalar)] = given else {
+        let usage = "write interval('group', 'scalar', axis=value)";
+        return Err(format!("`interval` was not given what it takes: {usage}"));
+    };
+    let rows = table.rows(group, axes)?;
+    let [row] = rows.as_slice() else {
+        return Err(format!("`interval` is of one cell and {} are there; name more axes", rows.len()));
+    };
+    let estimate = table.scalar(row, scalar)?;
+    let end = |which: &str| table.scalar(row, &format!("{scalar}_{which}")).ok();
+    let ends = end("lower").zip(end("upper"));
+    if ends.is_none() {
+        let task = &row.task.name;
+        return Err(format!(
+            "`{task}` gave `{scalar}` no interval: it has no `{scalar}_lower` and `{scalar}_upper`, as fits have"
+        ));
+    }
+    let at = if axes.is_empty() { String::new() } else { format!(", {}", written(axes)) };
+    Ok(Call {
+        call: format!("interval({group}.{scalar}{at})"),
+        value: Interval { estimate, ends, n: 1 }.to_value(),
+        n: 1,
+        tasks: vec![Cited::of(&row.task, scalar, estimate)],
+    })
 }

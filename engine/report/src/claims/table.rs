@@ -47,7 +47,12 @@ impl Table {
     /// The rows of `group` at these values of axes.
     pub(super) fn rows(&self, group: &str, axes: &BTreeMap<String, Value>) -> Result<Vec<&Row>, String> {
         let rows =
-            self.groups.get(group).ok_or_else(|| unknown("group", group, self.groups.keys().map(String::as_str)))?;
+            self.groups.get(group).ok_or_else(|| match nearest(group, self.groups.keys().map(String::as_str)) {
+                Some(near) => format!("there is no group named `{group}`; did you mean `{near}`?"),
+                None => {
+                    format!("no task of `{group}` is there; `when`, or an axis without values, leaves out all of them")
+                }
+            })?;
         self.axes(group, axes.keys())?;
         let fits =
             |row: &&Row| axes.iter().all(|(axis, want)| row.task.cell.get(axis).is_some_and(|have| alike(have, want)));

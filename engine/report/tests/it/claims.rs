@@ -62,6 +62,10 @@ fn functions_answer_as_they_say() {
         "correlation('eval.scores', 'params', 'alignment', size=['xs', 's', 'm', 'xxl'], over='seed').n == 4",
         "correlation('train', 'heldout_loss', 'eval.scores', 'alignment', over=['seed'], size=['xs', 's', 'm']).n == 3",
         "spearman('eval.scores', 'params', 'alignment', size=['xs', 's', 'm', 'xxl'], over='seed') == 1",
+        "stronger('eval.scores', 'alignment', 'compute', 'params', seed=0).estimate == 0",
+        "stronger('eval.scores', 'alignment', 'params', 'train.heldout_loss', size=['xs', 's', 'm'], over='seed').n == 3",
+        "every([above(interval('law', 'alpha')), below(interval('law', 'alpha'), 0.122), below(interval('law', 'alpha'), 0.12)]) == none",
+        "interval('law', 'alpha').upper == 0.121",
         "value('eval.scores', 'params', size='xs', seed=0) == 68000",
         "value('eval.scores', 'alignment', size='xs', seed='0') > 0",
         "mean('eval.scores', 'alignment', size=['xs', 's']) < 0.5",
@@ -167,6 +171,10 @@ fn names_that_are_not_there_are_told_with_the_nearest() {
     for (check, evidence) in [
         ("mean('eval.score', 'alignment') > 0", "there is no group named `eval.score`; did you mean `eval.scores`?"),
         (
+            "mean('described', 'images') > 0",
+            "no task of `described` is there; `when`, or an axis without values, leaves out all of them",
+        ),
+        (
             "mean('eval.scores', 'alignmnt', size='xs') > 0",
             "there is no scalar of `eval.scores[size=xs,seed=0]` named `alignmnt`; did you mean `alignment`?",
         ),
@@ -183,6 +191,11 @@ fn names_that_are_not_there_are_told_with_the_nearest() {
             "spearman('eval.scores', 'alignment') > 0",
             "`spearman` was not given what it takes: write spearman('group', 'x', 'y', axis=value) or spearman('group', 'x', 'other', 'y', axis=value)",
         ),
+        (
+            "above(interval('vqa', 'accuracy'))",
+            "`vqa` gave `accuracy` no interval: it has no `accuracy_lower` and `accuracy_upper`, as fits have",
+        ),
+        ("above(interval('eval.scores', 'alignment'))", "`interval` is of one cell and 12 are there; name more axes"),
         ("std('vqa', 'accuracy') < 1", "a standard deviation needs two values"),
         ("mean('vqa', 'accuracy')", "the check gives 0.941, which is neither true nor false nor none"),
         (
