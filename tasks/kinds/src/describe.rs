@@ -1,5 +1,7 @@
 //! `describe-data`: what a set of images is, in the columns of Li et al. 2024, Table 3.
 
+use std::collections::BTreeSet;
+
 use isoflop_contract::{Complaint, Fed, Kind, Runtime, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,6 +15,9 @@ pub struct DescribeData {
     /// Whether synthetic captions count too: the paper's rows "w. Syn".
     #[serde(default = "yes")]
     pub synthetic: bool,
+    /// Nouns that do not count, in the singular, such as `image` and `picture`, by which captioners begin whatever they see.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ignored: BTreeSet<String>,
 }
 
 fn yes() -> bool {

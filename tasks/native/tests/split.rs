@@ -117,7 +117,7 @@ fn parts_share_words_and_nothing_else_and_stay_when_images_come_in() {
     assert_ne!(part(&set, &at("other"), &json!({"split": 1})).sources, training.sources);
 
     // It is described like any set.
-    let described = describe(&Set::Scenes(at("training")), true, &mut |_, _| true).unwrap();
+    let described = describe(&Set::Scenes(at("training")), true, &BTreeSet::new(), &mut |_, _| true).unwrap();
     assert_eq!(described.images, training.sources.len() as u64);
 }
 

@@ -12,7 +12,7 @@ pub fn run(spec: DescribeData, needs: Needs, context: &mut Context) -> Result<Ma
         (None, Some(pictures)) => Set::Pictures(pictures.file("")),
         _ => return Err("`describe-data` describes exactly one set: feed `data` or `pictures`".into()),
     };
-    let described = describe(&set, spec.synthetic, &mut |done, total| {
+    let described = describe(&set, spec.synthetic, &spec.ignored, &mut |done, total| {
         context.progress(done, total);
         !context.should_stop()
     });
