@@ -2,7 +2,10 @@
 
 mod worker;
 
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use isoflop_contract::{
     Environment, Kind as _, Runtime,
@@ -431,14 +434,28 @@ fn transformers_go_on_at_a_higher_resolution() {
     }
 }
 
-/// A branch ends with the bits of the same training without a trunk, whether it is longer or shorter than the trunk.
+/// Every file below `folder`, by its path from there.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        let name = PathBuf::from(entry.file_name().unwrap());
+        if entry.is_dir() {
+            found.extend(files(&entry).into_iter().map(|(below, bytes)| (name.join(below), bytes)));
+        } else {
+            found.insert(name, std::fs::read(entry).unwrap());
+        }
+    }
+    found
+}
+
+/// A branch makes the artifact of the same training without a trunk, file by file, whether it is longer or shorter than the trunk and whether it keeps states.
 #[test]
 fn a_branch_ends_as_if_it_had_been_alone() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     write_scenes(&at("data"), 1);
     let needs = json!({"data": input(&at("data"), "scenes"), "heldout": input(&at("data"), "scenes")});
-    let train = |name: &str, schedule: &str, steps: u64, trunk: Option<&str>| {
+    let train = |name: &str, schedule: &str, steps: u64, keeps: bool, trunk: Option<&str>| {
         let mut spec = spec(1e-3);
         for (field, value) in [
             ("seed", json!(3)),
@@ -446,7 +463,7 @@ fn a_branch_ends_as_if_it_had_been_alone() {
             ("schedule", json!(schedule)),
             ("ema", json!({"decay": 0.9})),
             ("checkpoints", json!([7, 20, 24])),
-            ("keep_states", json!(trunk.is_none())),
+            ("keep_states", json!(keeps)),
         ] {
             spec[field] = value;
         }
@@ -456,23 +473,27 @@ fn a_branch_ends_as_if_it_had_been_alone() {
         }
         converse("train-denoiser", &spec, &needs, Some(steps), &at(name), &Value::Null)
     };
-    for (schedule, trunk, branch, from) in [("constant", 20, 33, 20), ("wsd", 30, 24, 20), ("constant", 33, 13, 7)] {
+    for (schedule, trunk, branch, from, keeps) in
+        [("constant", 20, 33, 20, true), ("wsd", 30, 24, 20, false), ("constant", 33, 13, 7, true)]
+    {
         let name = |what: &str| format!("{schedule}-{trunk}-{branch}-{what}");
-        let whole = train(&name("trunk"), schedule, trunk, None);
+        let whole = train(&name("trunk"), schedule, trunk, true, None);
         assert_eq!(whole.last().unwrap()["notice"], "made", "{whole:?}");
-        let alone = train(&name("alone"), schedule, branch, None);
-        let said = train(&name("branch"), schedule, branch, Some(&name("trunk")));
+        let alone = train(&name("alone"), schedule, branch, keeps, None);
+        let said = train(&name("branch"), schedule, branch, keeps, Some(&name("trunk")));
         assert_eq!(said.last(), alone.last());
         let steps = |said: &[Value]| -> Vec<u64> {
             said.iter().filter(|one| one["name"] == "gradient_norm").map(|one| one["step"].as_u64().unwrap()).collect()
         };
         assert!(steps(&said).iter().all(|&step| step > from), "it made steps that the trunk had made");
-        for file in ["model.safetensors", "ema.safetensors", "history.csv", "checkpoints/00000007.safetensors"] {
-            let bytes = |what: &str| std::fs::read(at(&name(what)).join(file)).unwrap();
-            assert!(bytes("branch") == bytes("alone"), "{schedule}: {file} differs");
+        let (branch, alone) = (files(&at(&name("branch"))), files(&at(&name("alone"))));
+        assert!(branch.keys().eq(alone.keys()), "{schedule}: {:?} and {:?}", branch.keys(), alone.keys());
+        assert_eq!(branch.contains_key(Path::new("checkpoints/00000007-state.safetensors")), keeps);
+        for (file, bytes) in branch {
+            assert!(bytes == alone[&file], "{schedule}: {} differs", file.display());
         }
     }
-    let refused = |schedule: &str, steps: u64| train("refused", schedule, steps, Some("constant-20-33-trunk"));
+    let refused = |schedule: &str, steps: u64| train("refused", schedule, steps, true, Some("constant-20-33-trunk"));
     let message = |said: &[Value]| said.last().unwrap()["message"].as_str().unwrap().to_owned();
     assert!(message(&refused("wsd", 30)).contains("`schedule` differs, and only its length may"));
     assert!(message(&refused("constant", 5)).contains("no state within the 4 steps that both share"));

@@ -9,6 +9,8 @@ use std::{
 use isoflop_kinds::train::Weights;
 use isoflop_worker::Context;
 
+use super::Recipe;
+
 /// The artifact's folder of them.
 pub(super) const CHECKPOINTS: &str = "checkpoints";
 
@@ -51,9 +53,9 @@ pub(super) fn folder(context: &Context) -> io::Result<PathBuf> {
     Ok(folder)
 }
 
-/// Takes along, into `to`, what of the checkpoints `steps` was kept in `from` after `done` steps.
-pub(super) fn carry(steps: &[u64], done: u64, from: &Path, to: &Path) -> io::Result<()> {
-    for name in names(steps, done) {
+/// Takes along, into `to`, what `recipe` keeps that was kept in `from` after `done` steps. A trunk may keep more than its branch.
+pub(super) fn carry(recipe: &Recipe, done: u64, from: &Path, to: &Path) -> io::Result<()> {
+    for name in names(recipe, done) {
         let (from, to) = (from.join(&name), to.join(&name));
         if from.exists() {
             // Nobody writes to a file that is there, so both places may share it.
@@ -64,15 +66,18 @@ pub(super) fn carry(steps: &[u64], done: u64, from: &Path, to: &Path) -> io::Res
 }
 
 /// Puts back what was kept up to step `done` in `from`, by an earlier attempt or a trunk.
-pub(super) fn restore(steps: &[u64], done: u64, from: Option<&Path>, context: &Context) -> io::Result<()> {
+pub(super) fn restore(recipe: &Recipe, done: u64, from: Option<&Path>, context: &Context) -> io::Result<()> {
     let Some(from) = from else { return Ok(()) };
-    if names(steps, done).next().is_some() {
-        carry(steps, done, from, &folder(context)?)?;
+    if names(recipe, done).next().is_some() {
+        carry(recipe, done, from, &folder(context)?)?;
     }
     Ok(())
 }
 
-fn names(steps: &[u64], done: u64) -> impl Iterator<Item = String> {
-    let reached = steps.iter().copied().filter(move |&step| step <= done);
-    reached.flat_map(|step| [name(step, Weights::Raw), name(step, Weights::Ema), state(step)])
+fn names(recipe: &Recipe, done: u64) -> impl Iterator<Item = String> {
+    let reached = recipe.checkpoints.iter().copied().filter(move |&step| step <= done);
+    reached.flat_map(|step| {
+        let state = recipe.keep_states.then(|| state(step));
+        [name(step, Weights::Raw), name(step, Weights::Ema)].into_iter().chain(state)
+    })
 }

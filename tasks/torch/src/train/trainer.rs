@@ -196,13 +196,13 @@ pub fn train<O: Objective>(
     let resumed = context.resume();
     let mut now = match (&resumed, &recipe.branch) {
         (Some(resume), _) => state.load(&resume.file(FILE))?,
-        // What the other measured of its own last tenth is no part of this one's.
+        // States that were kept before they left it out hold what the other measured of its own last tenth.
         (None, Some(branch)) => Progress { last: Mean::default(), ..state.load(&branch.state)? },
         (None, None) => Progress::default(),
     };
     let earlier = resumed.map(|resume| resume.file("")).or(recipe.branch.as_ref().map(|branch| branch.folder.clone()));
     if team.leads() {
-        restore(&recipe.checkpoints, now.done, earlier.as_deref(), context)?;
+        restore(recipe, now.done, earlier.as_deref(), context)?;
     }
     let mut recent = Recent::default();
     let mut gauge = Gauge::new(recipe, now.done);
@@ -270,7 +270,9 @@ pub fn train<O: Objective>(
                 && (!last || now.done % WINDOW == 0)
                 && let Some(whole) = state.whole(team)?
             {
-                now.save(&folder.join(kept::state(now.done)), &whole)?;
+                // Which steps are the last tenth is for each length to say.
+                let kept = Progress { last: Mean::default(), ..now.clone() };
+                kept.save(&folder.join(kept::state(now.done)), &whole)?;
             }
         }
         context.progress(now.done, steps);
@@ -281,7 +283,7 @@ pub fn train<O: Objective>(
                 saves = true;
                 team.together(|group| group.broadcast(SAVE))?;
                 now.note(&recent.take(parts, team)?, recipe)?;
-                carry(&recipe.checkpoints, now.done, &kept, folder)?;
+                carry(recipe, now.done, &kept, folder)?;
                 let whole = state.whole(team)?.expect("the leader gets it");
                 Ok(now.save(&folder.join(FILE), &whole)?)
             })?;
