@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::{
     canon,
     cost::Cost,
+    environment::Environment,
     fed::{Fed, Feeders, Misfit},
     kind::{Complaint, Kind, Outside, Runtime},
     port::{Port, Ports},
@@ -49,7 +50,7 @@ pub struct Entry {
     read: fn(&Value) -> Result<Reading, SpecError>,
     suits: fn(&Value, &Fed<'_>) -> Vec<SpecError>,
     heeds: &'static [&'static str],
-    follows: fn(&Value, &Feeders<'_>) -> Vec<Misfit>,
+    follows: fn(&Value, &Feeders<'_>, &Environment) -> Vec<Misfit>,
     schema: fn() -> Value,
 }
 
@@ -137,9 +138,10 @@ impl Entry {
         (self.suits)(with, fed)
     }
 
-    /// What of a spec, as it was read, does not go with the tasks that feed it.
-    pub fn follows(&self, spec: &Value, feeders: &Feeders<'_>) -> Vec<Misfit> {
-        if self.heeds.iter().any(|port| feeders(port).is_some()) { (self.follows)(spec, feeders) } else { Vec::new() }
+    /// What of a spec, as it was read, and of the environment of its task does not go with the tasks that feed it.
+    pub fn follows(&self, spec: &Value, feeders: &Feeders<'_>, here: &Environment) -> Vec<Misfit> {
+        let heeds = self.heeds.iter().any(|port| feeders(port).is_some());
+        if heeds { (self.follows)(spec, feeders, here) } else { Vec::new() }
     }
 
     /// The shape of what every task of the kind makes; `None` if each spec says it.
@@ -188,9 +190,9 @@ fn suits<K: Kind>(with: &Value, fed: &Fed<'_>) -> Vec<SpecError> {
     }
 }
 
-fn follows<K: Kind>(spec: &Value, feeders: &Feeders<'_>) -> Vec<Misfit> {
+fn follows<K: Kind>(spec: &Value, feeders: &Feeders<'_>, here: &Environment) -> Vec<Misfit> {
     // A spec that does not read back has been complained of where it was read.
-    typed::<K>(spec).map_or_else(|_| Vec::new(), |kind| kind.follows(feeders))
+    typed::<K>(spec).map_or_else(|_| Vec::new(), |kind| kind.follows(feeders, here))
 }
 
 /// A complaint with its field as a path into `with`.

@@ -260,6 +260,22 @@ impl Environment {
         }
     }
 
+    /// What of `other` is not as it is here, by its name in a study.
+    pub fn differs(&self, other: &Self) -> Option<&'static str> {
+        let (Self::Torch(here), Self::Torch(there)) = (self, other) else {
+            return (self != other).then_some("runtime");
+        };
+        let same = [
+            ("libtorch", here.libtorch == there.libtorch),
+            ("device", here.device == there.device),
+            ("isa", here.isa == there.isa),
+            ("precision", here.precision == there.precision),
+            ("deterministic", here.deterministic == there.deterministic),
+            ("threads", here.threads == there.threads),
+        ];
+        same.into_iter().find(|(_, same)| !same).map(|(name, _)| name)
+    }
+
     /// The instruction-set level that it asks for, where it has a say in that.
     pub const fn isa(&self) -> Option<Isa> {
         match self {
@@ -309,6 +325,26 @@ mod tests {
         assert_eq!((read("avx2"), read("avx2.2"), read("avx512")), (Isa::Avx2, Isa::Avx2, Isa::Avx512));
         assert_eq!(serde_json::to_value([Isa::Avx2, Isa::Avx512]).unwrap(), json!(["avx2.2", "avx512.2"]));
         assert_eq!(Isa::ALL.map(|isa| read(isa.word())), Isa::ALL);
+    }
+
+    #[test]
+    fn what_differs_has_a_name() {
+        let here = Torch::default();
+        let differs = |there: Torch| Environment::Torch(here.clone()).differs(&Environment::Torch(there));
+        assert_eq!(differs(here.clone()), None);
+        // Every field, so that one that is added is not forgotten.
+        let Torch { libtorch: _, device: _, isa: _, precision: _, deterministic: _, threads: _ } = here;
+        for (name, there) in [
+            ("libtorch", Torch { libtorch: "1".into(), ..here.clone() }),
+            ("device", Torch { device: Device::Cuda(Capability { major: 9, minor: 0 }), ..here.clone() }),
+            ("isa", Torch { isa: Isa::Avx512, ..here.clone() }),
+            ("precision", Torch { precision: Precision::Bf16, ..here.clone() }),
+            ("deterministic", Torch { deterministic: false, ..here.clone() }),
+            ("threads", Torch { threads: 2, ..here.clone() }),
+        ] {
+            assert_eq!(differs(there), Some(name));
+        }
+        assert_eq!(Environment::Native.differs(&Environment::Torch(here.clone())), Some("runtime"));
     }
 
     /// Flags as Linux prints them, shortened to what matters, of a Haswell, a Skylake server, an EPYC of the fourth generation and a Sapphire Rapids.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::{manifest::Manifest, port::Arity};
+use crate::{environment::Environment, manifest::Manifest, port::Arity};
 
 /// The ports and files of a task.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +22,8 @@ pub struct Feeder<'a> {
     pub kind: &'a str,
     /// Its spec in canonical form: defaults are spelt out, and what was left out is not there.
     pub spec: &'a Value,
+    /// Its hard environment.
+    pub environment: &'a Environment,
 }
 
 /// Who feeds each port of a task, by the port's name. None where nothing does, or a gather.

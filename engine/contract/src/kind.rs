@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     cost::Cost,
+    environment::Environment,
     fed::{Fed, Feeders, Misfit},
     port::Ports,
     shape::Artifact,
@@ -87,8 +88,8 @@ pub trait Kind: Serialize + DeserializeOwned + JsonSchema + 'static {
         Vec::new()
     }
 
-    /// Refuses what does not go with the tasks that feed it. Asked of each cell, at plan time only.
-    fn follows(&self, _feeders: &Feeders<'_>) -> Vec<Misfit> {
+    /// Refuses what does not go with the tasks that feed it, or with where they run. Asked of each cell, at plan time only.
+    fn follows(&self, _feeders: &Feeders<'_>, _here: &Environment) -> Vec<Misfit> {
         Vec::new()
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use isoflop_contract::{
-    Entry, Fed, Feeder, Value,
+    Entry, Environment, Fed, Feeder, Value,
     catalog::SpecError,
     port::Arity,
     shape::{accepted, fits},
@@ -34,7 +34,7 @@ impl<'w> World<'w, '_> {
         &self,
         entry: &Entry,
         text: &TaskText<'_>,
-        spec: &Value,
+        (spec, here): (&Value, &Environment),
         feeds: &[Feed<'w>],
         needs: &BTreeMap<String, TaskNeed>,
         findings: &mut Vec<Finding>,
@@ -42,9 +42,9 @@ impl<'w> World<'w, '_> {
         let feeder = |port: &str| {
             let TaskNeed::One(task) = needs.get(port)? else { return None };
             let task = &self.tasks[*task];
-            Some(Feeder { kind: task.kind, spec: &task.recipe.spec })
+            Some(Feeder { kind: task.kind, spec: &task.recipe.spec, environment: &task.recipe.environment })
         };
-        for misfit in entry.follows(spec, &feeder) {
+        for misfit in entry.follows(spec, &feeder, here) {
             let span =
                 feeds.iter().map(Feed::port).find(|(port, _)| *port == misfit.port).map_or(text.span, |(_, span)| span);
             let message = format!("`{}` (kind `{}`) {}", text.name, entry.name, misfit.problem);

@@ -304,7 +304,8 @@ impl<'w, 'n> World<'w, 'n> {
             if let (Some(entry), Some(feeds), Some((needs, _))) = (entry, feeds, &needs) {
                 self.shapes(entry, feeds, needs, &mut trial.findings);
                 if let Some(parts) = &parts {
-                    self.follows(entry, text, &parts.reading.spec, feeds, needs, &mut trial.findings);
+                    let own = (&parts.reading.spec, &parts.environment);
+                    self.follows(entry, text, own, feeds, needs, &mut trial.findings);
                 }
             }
             if self.said(text, points, index, trial, &mut failed) {

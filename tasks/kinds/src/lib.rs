@@ -26,6 +26,7 @@ pub mod split;
 pub mod table;
 pub mod train;
 pub mod trained;
+pub mod trunk;
 pub mod tune;
 pub mod vae;
 pub mod vqa;

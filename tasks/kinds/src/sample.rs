@@ -1,6 +1,6 @@
 //! `sample-images`: images for the captions of a set of scenes.
 
-use isoflop_contract::{Complaint, Cost, Feeders, Kind, Misfit, Runtime, ports};
+use isoflop_contract::{Complaint, Cost, Environment, Feeders, Kind, Misfit, Runtime, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -125,7 +125,7 @@ impl Kind for SampleImages {
         Complaint::unless(self.guidance.is_finite() && self.guidance >= 0.0, "guidance", "must not be negative")
     }
 
-    fn follows(&self, feeders: &Feeders<'_>) -> Vec<Misfit> {
+    fn follows(&self, feeders: &Feeders<'_>, _here: &Environment) -> Vec<Misfit> {
         let Some(model) = Trained::behind(feeders("model")) else { return Vec::new() };
         let tied = |port: &'static str, said: bool, wants: &str, who: &str, otherwise: &str| {
             let (at, problem, hint) = match (said, feeders(port).is_some()) {
@@ -174,11 +174,12 @@ mod tests {
         for (whole, part) in [(&mut spec, more), (&mut own, with)] {
             whole.as_object_mut().unwrap().extend(part.as_object().unwrap().clone());
         }
+        let environment = &Environment::default_for(Runtime::Torch);
         let feeder = |port: &str| match port {
-            "model" => Some(Feeder { kind: "train-denoiser", spec: &spec }),
-            port => fed.contains(&port).then_some(Feeder { kind: "train-vae", spec: &Value::Null }),
+            "model" => Some(Feeder { kind: "train-denoiser", spec: &spec, environment }),
+            port => fed.contains(&port).then_some(Feeder { kind: "train-vae", spec: &Value::Null, environment }),
         };
-        let misfits = Entry::of::<SampleImages>().follows(&own, &feeder);
+        let misfits = Entry::of::<SampleImages>().follows(&own, &feeder, environment);
         misfits.into_iter().map(|misfit| format!("{}: {} ({})", misfit.port, misfit.problem, misfit.hint)).collect()
     }
 

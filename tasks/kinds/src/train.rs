@@ -1,6 +1,6 @@
 //! `train-denoiser`: a text-conditioned denoiser trained on images with captions, or on what frozen networks made of them.
 
-use isoflop_contract::{Complaint, Cost, Fed, Feeders, Kind, Misfit, Runtime, ports};
+use isoflop_contract::{Complaint, Cost, Environment, Fed, Feeders, Kind, Misfit, Runtime, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,7 @@ use crate::{
     encode::TextOutput,
     model::{Backbone, Denoiser, FrozenText, Latent, Text},
     trained::Trained,
+    trunk,
 };
 
 /// How to train a denoiser. Objective: predict what was mixed into an image at a random noise level (DDPM, arXiv 2006.11239).
@@ -382,7 +383,7 @@ impl Kind for TrainDenoiser {
     const REVISION: u32 = 2;
     const RUNTIME: Runtime = Runtime::Torch;
     const SEEDED: bool = true;
-    const FOLLOWS: &'static [&'static str] = &["init"];
+    const FOLLOWS: &'static [&'static str] = &["init", trunk::PORT];
     const ABOUT: &'static str = "Trains a text-conditioned denoiser on scenes and measures its held-out loss.";
     const EXAMPLE: &'static str = "\
 backbone:
@@ -492,9 +493,10 @@ schedule: cosine
         tied.chain(twice).chain(unread).collect()
     }
 
-    fn follows(&self, feeders: &Feeders<'_>) -> Vec<Misfit> {
+    fn follows(&self, feeders: &Feeders<'_>, here: &Environment) -> Vec<Misfit> {
         let other = Trained::behind(feeders("init"));
-        other.and_then(|other| other.lacks("init", self.init_weights, self.init_checkpoint)).into_iter().collect()
+        let lacks = other.and_then(|other| other.lacks("init", self.init_weights, self.init_checkpoint));
+        lacks.into_iter().chain(self.strays(feeders(trunk::PORT), here)).collect()
     }
 
     fn cost(&self) -> Cost {

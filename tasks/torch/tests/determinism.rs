@@ -455,7 +455,8 @@ fn a_branch_ends_as_if_it_had_been_alone() {
     let at = |name: &str| folder.path().join(name);
     write_scenes(&at("data"), 1);
     let needs = json!({"data": input(&at("data"), "scenes"), "heldout": input(&at("data"), "scenes")});
-    let train = |name: &str, schedule: &str, steps: u64, keeps: bool, trunk: Option<&str>| {
+    let there = worker::environment();
+    let train_in = |environment, name: &str, schedule: &str, steps: u64, keeps: bool, trunk: Option<&str>| {
         let mut spec = spec(1e-3);
         for (field, value) in [
             ("seed", json!(3)),
@@ -471,10 +472,13 @@ fn a_branch_ends_as_if_it_had_been_alone() {
         if let Some(trunk) = trunk {
             needs["trunk"] = input(&at(trunk), "denoiser");
         }
-        converse("train-denoiser", &spec, &needs, Some(steps), &at(name), &Value::Null)
+        converse_in(environment, "train-denoiser", &spec, &needs, Some(steps), &at(name), &Value::Null)
+    };
+    let train = |name: &str, schedule: &str, steps: u64, keeps: bool, trunk: Option<&str>| {
+        train_in(&there, name, schedule, steps, keeps, trunk)
     };
     for (schedule, trunk, branch, from, keeps) in
-        [("constant", 20, 33, 20, true), ("wsd", 30, 24, 20, false), ("constant", 33, 13, 7, true)]
+        [("constant", 20, 33, 20, true), ("constant", 24, 33, 24, false), ("wsd", 30, 24, 20, false), ("constant", 33, 13, 7, true)]
     {
         let name = |what: &str| format!("{schedule}-{trunk}-{branch}-{what}");
         let whole = train(&name("trunk"), schedule, trunk, true, None);
@@ -497,6 +501,16 @@ fn a_branch_ends_as_if_it_had_been_alone() {
     let message = |said: &[Value]| said.last().unwrap()["message"].as_str().unwrap().to_owned();
     assert!(message(&refused("wsd", 30)).contains("`schedule` differs, and only its length may"));
     assert!(message(&refused("constant", 5)).contains("no state within the 4 steps that both share"));
+    let Environment::Torch(torch) = &there else { unreachable!() };
+    let elsewhere = Environment::Torch(Torch { precision: Precision::Bf16, ..torch.clone() });
+    let behind = |environment, name| train_in(environment, name, "constant", 13, true, Some("constant-20-33-trunk"));
+    assert!(message(&behind(&elsewhere, "elsewhere")).contains("`precision` of the environment differs"));
+    // One that was made before environments were written down is gone on from: the plan has compared them.
+    let file = at("constant-20-33-trunk").join("trunk.json");
+    let mut origin: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    origin.as_object_mut().unwrap().remove("environment").expect("it is written down");
+    std::fs::write(&file, origin.to_string()).unwrap();
+    assert_eq!(behind(&there, "older").last().unwrap()["notice"], "made");
 }
 
 #[test]

@@ -249,7 +249,7 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
         macs: OnceCell::new(),
     };
     let cost = spec.cost();
-    let origin = Origin::of(&spec, seed, &needs);
+    let origin = Origin::of(&spec, seed, context.environment(), &needs);
     let recipe = Recipe {
         steps: spec.steps,
         learning_rate: spec.learning_rate,

@@ -3,10 +3,11 @@
 
 use std::path::PathBuf;
 
-use isoflop_contract::{Handle, Seed, Value};
+use isoflop_contract::{Environment, Handle, Seed, Value};
 use isoflop_kinds::{
     artifact,
-    train::{Decay, Needs, TrainDenoiser},
+    train::{Needs, TrainDenoiser},
+    trunk,
 };
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,9 @@ pub struct Origin {
     /// The whole spec, lengths included.
     spec: Value,
     seed: Seed,
+    /// Where it ran; nothing where it was written before that was held against: then the plan alone has compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    environment: Option<Environment>,
     data: String,
     heldout: String,
     init: Option<String>,
@@ -34,15 +38,13 @@ pub struct Origin {
     frozen: Vec<String>,
 }
 
-/// Fields that may differ between trunk and branch: they say how long to train.
-const LENGTHS: [&str; 3] = ["steps", "decay_steps", "keep_states"];
-
 impl Origin {
     /// Of this training.
-    pub fn of(spec: &TrainDenoiser, seed: Seed, needs: &Needs) -> Self {
+    pub fn of(spec: &TrainDenoiser, seed: Seed, environment: &Environment, needs: &Needs) -> Self {
         Self {
             spec: serde_json::to_value(spec).expect("a spec is plain data"),
             seed,
+            environment: Some(environment.clone()),
             data: needs.data.digest().to_string(),
             heldout: needs.heldout.digest().to_string(),
             init: needs.init.as_ref().map(|init| init.digest().to_string()),
@@ -59,12 +61,10 @@ impl Origin {
 
     /// What differs from `other` besides lengths.
     fn differs(&self, other: &Self) -> Option<String> {
-        let fields = |origin: &Self| origin.spec.as_object().cloned().unwrap_or_default();
-        let (mine, theirs) = (fields(self), fields(other));
-        let spec = mine
-            .keys()
-            .chain(theirs.keys())
-            .find(|name| !LENGTHS.contains(&name.as_str()) && mine.get(*name) != theirs.get(*name));
+        let spec = trunk::differs(&self.spec, &other.spec).map(|name| format!("`{name}`"));
+        let environment = self.environment.as_ref().zip(other.environment.as_ref());
+        let environment = environment.and_then(|(here, there)| here.differs(there));
+        let environment = environment.map(|name| format!("`{name}` of the environment"));
         let others = [
             ("the seed (give both the same `seed`)", self.seed == other.seed),
             ("`data`", self.data == other.data),
@@ -73,31 +73,23 @@ impl Origin {
             ("what is fed as latents or frozen text", self.frozen == other.frozen),
         ];
         let other = others.into_iter().find(|(_, same)| !same).map(|(what, _)| what.to_owned());
-        spec.map(|name| format!("`{name}`")).or(other)
+        spec.or(environment).or(other)
     }
-}
-
-/// The steps at the beginning of a training that do not depend on its length.
-fn shared(spec: &TrainDenoiser) -> u64 {
-    let falls = match spec.schedule {
-        Decay::Constant => 0,
-        Decay::Wsd => spec.falls(),
-        Decay::Cosine => spec.steps,
-    };
-    spec.steps - falls
 }
 
 /// Where to go on from: the latest state of `trunk` that this training would have come to itself.
 pub fn branch(spec: &TrainDenoiser, origin: &Origin, trunk: &Handle<artifact::Denoiser>) -> Result<Branch, TorchError> {
     let wrong = |problem: String| TorchError::Mismatch(problem);
     let theirs: Origin = read_json(&trunk.file(FILE))?;
+    if theirs.environment.is_none() {
+        eprintln!("isoflop-torch: `trunk` does not say in which environment it was made; the plan's word stands for it");
+    }
     if let Some(what) = origin.differs(&theirs) {
         return Err(wrong(format!("`trunk` is another training: {what} differs, and only its length may")));
     }
     let other: TrainDenoiser =
         serde_json::from_value(theirs.spec).map_err(|source| TorchError::Json { path: trunk.file(FILE), source })?;
-    // What a training says of its last tenth is its own to measure.
-    let most = shared(spec).min(shared(&other)).min(spec.steps - spec.steps.div_ceil(10));
+    let most = spec.shares(&other);
     let file = |step: u64| -> Option<PathBuf> { Some(trunk.file(&state_file(step))).filter(|file| file.exists()) };
     let mut states = spec.checkpoints.iter().rev().filter(|&&step| step <= most);
     let found = states.find_map(|&step| Some(Branch { step, state: file(step)?, folder: trunk.file("checkpoints") }));

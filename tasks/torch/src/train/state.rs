@@ -261,11 +261,14 @@ impl Mean {
         self.count += 1;
     }
 
+    /// The mean so far.
+    pub(super) fn mean(self) -> f64 {
+        self.sum / self.count.max(1) as f64
+    }
+
     /// The mean so far, and a fresh start.
     pub(super) fn take(&mut self) -> f64 {
-        let mean = self.sum / self.count.max(1) as f64;
-        *self = Self::default();
-        mean
+        std::mem::take(self).mean()
     }
 }
 

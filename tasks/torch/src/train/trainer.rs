@@ -242,7 +242,9 @@ pub fn train<O: Objective>(
                 context.metric("loss_spike", step, times)?;
             }
             if now.done % WINDOW == 0 || last {
-                context.metric("loss", now.done, now.window.take())?;
+                // Where a point is due at the end alone, a longer training goes on summing.
+                let mean = if now.done % WINDOW == 0 { now.window.take() } else { now.window.mean() };
+                context.metric("loss", now.done, mean)?;
                 context.metric("gradient_norm", now.done, norm)?;
                 context.metric("weight_norm", now.done, state.norm())?;
                 gauge.tell(now.done, objective.waited(), context)?;
@@ -265,9 +267,7 @@ pub fn train<O: Objective>(
         if keeps {
             let folder = folder(context)?;
             state.keep(&folder, now.done, team)?;
-            // At the end, what a longer training would still be summing has been told already, unless it was due.
             if recipe.keep_states
-                && (!last || now.done % WINDOW == 0)
                 && let Some(whole) = state.whole(team)?
             {
                 // Which steps are the last tenth is for each length to say.
