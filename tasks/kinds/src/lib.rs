@@ -16,6 +16,7 @@ pub mod fit;
 pub mod functions;
 pub mod head;
 pub mod import;
+pub mod levels;
 pub mod model;
 pub mod plain;
 pub mod questions;

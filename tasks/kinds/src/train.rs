@@ -417,6 +417,7 @@ schedule: cosine
         if let Weighting::MinSnr(gamma) = self.weighting {
             Complaint::unless(gamma > 0.0 && gamma.is_finite(), "weighting.min-snr", "must be positive")?;
         }
+        self.weighting.teaches(self.prediction, &self.noise)?;
         let positive = |x: f64| x > 0.0 && x.is_finite();
         Complaint::unless(self.steps > 0, "steps", "must be positive")?;
         Complaint::unless((1..=1 << 20).contains(&self.batch), "batch", "must be between 1 and 1048576")?;

@@ -339,8 +339,9 @@ fn the_recipe_does_what_it_says() {
     for (name, more) in [
         (
             "velocity",
-            json!({"prediction": "velocity", "weighting": {"min-snr": 5}, "noise": {"zero_terminal_snr": true}}),
+            json!({"prediction": "velocity", "weighting": "output", "noise": {"zero_terminal_snr": true}}),
         ),
+        ("min-snr", json!({"prediction": "velocity", "weighting": {"min-snr": 5}})),
         ("image", json!({"prediction": "image", "weighting": "output", "noise": {"schedule": "cosine"}})),
         ("linear", json!({"noise": {"schedule": "linear"}, "schedule": "wsd", "decay_steps": 4, "decays": "matrices"})),
         ("parts", json!({"micro_batch": 2})),

@@ -1,10 +1,7 @@
-//! The noise levels of DDPM (Ho et al. 2020, arXiv 2006.11239).
+//! The noise levels, as tensors.
 
-use isoflop_kinds::train::{Betas, Noise, Prediction, Weighting};
+use isoflop_kinds::train::{Noise, Prediction, Weighting};
 use tch::{Device, Kind, Tensor};
-
-/// The largest beta of the cosine schedule.
-const CAPPED: f64 = 0.999;
 
 /// The cumulative products ᾱ of every level: an image at level `t` is `√ᾱ_t · x + √(1 − ᾱ_t) · ε`.
 #[derive(Debug)]
@@ -17,15 +14,7 @@ pub struct Schedule {
 impl Schedule {
     /// The levels of this schedule, which has been checked.
     pub fn new(noise: &Noise) -> Self {
-        let mut product = 1.0;
-        let product_to = |beta: f64| {
-            product *= 1.0 - beta;
-            product
-        };
-        let mut alphas: Vec<f64> = betas(noise).into_iter().map(product_to).collect();
-        if noise.zero_terminal_snr {
-            rescale(&mut alphas);
-        }
+        let alphas = noise.alphas();
         let column = |f: fn(f64) -> f64| {
             let values: Vec<f32> = alphas.iter().map(|&a| f(a) as f32).collect();
             Tensor::from_slice(&values).view([-1, 1, 1, 1])
@@ -63,45 +52,12 @@ impl Schedule {
 
     /// How much the squared error of an output counts at each level, `[T]`, on the device that the levels are on; nothing where all count as one.
     pub fn weights(&self, prediction: Prediction, weighting: Weighting) -> Option<Tensor> {
-        let one = |alpha: f64| {
-            let snr = alpha / (1.0 - alpha);
-            match (weighting, prediction) {
-                (Weighting::Output, _) | (Weighting::Noise, Prediction::Epsilon) => 1.0,
-                (Weighting::Noise, Prediction::Velocity) => alpha,
-                (Weighting::Noise, Prediction::Image) => snr,
-                (Weighting::MinSnr(gamma), Prediction::Epsilon) => snr.min(gamma) / snr,
-                (Weighting::MinSnr(gamma), Prediction::Velocity) => snr.min(gamma) / (snr + 1.0),
-                (Weighting::MinSnr(gamma), Prediction::Image) => snr.min(gamma),
-            }
-        };
-        let weights: Vec<f32> = self.alphas.iter().map(|&alpha| one(alpha) as f32).collect();
+        let one = |&alpha: &f64| weighting.weight(prediction, alpha) as f32;
+        let weights: Vec<f32> = self.alphas.iter().map(one).collect();
         weights
             .iter()
             .any(|weight| weight.to_bits() != 1_f32.to_bits())
             .then(|| Tensor::from_slice(&weights).to_device(self.signal.device()))
-    }
-}
-
-fn betas(noise: &Noise) -> Vec<f64> {
-    let Noise { start, end, levels, .. } = *noise;
-    let line = |from: f64, to: f64, t: u64| from + t as f64 / (levels - 1) as f64 * (to - from);
-    let beta = |t: u64| match noise.schedule {
-        Betas::Linear => line(start, end, t),
-        Betas::ScaledLinear => line(start.sqrt(), end.sqrt(), t).powi(2),
-        Betas::Cosine => {
-            let cumulative =
-                |t: u64| ((t as f64 / levels as f64 + 0.008) / 1.008 * std::f64::consts::FRAC_PI_2).cos().powi(2);
-            (1.0 - cumulative(t + 1) / cumulative(t)).min(CAPPED)
-        }
-    };
-    (0..levels).map(beta).collect()
-}
-
-/// Shifts √ᾱ so that the last is zero, and stretches it so that the first stays.
-fn rescale(alphas: &mut [f64]) {
-    let (first, last) = (alphas[0].sqrt(), alphas[alphas.len() - 1].sqrt());
-    for alpha in alphas.iter_mut() {
-        *alpha = ((alpha.sqrt() - last) * first / (first - last)).powi(2);
     }
 }
 
