@@ -71,6 +71,30 @@ impl Group for Solo {
     }
 }
 
+/// A rank 0 that hears these words, for tests.
+#[cfg(test)]
+#[derive(Debug)]
+pub(crate) struct Heard(pub(crate) Vec<Vec<u8>>);
+
+#[cfg(test)]
+impl Group for Heard {
+    fn rank(&self) -> usize {
+        0
+    }
+
+    fn world(&self) -> usize {
+        self.0.len()
+    }
+
+    fn exchange(&self, _: &[Vec<Tensor>], _: &mut [Vec<Tensor>]) -> Result<(), RankError> {
+        unreachable!("it hears words alone")
+    }
+
+    fn tell(&self, _: &[u8]) -> Result<Vec<Vec<u8>>, RankError> {
+        Ok(self.0.clone())
+    }
+}
+
 /// Adds `right` to `left` in place.
 pub fn add(mut left: Tensor, right: &Tensor) -> Tensor {
     no_grad(|| left += right);

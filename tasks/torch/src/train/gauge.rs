@@ -1,17 +1,19 @@
 //! How the machine fares: steps a second, the share of its peak that is used, the share of a step that waits for data, memory. Series of their own that no result depends on.
 
 use std::{
+    collections::BTreeSet,
     fs,
     time::{Duration, Instant},
 };
 
 use isoflop_contract::{environment::Precision, protocol::MACHINE};
-use isoflop_worker::{Context, NotFinite};
+use isoflop_worker::{Context, Halt, NotFinite};
 use tch::{Cuda, Device, Kind, Tensor, no_grad};
 
 use super::Recipe;
 use crate::{
     nn::{Setting, precise},
+    parallel::{error::RankError, group::Group, team::Team},
     shim,
 };
 
@@ -24,7 +26,7 @@ const TRIES: u32 = 4;
 /// A clock over steps.
 #[derive(Debug)]
 pub(super) struct Gauge {
-    /// Floating-point operations of one step, and those that the machine does in a second at best, where steps have been counted.
+    /// Floating-point operations of one step, and those that the team's devices do in a second at best, where steps have been counted.
     mfu: Option<(f64, f64)>,
     began: Instant,
     /// Time since then that no step took.
@@ -36,17 +38,18 @@ pub(super) struct Gauge {
 }
 
 impl Gauge {
-    /// A gauge after `done` steps.
-    pub(super) fn new(recipe: &Recipe, done: u64) -> Self {
-        let mfu = (recipe.flops > 0.0).then(|| (recipe.flops, peak(recipe.setting)));
-        Self {
+    /// A gauge after `done` steps of all the team.
+    pub(super) fn new(recipe: &Recipe, done: u64, team: &Team) -> Result<Self, Halt> {
+        let devices = team.together(|group| devices(group, recipe.setting.device))?;
+        let mfu = (recipe.flops > 0.0).then(|| (recipe.flops, devices as f64 * peak(recipe.setting)));
+        Ok(Self {
             mfu,
             began: Instant::now(),
             rested: Duration::ZERO,
             steps: done,
             device: recipe.setting.device,
             waited: Duration::ZERO,
-        }
+        })
     }
 
     /// Tells how the steps since the last time went, the latest of which is `done`.
@@ -75,6 +78,13 @@ impl Gauge {
     pub(super) fn rest(&mut self, time: Duration) {
         self.rested += time;
     }
+}
+
+/// How many devices a team's ranks have between them, of which `device` is this one's: some may share one. On a processor each has threads of its own.
+fn devices(group: &dyn Group, device: Device) -> Result<usize, RankError> {
+    let Device::Cuda(number) = device else { return Ok(group.world()) };
+    let numbers = group.gather(&[number as f64])?;
+    Ok(numbers.into_iter().map(f64::to_bits).collect::<BTreeSet<_>>().len())
 }
 
 /// Floating-point operations a second of a product of two square matrices, at best of a few tries.
@@ -112,6 +122,15 @@ fn memory(device: Device) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::parallel::group::Heard;
+
+    #[test]
+    fn a_device_that_ranks_share_counts_once() {
+        let heard = |numbers: &[f64]| Heard(numbers.iter().map(|number| number.to_le_bytes().to_vec()).collect());
+        assert_eq!(devices(&heard(&[0.0, 1.0, 2.0, 3.0]), Device::Cuda(0)).unwrap(), 4);
+        assert_eq!(devices(&heard(&[0.0, 1.0, 0.0, 1.0]), Device::Cuda(0)).unwrap(), 2);
+        assert_eq!(devices(&heard(&[0.0, 0.0, 0.0]), Device::Cpu).unwrap(), 3);
+    }
 
     #[test]
     fn the_machine_can_be_measured() {

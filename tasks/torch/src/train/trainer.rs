@@ -205,7 +205,7 @@ pub fn train<O: Objective>(
         restore(recipe, now.done, earlier.as_deref(), context)?;
     }
     let mut recent = Recent::default();
-    let mut gauge = Gauge::new(recipe, now.done);
+    let mut gauge = Gauge::new(recipe, now.done, team)?;
     let pass = |given: &[Tensor]| {
         let loss = precisely(recipe.setting, halves.as_ref(), || objective.loss(given)) / parts as f64;
         loss.backward();
