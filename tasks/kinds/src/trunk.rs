@@ -62,9 +62,8 @@ impl TrainDenoiser {
             if trunk.checkpoints.iter().any(|step| *step <= most) {
                 return None;
             }
-            let problem = format!(
-                "shares {most} steps with the training at its port `{PORT}`, which keeps no state within them"
-            );
+            let problem =
+                format!("shares {most} steps with the training at its port `{PORT}`, which keeps no state within them");
             (problem, "give both a step of those as one of their `checkpoints`, or leave the port out".to_owned())
         };
         Some(Misfit { port: PORT, problem, hint })

@@ -337,10 +337,7 @@ fn the_recipe_does_what_it_says() {
     };
     let plain = train("plain", "data", 7, &json!({}));
     for (name, more) in [
-        (
-            "velocity",
-            json!({"prediction": "velocity", "weighting": "output", "noise": {"zero_terminal_snr": true}}),
-        ),
+        ("velocity", json!({"prediction": "velocity", "weighting": "output", "noise": {"zero_terminal_snr": true}})),
         ("min-snr", json!({"prediction": "velocity", "weighting": {"min-snr": 5}})),
         ("image", json!({"prediction": "image", "weighting": "output", "noise": {"schedule": "cosine"}})),
         ("linear", json!({"noise": {"schedule": "linear"}, "schedule": "wsd", "decay_steps": 4, "decays": "matrices"})),
@@ -478,9 +475,12 @@ fn a_branch_ends_as_if_it_had_been_alone() {
     let train = |name: &str, schedule: &str, steps: u64, keeps: bool, trunk: Option<&str>| {
         train_in(&there, name, schedule, steps, keeps, trunk)
     };
-    for (schedule, trunk, branch, from, keeps) in
-        [("constant", 20, 33, 20, true), ("constant", 24, 33, 24, false), ("wsd", 30, 24, 20, false), ("constant", 33, 13, 7, true)]
-    {
+    for (schedule, trunk, branch, from, keeps) in [
+        ("constant", 20, 33, 20, true),
+        ("constant", 24, 33, 24, false),
+        ("wsd", 30, 24, 20, false),
+        ("constant", 33, 13, 7, true),
+    ] {
         let name = |what: &str| format!("{schedule}-{trunk}-{branch}-{what}");
         let whole = train(&name("trunk"), schedule, trunk, true, None);
         assert_eq!(whole.last().unwrap()["notice"], "made", "{whole:?}");

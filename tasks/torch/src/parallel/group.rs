@@ -95,6 +95,22 @@ impl Group for Heard {
     }
 }
 
+/// That all ranks have made `done` steps: sums of different steps' gradients would pass unseen.
+pub fn agree(group: &dyn Group, done: u64) -> Result<(), RankError> {
+    let told = group.tell(&done.to_le_bytes())?;
+    match told.iter().position(|word| *word != told[0]) {
+        None => Ok(()),
+        Some(rank) => {
+            let number = |word: &[u8]| {
+                word.try_into().map_or_else(|_| "none".to_owned(), |word| u64::from_le_bytes(word).to_string())
+            };
+            let problem =
+                format!("it begins after step {}, and rank 0 after step {}", number(&told[rank]), number(&told[0]));
+            Err(RankError::OutOfStep { rank, problem })
+        }
+    }
+}
+
 /// Adds `right` to `left` in place.
 pub fn add(mut left: Tensor, right: &Tensor) -> Tensor {
     no_grad(|| left += right);
@@ -171,4 +187,17 @@ pub fn collect(group: &dyn Group, cut: Cut, mine: &Tensor) -> Result<Option<Tens
     group.exchange(&out, &mut into)?;
     let parts: Vec<Tensor> = std::iter::once(mine.shallow_clone()).chain(into.into_iter().flatten()).collect();
     Ok(Some(Tensor::cat(&parts, 0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_that_begin_at_different_steps_are_told_apart() {
+        let heard = |steps: &[u64]| Heard(steps.iter().map(|step| step.to_le_bytes().to_vec()).collect());
+        agree(&heard(&[6, 6, 6]), 6).unwrap();
+        let said = agree(&heard(&[6, 6, 3]), 6).unwrap_err().to_string();
+        assert_eq!(said, "rank 2 is out of step: it begins after step 3, and rank 0 after step 6");
+    }
 }

@@ -82,7 +82,9 @@ pub fn branch(spec: &TrainDenoiser, origin: &Origin, trunk: &Handle<artifact::De
     let wrong = |problem: String| TorchError::Mismatch(problem);
     let theirs: Origin = read_json(&trunk.file(FILE))?;
     if theirs.environment.is_none() {
-        eprintln!("isoflop-torch: `trunk` does not say in which environment it was made; the plan's word stands for it");
+        eprintln!(
+            "isoflop-torch: `trunk` does not say in which environment it was made; the plan's word stands for it"
+        );
     }
     if let Some(what) = origin.differs(&theirs) {
         return Err(wrong(format!("`trunk` is another training: {what} differs, and only its length may")));

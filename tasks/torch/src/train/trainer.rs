@@ -21,6 +21,7 @@ use crate::{
     nn::{Params, Replay, Setting, precise, precisely},
     parallel::{
         fold::{Fold, stretch},
+        group::agree,
         team::Team,
     },
 };
@@ -200,6 +201,7 @@ pub fn train<O: Objective>(
         (None, Some(branch)) => Progress { last: Mean::default(), ..state.load(&branch.state)? },
         (None, None) => Progress::default(),
     };
+    team.together(|group| agree(group, now.done))?;
     let earlier = resumed.map(|resume| resume.file("")).or(recipe.branch.as_ref().map(|branch| branch.folder.clone()));
     if team.leads() {
         restore(recipe, now.done, earlier.as_deref(), context)?;
