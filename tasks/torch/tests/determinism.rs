@@ -530,4 +530,18 @@ fn a_loss_that_runs_away_ends_the_training() {
     assert_eq!(last["notice"], "diverged", "{last}");
     let reason = last["reason"].as_str().unwrap();
     assert!(reason.contains("in a row") && reason.contains("the losses before it were"), "{reason}");
+    // The series of spikes ends with those that ended it.
+    let spikes: Vec<u64> =
+        said.iter().filter(|one| one["name"] == "loss_spike").map(|one| one["step"].as_u64().unwrap()).collect();
+    let end: u64 = reason.split_once("at step ").unwrap().1.split(';').next().unwrap().parse().unwrap();
+    assert!(spikes.ends_with(&[end - 2, end - 1, end]), "{spikes:?} and step {end}");
+
+    // Weights that have grown beyond what their norm can be told by are a divergence too, though the loss before was a number.
+    let mut far = self::spec(1e30);
+    far["steps"] = 1.into();
+    far["warmup"] = 0.into();
+    far["schedule"] = "constant".into();
+    let said = work("train-denoiser", &far, &needs, Some(7), &at("far"));
+    assert_eq!(said["notice"], "diverged", "{said}");
+    assert!(said["reason"].as_str().unwrap().starts_with("the weights' norm is inf at step 1"), "{said}");
 }

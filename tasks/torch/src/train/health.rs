@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use isoflop_kinds::train::Health;
+use isoflop_worker::{Context, NotFinite};
 use serde::{Deserialize, Serialize};
 
 /// Losses that the running mean is made of before anything is held against it.
@@ -25,7 +26,7 @@ pub(super) struct Watch {
     pub(super) spikes: u64,
     latest: Vec<f64>,
     /// Spikes that are not in the series yet: the step, and the loss as a multiple of the mean.
-    pub(super) unsaid: Vec<(u64, f64)>,
+    unsaid: Vec<(u64, f64)>,
 }
 
 impl Watch {
@@ -58,6 +59,13 @@ impl Watch {
         }
         self.latest.push(loss);
         Ok(())
+    }
+
+    /// Puts spikes into the series that are not in it yet.
+    pub(super) fn tell(&mut self, context: &mut Context) -> Result<(), NotFinite> {
+        std::mem::take(&mut self.unsaid)
+            .into_iter()
+            .try_for_each(|(step, times)| context.metric("loss_spike", step, times))
     }
 
     /// The losses before, as the end of a sentence.

@@ -239,16 +239,19 @@ pub fn train<O: Objective>(
         let keeps = recipe.checkpoints.binary_search(&now.done).is_ok();
         let (last, evaluates) = (now.done == steps, keeps || now.done % recipe.evaluate_every == 0);
         if now.done % WINDOW == 0 || evaluates || last {
-            let norm = now.note(&recent.take(parts, team)?, recipe)?;
-            for (step, times) in std::mem::take(&mut now.watch.unsaid) {
-                context.metric("loss_spike", step, times)?;
-            }
+            let noted = now.note(&recent.take(parts, team)?, recipe);
+            now.watch.tell(context)?; // a divergence begins with spikes
+            let norm = noted?;
             if now.done % WINDOW == 0 || last {
                 // Where a point is due at the end alone, a longer training goes on summing.
                 let mean = if now.done % WINDOW == 0 { now.window.take() } else { now.window.mean() };
                 context.metric("loss", now.done, mean)?;
                 context.metric("gradient_norm", now.done, norm)?;
-                context.metric("weight_norm", now.done, state.norm())?;
+                let weights = state.norm();
+                if !weights.is_finite() {
+                    return Err(now.diverged(&format!("the weights' norm is {weights} at step {}", now.done)));
+                }
+                context.metric("weight_norm", now.done, weights)?;
                 gauge.tell(now.done, objective.waited(), context)?;
             }
         }
@@ -279,16 +282,20 @@ pub fn train<O: Objective>(
         }
         context.progress(now.done, steps);
         if team.leads() {
-            let mut saves = false;
+            let (mut saves, mut diverged) = (false, false);
             let kept = context.out(CHECKPOINTS);
-            context.checkpoint(now.done, |folder| {
+            let saved = context.checkpoint(now.done, |folder| {
                 saves = true;
                 team.together(|group| group.broadcast(SAVE))?;
-                now.note(&recent.take(parts, team)?, recipe)?;
+                now.note(&recent.take(parts, team)?, recipe).inspect_err(|_| diverged = true)?;
                 carry(recipe, now.done, &kept, folder)?;
                 let whole = state.whole(team)?.expect("the leader gets it");
                 Ok(now.save(&folder.join(FILE), &whole)?)
-            })?;
+            });
+            if diverged {
+                now.watch.tell(context)?;
+            }
+            saved?;
             if !saves {
                 team.together(|group| group.broadcast(&[]))?;
             }
