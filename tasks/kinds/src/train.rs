@@ -491,7 +491,13 @@ schedule: cosine
             });
         let unread = (self.text_output.is_some() && !live)
             .then(|| Complaint::new("text_output", "is of the encoder at the port `reader`, and nothing is fed there"));
-        tied.chain(twice).chain(unread).collect()
+        let asked =
+            [("init_checkpoint", self.init_checkpoint.is_some()), ("init_weights", self.init_weights == Weights::Ema)];
+        let unfed = asked
+            .into_iter()
+            .find(|(_, asked)| *asked && !fed.ports.contains_key("init"))
+            .map(|(field, _)| Complaint::new(field, "is of the denoiser at the port `init`, and nothing is fed there"));
+        tied.chain(twice).chain(unread).chain(unfed).collect()
     }
 
     fn follows(&self, feeders: &Feeders<'_>, here: &Environment) -> Vec<Misfit> {

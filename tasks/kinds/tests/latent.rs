@@ -106,6 +106,16 @@ fn what_is_said_and_what_is_fed_are_held_together() {
         suits(&words, &live),
         [r#"Invalid("is fed the port `reader` and does not say `frozen_text: { tokens, width }`")"#]
     );
+
+    // Which weights to start from says nothing where none are fed.
+    let both = json!({"init_checkpoint": 100, "init_weights": "ema"});
+    assert_eq!(suits(&spec(&both), &[&all[..], &["init"]].concat()), [""; 0]);
+    for asked in [both, json!({"init_checkpoint": 100}), json!({"init_weights": "ema"})] {
+        assert_eq!(
+            suits(&spec(&asked), &all),
+            [r#"Invalid("is of the denoiser at the port `init`, and nothing is fed there")"#]
+        );
+    }
 }
 
 #[test]
