@@ -218,5 +218,9 @@ mod tests {
         assert_eq!(step(json!([3, 6]), 4), lacking("it keeps those of 3, 6", 4));
         assert_eq!(step(json!([]), 4), lacking("say `checkpoints: [4]` there", 4));
         assert_eq!(step(json!([3]), 9), lacking("leave the step out: that is its end", 9));
+        // Trainings of several lengths may share a list, and a short one does not come to all of it.
+        assert_eq!(step(json!([3, 9, 12]), 9), [""; 0]);
+        assert_eq!(step(json!([3, 9, 12]), 4), lacking("it keeps those of 3, 9", 4));
+        assert_eq!(step(json!([3, 12]), 12), lacking("it ends at step 9", 12));
     }
 }

@@ -30,10 +30,13 @@ impl Trained {
             let hint = "say `ema: { decay: 0.999 }` there, or `raw` weights here".to_owned();
             return Some(Misfit { port, problem, hint });
         }
-        let step = step.filter(|step| !self.checkpoints.contains(step))?;
+        // A list may go on past the end, for longer trainings.
+        let kept: Vec<u64> = self.checkpoints.iter().copied().filter(|&kept| kept <= self.steps).collect();
+        let step = step.filter(|step| !kept.contains(step))?;
         let problem = format!("asks for step {step}, and the training at its port `{port}` keeps no checkpoint of it");
-        let hint = match self.checkpoints.as_slice() {
+        let hint = match kept.as_slice() {
             _ if step == self.steps => "leave the step out: that is its end".to_owned(),
+            _ if step > self.steps => format!("it ends at step {}", self.steps),
             [] => format!("say `checkpoints: [{step}]` there"),
             kept => {
                 let kept: Vec<String> = kept.iter().map(u64::to_string).collect();
