@@ -28,8 +28,8 @@ const BEAT: Duration = Duration::from_secs(1);
 /// How long a rank may be silent.
 const SILENCE: Duration = Duration::from_mins(1);
 
-/// The longest word, in bytes.
-const WORD: u64 = 1 << 20;
+/// The longest word, in bytes: the losses of ten steps, of as many parts as a batch can have, 2^20.
+const WORD: u64 = 10 << 23;
 
 /// A header in bytes.
 const HEADER: usize = 16;
@@ -398,6 +398,8 @@ mod tests {
             let words = group.tell(&vec![group.rank() as u8; 2000 * group.rank()]).unwrap();
             let leader = group.broadcast(if group.rank() == 0 { b"save" } else { b"no" }).unwrap();
             let numbers = group.gather(&vec![group.rank() as f64 + 0.5; group.rank()]).unwrap();
+            // The losses of ten steps of many parts.
+            assert_eq!(group.gather(&vec![0.5; 200_000]).unwrap(), vec![0.5; 600_000]);
             (words, leader, numbers)
         });
         for (words, leader, numbers) in told {
