@@ -1,7 +1,8 @@
 //! Seeds: randomness derived by name and index, never drawn from a shared stream.
 //!
 //! A task's seed depends on the study's seed, the task's name and its cell, so adding a cell changes no other. Inside a task, stream
-//! `order` at index `k` depends on (seed, `order`, k) alone, so step `k` does not depend on how the process got there.
+//! `order` at index `k` depends on (seed, `order`, k) alone, so step `k` does not depend on how the process got there. What a stream's seed is given to may have
+//! room for less of it: libtorch's generator takes 32 bits.
 
 use serde::{Deserialize, Serialize};
 
