@@ -366,6 +366,11 @@ fn the_recipe_does_what_it_says() {
     let said = work("train-denoiser", &on, &given, Some(9), &at("on"));
     assert_eq!(said["notice"], "made", "{said}");
     assert!(model(&at("on")) == plain);
+    let mut other = on.clone();
+    other["prediction"] = "velocity".into();
+    let said = work("train-denoiser", &other, &given, Some(9), &at("on-other"));
+    let wanted = r#"`init` cannot be gone on from: its `prediction` is "epsilon", and here it is "velocity""#;
+    assert_eq!(said["message"], wanted);
     on["init_checkpoint"] = 5.into();
     let said = work("train-denoiser", &on, &given, Some(9), &at("on-5"));
     assert!(said["message"].as_str().unwrap().contains("no weights at step 5"), "{said}");

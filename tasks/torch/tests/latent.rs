@@ -66,11 +66,16 @@ impl World {
     }
 
     fn encode(&self, name: &str) {
-        let needs = json!({"vae": self.input("vae", "vae"), "data": self.input(name, "scenes")});
-        self.make("encode-latents", &json!({"shard": 32, "batch": 16}), &needs, &format!("{name}-latents"));
+        self.encode_latents(name, "measured");
         let needs = json!({"text": self.input("clip", "clip"), "data": self.input(name, "scenes")});
         let spec = json!({"shard": 32, "batch": 16, "synthetic": 2});
         self.make("encode-text", &spec, &needs, &format!("{name}-text"));
+    }
+
+    fn encode_latents(&self, name: &str, scaling: &str) {
+        let needs = json!({"vae": self.input("vae", "vae"), "data": self.input(name, "scenes")});
+        let spec = json!({"shard": 32, "batch": 16, "scaling": scaling});
+        self.make("encode-latents", &spec, &needs, &format!("{name}-latents"));
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -348,6 +353,9 @@ fn every_family_goes_on_at_a_higher_resolution() {
     let world = World::new();
     write_scenes(&world.at("large"), 24, 2 * SIDE, 4);
     world.encode("large");
+    // One factor for both, whatever their numbers.
+    world.encode_latents("data", "stated");
+    world.encode_latents("large", "stated");
     let transformer = |family: &str| json!({"family": family, "width": 16, "depth": 2, "heads": 2, "in_channels": 4});
     for backbone in [
         spec()["backbone"].clone(),
@@ -386,6 +394,12 @@ fn every_family_goes_on_at_a_higher_resolution() {
                 let moved = (weight - &after[name]).abs().max().double_value(&[]);
                 assert!(moved < 1e-25, "{family}: {name} moved by {moved}");
             }
+        }
+        if family == "uvit" {
+            world.encode_latents("large", "measured");
+            let said = world.train(&large, &needs, 1, &Value::Null, "uvit-scaled");
+            let message = said.last().unwrap()["message"].as_str().unwrap();
+            assert!(message.starts_with("`init` cannot be gone on from: its latents were multiplied by "), "{message}");
         }
     }
 }

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use isoflop_contract::Handle;
 use isoflop_kinds::{artifact, model, train::Weights};
+use serde_json::{Value, json};
 use tch::{Tensor, no_grad};
 
-use super::train_denoiser::Config;
+use super::{examples::Scale, train_denoiser::Config};
 use crate::{
     data::{read_json, read_tensors},
     error::TorchError,
@@ -37,15 +38,53 @@ pub fn weights_file(
     Err(TorchError::Mismatch(problem))
 }
 
-/// Starts `params`, which are `config`'s, from a trained denoiser of the same layers, at this or another resolution.
+/// In what `other` learned another problem than `own`, if so: its weights may fit, and would mean something else. The resolution is no part of that, nor is a
+/// text encoder that was trained along, whose weights come with it.
+fn differs(own: &Config, other: &Config) -> Option<String> {
+    let space = match (own.space, other.space) {
+        (None, Some(_)) => Some("it denoises latents, and this training pixels".to_owned()),
+        (Some(_), None) => Some("it denoises pixels, and this training latents".to_owned()),
+        (Some(own), Some(other)) if own.vae != other.vae => Some("its latents are of another autoencoder".to_owned()),
+        (Some(Scale { scaling_factor: own, .. }), Some(Scale { scaling_factor: other, .. })) => {
+            (own.to_bits() != other.to_bits()).then(|| {
+                format!("its latents were multiplied by {other} and these are by {own}: encode with `scaling: stated`")
+            })
+        }
+        (None, None) => None,
+    };
+    let reader = || match (own.reader, other.reader) {
+        (None, Some(_)) => Some("it reads frozen text, and this training has a text encoder of its own"),
+        (Some(_), None) => Some("it has a text encoder of its own, and this training reads frozen text"),
+        (Some(own), Some(other)) if own.text != other.text => Some("another text encoder read for it"),
+        (Some(own), Some(other)) if own.output != other.output => Some("it reads another output of the text encoder"),
+        _ => None,
+    };
+    let value = |config: &Config| json!({"prediction": config.prediction, "noise": config.noise});
+    let (own, other) = (value(own), value(other));
+    let fields =
+        ["/prediction", "/noise/schedule", "/noise/levels", "/noise/start", "/noise/end", "/noise/zero_terminal_snr"];
+    let mut fields = fields.into_iter().map(|at| (at, own.pointer(at), other.pointer(at)));
+    let field = fields.find(|(_, own, other)| own != other).map(|(at, own, other)| {
+        let said = |value: Option<&Value>| value.unwrap_or(&Value::Null).to_string();
+        let name = at.trim_start_matches('/').replace('/', ".");
+        format!("its `{name}` is {}, and here it is {}", said(other), said(own))
+    });
+    space.or_else(|| reader().map(str::to_owned)).or(field)
+}
+
+/// Starts `params`, which are `config`'s, from a trained denoiser of the same layers and the same problem, at this or another resolution.
 pub fn start(
     params: &Params,
-    config: &model::Denoiser,
+    config: &Config,
     handle: &Handle<artifact::Denoiser>,
     weights: Weights,
     step: Option<u64>,
 ) -> Result<(), TorchError> {
     let other: Config = read_json(&handle.file("config.json"))?;
+    if let Some(what) = differs(config, &other) {
+        return Err(TorchError::Mismatch(format!("`init` cannot be gone on from: {what}")));
+    }
+    let config = &config.model;
     let mut values = read_tensors(&weights_file(handle, weights, step)?)?;
     if let (model::Backbone::Uvit(_), model::Backbone::Uvit(_)) = (&config.backbone, &other.model.backbone) {
         let before = 1 + config.tokens() as i64;
@@ -78,7 +117,62 @@ fn stretched(positions: &Tensor, before: i64, length: i64) -> Tensor {
 
 #[cfg(test)]
 mod tests {
+    use isoflop_contract::Digest;
+    use isoflop_kinds::{
+        encode::TextOutput,
+        train::{Noise, Prediction},
+    };
+
     use super::*;
+    use crate::run::examples::Reader;
+
+    #[test]
+    fn what_learned_another_problem_is_not_gone_on_from() {
+        let model = json!({
+            "backbone": {"family": "dit", "width": 32, "depth": 1, "heads": 2, "condition": {"text": 64}}, "text": {}, "resolution": 16, "patch": 1
+        });
+        let plain = Config {
+            model: serde_json::from_value(model).unwrap(),
+            noise: Noise::default(),
+            prediction: Prediction::Velocity,
+            space: None,
+            reader: None,
+        };
+        let mut large = plain.clone();
+        large.model.resolution *= 2;
+        assert_eq!(differs(&large, &plain), None);
+
+        let digest = |byte: u8| Digest::of([byte]);
+        let with = |space: Option<(u8, f64)>, reader: Option<(u8, TextOutput)>| Config {
+            space: space.map(|(vae, scaling_factor)| Scale { vae: digest(vae), scaling_factor }),
+            reader: reader.map(|(text, output)| Reader { text: digest(text), output }),
+            ..plain.clone()
+        };
+        let (last, before) = (TextOutput::Last, TextOutput::Penultimate);
+        let own = with(Some((1, 0.5)), Some((2, last)));
+        assert_eq!(differs(&own, &own), None);
+        for (other, said) in [
+            (with(None, Some((2, last))), "it denoises pixels, and this training latents"),
+            (with(Some((3, 0.5)), Some((2, last))), "its latents are of another autoencoder"),
+            (with(Some((1, 0.25)), Some((2, last))), "its latents were multiplied by 0.25 and these are by 0.5: "),
+            (with(Some((1, 0.5)), Some((3, last))), "another text encoder read for it"),
+            (with(Some((1, 0.5)), Some((2, before))), "it reads another output of the text encoder"),
+            (with(Some((1, 0.5)), None), "it has a text encoder of its own"),
+            (Config { prediction: Prediction::Image, ..own.clone() }, r#"its `prediction` is "image", and here"#),
+            (
+                Config { noise: Noise { end: 0.02, ..Noise::default() }, ..own.clone() },
+                "its `noise.end` is 0.02, and here it is 0.012",
+            ),
+            (
+                Config { noise: Noise { zero_terminal_snr: true, ..Noise::default() }, ..own.clone() },
+                "its `noise.zero_terminal_snr` is true, and here it is false",
+            ),
+        ] {
+            let found = differs(&own, &other).unwrap_or_default();
+            assert!(found.starts_with(said), "{found}");
+        }
+        assert_eq!(differs(&plain, &own).unwrap(), "it denoises latents, and this training pixels");
+    }
 
     #[test]
     fn positions_are_stretched_and_tokens_left_alone() {

@@ -209,13 +209,14 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
         Some(number) => Seed::from_number(number),
         None => context.seed()?,
     };
-    let config = spec.denoiser();
     let (data, heldout) = examples(&spec, &needs, setting)?;
+    let (space, reader) = (data.space.scale, data.reader());
+    let config = Config { model: spec.denoiser(), noise: spec.noise, prediction: spec.prediction, space, reader };
     let mixing = mixing(&spec, &data, seed)?;
 
     let schedule = Schedule::new(&spec.noise).on(setting.device);
     let params = Params::on(setting.device, seed.stream("init", 0));
-    let model = Denoiser::new(&params, &config);
+    let model = Denoiser::new(&params, &config.model);
     if let Some(other) = &needs.init {
         start(&params, &config, other, spec.init_weights, spec.init_checkpoint)?;
     }
@@ -281,8 +282,6 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
     if let Some(ema) = &outcome.ema {
         write_tensors(&context.out("ema.safetensors"), ema)?;
     }
-    let (space, reader) = (data.space.scale, data.reader());
-    let config = Config { model: config, noise: spec.noise, prediction: spec.prediction, space, reader };
     write_json(&context.out("config.json"), &config)?;
     if spec.keep_states {
         write_json(&context.out(trunk::FILE), &origin)?;
