@@ -129,7 +129,8 @@ pub struct TrainDenoiser {
     #[schemars(inner(range(min = 1)))]
     pub checkpoints: Vec<u64>,
     /// Keeps, with each checkpoint, all that another training needs to go on from it as its `trunk`: four times the weights, or five with `ema`.
-    #[serde(default)]
+    #[serde(default, with = "trunk::states")]
+    #[schemars(with = "bool")]
     pub keep_states: bool,
     /// With `init`, which of the other model's weights to start from.
     #[serde(default)]

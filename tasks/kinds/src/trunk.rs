@@ -11,6 +11,35 @@ pub(crate) const PORT: &str = "trunk";
 /// Fields that may differ between trunk and branch: they say how long to train.
 const LENGTHS: [&str; 3] = ["steps", "decay_steps", "keep_states"];
 
+/// `keep_states`, true or false. What is hashed of it when it is true counts the formats that states have had. 2: they say where they were made, and nothing of
+/// the mean of a last tenth that is another training's.
+pub(crate) mod states {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    /// The format at present.
+    const FORMAT: u64 = 2;
+
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Said {
+        Whether(bool),
+        Format(u64),
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+    pub(crate) fn serialize<S: Serializer>(keep: &bool, serializer: S) -> Result<S::Ok, S::Error> {
+        if *keep { serializer.serialize_u64(FORMAT) } else { serializer.serialize_bool(false) }
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+        match Said::deserialize(deserializer) {
+            Ok(Said::Whether(keep)) => Ok(keep),
+            Ok(Said::Format(FORMAT)) => Ok(true),
+            _ => Err(de::Error::custom("must be true or false")),
+        }
+    }
+}
+
 /// A field of two trainings' specs that differs, besides those that say how long to train.
 pub fn differs(mine: &Value, theirs: &Value) -> Option<String> {
     let (mine, theirs) = (mine.as_object()?, theirs.as_object()?);
@@ -80,16 +109,18 @@ mod tests {
 
     use super::*;
 
+    /// A training, with `more`.
+    fn spec(more: &Value) -> Value {
+        let mut spec = json!({
+            "backbone": {"family": "dit", "width": 32, "depth": 1, "heads": 2, "condition": {"text": 64}},
+            "steps": 30, "batch": 2, "learning_rate": 1e-3, "seed": 3, "checkpoints": [15, 20], "keep_states": true
+        });
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        spec
+    }
+
     /// What is said of a branch with `more` behind a trunk with `other`, in this precision.
-    fn said(more: Value, other: Value, precision: Precision) -> Vec<String> {
-        let spec = |more: Value| {
-            let mut spec = json!({
-                "backbone": {"family": "dit", "width": 32, "depth": 1, "heads": 2, "condition": {"text": 64}},
-                "steps": 30, "batch": 2, "learning_rate": 1e-3, "seed": 3, "checkpoints": [15, 20], "keep_states": true
-            });
-            spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            spec
-        };
+    fn said(more: &Value, other: &Value, precision: Precision) -> Vec<String> {
         let entry = Entry::of::<TrainDenoiser>();
         let (branch, trunk) = (entry.read(&spec(more)).unwrap().spec, entry.read(&spec(other)).unwrap().spec);
         let there = Environment::Torch(Torch::default());
@@ -103,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_trunk_that_cannot_be_one_is_refused_before_it_trains() {
-        let of = |more: Value, other: Value| said(more, other, Precision::Fp32).concat();
+        let of = |more: Value, other: Value| said(&more, &other, Precision::Fp32).concat();
         let none = json!({});
         assert_eq!(of(none.clone(), json!({"steps": 20})), "");
         // The end of a training may be where another goes on, whatever its number.
@@ -115,9 +146,24 @@ mod tests {
         assert!(
             of(json!({"seed": null}), json!({"seed": null})).ends_with("name and cell (give both the same `seed`)")
         );
-        assert!(said(none.clone(), none.clone(), Precision::Bf16).concat().contains("`precision` differs"));
+        assert!(said(&none, &none, Precision::Bf16).concat().contains("`precision` differs"));
         assert!(of(none.clone(), json!({"keep_states": false})).contains("which keeps no states"));
         assert!(of(json!({"steps": 16}), none.clone()).contains("shares 14 steps"));
         assert!(of(json!({"schedule": "cosine"}), json!({"schedule": "cosine"})).contains("shares 0 steps"));
+    }
+
+    /// Trainings that keep states have other keys than in the format before, and all others those that they had.
+    #[test]
+    fn the_format_of_states_is_hashed_where_they_are_kept() {
+        let value = |keep: Value| {
+            let read: Result<TrainDenoiser, _> = serde_json::from_value(spec(&json!({"keep_states": keep})));
+            read.map(|spec| serde_json::to_value(spec).unwrap()["keep_states"].clone())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(value(json!(true)), Ok(json!(2)));
+        assert_eq!(value(json!(2)), Ok(json!(2)));
+        assert_eq!(value(json!(false)), Ok(json!(false)));
+        assert_eq!(value(json!("yes")), Err("must be true or false".to_owned()));
+        assert_eq!(value(json!(1)), Err("must be true or false".to_owned()));
     }
 }
