@@ -12,8 +12,7 @@ use isoflop_torch::{
     data::{Loader, Order, Portions, Rows, write_tensors},
     parallel::{
         cut::Cut,
-        fold::Fold,
-        group::{Group, all_gather, reduce_scatter},
+        group::{Group, add, all_gather, scatter},
         tcp::{Opening, Tcp},
     },
 };
@@ -44,18 +43,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What every rank does in a step: reduces its range, and hands it to all.
+/// What every rank does in a step of one round: reduces its range, and hands it to all.
 fn work(group: &Tcp) -> Result<Duration, Box<dyn Error + Send + Sync>> {
     tch::set_num_threads(1);
     let cut = Cut::new(PARAMETERS as u64);
     let whole = Tensor::ones([PARAMETERS], (Kind::Float, Device::Cpu));
+    let range = cut.range(group.rank(), group.world());
+    let own = whole.narrow(0, range.start.cast_signed(), (range.end - range.start).cast_signed());
     let mut took = Vec::new();
     for _ in 0..TIMES {
         group.barrier()?;
         let began = Instant::now();
-        let mut mine = Fold::new(group.world() as u64);
-        mine.push(group.rank() as u64, whole.copy(), |left, right| left + right);
-        let _ = reduce_scatter(group, cut, mine)?;
+        let ranges = scatter(group, cut, Some(&whole), group.world(), || own.empty_like())?;
+        let _ = ranges.into_iter().reduce(|left, right| add(left, &right));
         all_gather(group, cut, &whole)?;
         group.barrier()?;
         took.push(began.elapsed());
@@ -95,7 +95,7 @@ fn feed(threads: usize) -> Result<(), Box<dyn Error>> {
     }
     let batches = IMAGES as u64 / PORTION;
     let order = Order::new(Seed::from_number(1), IMAGES as u64);
-    let portions = Portions { order, parts: 1, size: PORTION, mine: 0..1, batches };
+    let portions = Portions { order, parts: 1, size: PORTION, rank: 0, world: 1, batches };
     let loader = Loader::new(Rows::open(&paths, &["images"])?, portions, threads, 4)?;
     let began = Instant::now();
     for k in 0..batches {

@@ -3,8 +3,6 @@
 //! Each pass over the data is a keyed permutation, a Feistel network with cycle walking, so that the batch at any step is had without
 //! having drawn the ones before it.
 
-use std::ops::Range;
-
 use isoflop_contract::Seed;
 use tch::Tensor;
 
@@ -46,7 +44,7 @@ impl Order {
     }
 }
 
-/// The portions of an order that one rank reads: of every batch, cut into parts of one size, those that are its own.
+/// The portions of an order that one rank reads: of every batch, cut into parts of one size, those that fall to it in turn.
 #[derive(Debug, Clone)]
 pub struct Portions {
     /// What is read in which order.
@@ -55,8 +53,10 @@ pub struct Portions {
     pub parts: u64,
     /// How many things a part holds.
     pub size: u64,
-    /// The parts of each batch that are this rank's.
-    pub mine: Range<u64>,
+    /// This rank, whose first part of every batch has its number.
+    pub rank: u64,
+    /// How many ranks take turns, no more than there are parts.
+    pub world: u64,
     /// How many batches there are.
     pub batches: u64,
 }
@@ -69,7 +69,8 @@ impl Sequence for Portions {
 
     fn after(&self, k: u64) -> Option<u64> {
         let (batch, part) = (k / self.parts, k % self.parts);
-        let next = if part + 1 < self.mine.end { k + 1 } else { (batch + 1) * self.parts + self.mine.start };
+        let more = part + self.world < self.parts;
+        let next = if more { k + self.world } else { (batch + 1) * self.parts + self.rank };
         Some(next).filter(|&next| next < self.batches * self.parts)
     }
 }
@@ -119,13 +120,14 @@ mod tests {
     #[test]
     fn a_rank_reads_its_own_parts_of_every_batch() {
         let order = Order::new(Seed::from_number(5), 10);
-        let of = |mine: Range<u64>| {
-            let portions = Portions { order, parts: 5, size: 2, mine: mine.clone(), batches: 3 };
-            std::iter::successors(Some(mine.start), |&k| portions.after(k)).collect::<Vec<_>>()
+        let of = |rank: u64, world: u64| {
+            let portions = Portions { order, parts: 5, size: 2, rank, world, batches: 3 };
+            std::iter::successors(Some(rank), |&k| portions.after(k)).collect::<Vec<_>>()
         };
-        assert_eq!(of(0..5), (0..15).collect::<Vec<_>>());
-        assert_eq!(of(0..2), [0, 1, 5, 6, 10, 11]);
-        assert_eq!(of(4..5), [4, 9, 14]);
+        assert_eq!(of(0, 1), (0..15).collect::<Vec<_>>());
+        assert_eq!(of(0, 2), [0, 2, 4, 5, 7, 9, 10, 12, 14]);
+        assert_eq!(of(1, 2), [1, 3, 6, 8, 11, 13]);
+        assert_eq!(of(4, 5), [4, 9, 14]);
     }
 
     /// No memory for any number of things, and no thing twice.

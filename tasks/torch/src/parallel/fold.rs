@@ -9,9 +9,9 @@
 //! level 0      0  1   2  3    4
 //! ```
 //!
-//! Whoever holds a stretch of shards adds up what lies wholly inside it, hands over the few nodes that are left, and whoever collects them goes
-//! on. One process that holds all shards ends with the root; two, three or four that hold stretches of any lengths leave the same root to whoever
-//! collects their nodes. At most twice as many values are held as the tree is deep.
+//! Whoever is handed the shards' values in their order, one after the other, adds what can be added and holds the few nodes that are left: at most one more than
+//! the tree is deep. Ranks compute shards in turns, so that a round of theirs is a row of shards, whoever computes which. Whoever holds a stretch of shards
+//! alone adds up what lies wholly inside it, at most twice as many values as the tree is deep, and leaves the same root to whoever collects its nodes.
 
 use std::ops::Range;
 
@@ -99,7 +99,18 @@ impl<T> Fold<T> {
     }
 }
 
-/// The stretch of `shards` that rank `rank` of `world` computes: as even as can be, the first ones taking what is left over.
+/// How many rounds it takes `world` ranks to compute `shards`, one each a round.
+pub fn rounds(world: usize, shards: u64) -> u64 {
+    shards.div_ceil(world as u64)
+}
+
+/// The shards that `world` ranks compute in round `round`, in the order of ranks. In the last one there may be fewer than ranks.
+pub fn turn(round: u64, world: usize, shards: u64) -> Range<u64> {
+    let first = round * world as u64;
+    first..(first + world as u64).min(shards)
+}
+
+/// The stretch of `shards` that rank `rank` of `world` has: as even as can be, the first ones taking what is left over.
 pub fn stretch(rank: usize, world: usize, shards: u64) -> Range<u64> {
     let (rank, world) = (rank as u64, world as u64);
     let (each, over) = (shards / world, shards % world);
@@ -161,6 +172,18 @@ mod tests {
                 }
             }
             prop_assert_eq!(whole.into_root(), Some(root(shards)));
+        }
+
+        #[test]
+        fn turns_are_all_shards_in_order_and_few_values_are_held(shards in 1_u64..70, world in 1_usize..9) {
+            let all: Vec<u64> = (0..rounds(world, shards)).flat_map(|round| turn(round, world, shards)).collect();
+            prop_assert_eq!(&all, &(0..shards).collect::<Vec<_>>());
+            let mut fold = Fold::new(shards);
+            for shard in all {
+                fold.push(shard, shard.to_string(), written);
+                prop_assert!(fold.nodes.len() <= shards.ilog2() as usize + 1);
+            }
+            prop_assert_eq!(fold.into_root(), Some(root(shards)));
         }
 
         #[test]

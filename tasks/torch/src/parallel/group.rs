@@ -2,17 +2,13 @@
 //!
 //! Everything is made of one thing, an exchange: each rank gives each other one some numbers and gets some. It moves as many bytes over each
 //! link as a ring does, and leaves the order of additions to whoever receives, which a ring decides by the places in it. What is added is added
-//! along [`Fold`]'s tree, so a group gives the bits that one process gives alone.
+//! along [`Fold`](super::fold::Fold)'s tree, so a group gives the bits that one process gives alone.
 
 use std::fmt;
 
 use tch::{Tensor, no_grad};
 
-use super::{
-    cut::Cut,
-    error::RankError,
-    fold::{Fold, Node, stretch},
-};
+use super::{cut::Cut, error::RankError};
 
 /// What a rank can do with the others. All ranks make the same calls in the same order.
 pub trait Group: fmt::Debug {
@@ -117,33 +113,32 @@ pub fn add(mut left: Tensor, right: &Tensor) -> Tensor {
     left
 }
 
-/// Reduces vectors over all shards and leaves to each rank the range that it owns. `mine` is this rank's part of the sum, over its [`stretch`] of the
-/// shards, of which there are at least as many as ranks; the vectors are of the length that `cut` cuts, and come back, their numbers used up.
-/// Alone, the result is the vector itself.
-pub fn reduce_scatter(group: &dyn Group, cut: Cut, mine: Fold<Tensor>) -> Result<(Tensor, Vec<Tensor>), RankError> {
-    let (rank, world, shards) = (group.rank(), group.world(), mine.shards());
-    let mine: Vec<Tensor> = mine.into_nodes().into_iter().map(|(_, whole)| whole).collect();
-    if let (1, [sum]) = (world, mine.as_slice()) {
-        return Ok((sum.shallow_clone(), mine));
-    }
+/// Hands on the vectors of one round: ranks below `present` have one each, of the length that `cut` cuts, and `mine` is this rank's. Each rank is given the range
+/// that it owns of every one, and answers with those in the order of ranks. `room` makes a place for one; `mine` is free again.
+pub fn scatter(
+    group: &dyn Group,
+    cut: Cut,
+    mine: Option<&Tensor>,
+    present: usize,
+    mut room: impl FnMut() -> Tensor,
+) -> Result<Vec<Tensor>, RankError> {
+    let (rank, world) = (group.rank(), group.world());
     let part = |whole: &Tensor, rank: usize| {
         let range = cut.range(rank, world);
         whole.narrow(0, range.start as i64, (range.end - range.start) as i64)
     };
-    let parts = |rank: usize| -> Vec<Tensor> { mine.iter().map(|whole| part(whole, rank)).collect() };
-    let nodes: Vec<Vec<Node>> = (0..world).map(|from| Node::of(stretch(from, world, shards), shards)).collect();
-    let own = part(mine.first().expect("no rank is without shards"), rank);
-    let out: Vec<Vec<Tensor>> = (0..world).map(|to| if to == rank { Vec::new() } else { parts(to) }).collect();
-    let room = |from: usize| -> Vec<Tensor> { nodes[from].iter().map(|_| own.empty_like()).collect() };
+    let out: Vec<Vec<Tensor>> =
+        (0..world).map(|to| mine.filter(|_| to != rank).map(|whole| part(whole, to)).into_iter().collect()).collect();
+    let others = |from: usize| from < present && from != rank;
     let mut into: Vec<Vec<Tensor>> =
-        (0..world).map(|from| if from == rank { Vec::new() } else { room(from) }).collect();
+        (0..world).map(|from| if others(from) { vec![room()] } else { Vec::new() }).collect();
     group.exchange(&out, &mut into)?;
-    into[rank] = parts(rank);
-    let mut fold = Fold::new(shards);
-    for (node, value) in nodes.into_iter().zip(into).flat_map(|(nodes, values)| nodes.into_iter().zip(values)) {
-        fold.push_node(node, value, |left, right| add(left, &right));
+    if let Some(whole) = mine {
+        let mut own = room();
+        no_grad(|| own.copy_(&part(whole, rank)));
+        into[rank].push(own);
     }
-    Ok((fold.into_root().expect("the ranks' stretches are all shards"), mine))
+    Ok(into.into_iter().flatten().collect())
 }
 
 /// Fills in the ranges of `whole` that other ranks own with what they have there.
@@ -177,16 +172,17 @@ pub fn collect(group: &dyn Group, cut: Cut, mine: &Tensor) -> Result<Option<Tens
         group.exchange(&out, &mut into)?;
         return Ok(None);
     }
-    let length = |rank: usize| {
+    let whole = Tensor::empty([cut.length() as i64], (mine.kind(), mine.device()));
+    let part = |rank: usize| {
         let range = cut.range(rank, world);
-        (range.end - range.start) as i64
+        whole.narrow(0, range.start as i64, (range.end - range.start) as i64)
     };
+    no_grad(|| part(0).copy_(mine));
     for (from, into) in into.iter_mut().enumerate().skip(1) {
-        into.push(Tensor::empty([length(from)], (mine.kind(), mine.device())));
+        into.push(part(from));
     }
     group.exchange(&out, &mut into)?;
-    let parts: Vec<Tensor> = std::iter::once(mine.shallow_clone()).chain(into.into_iter().flatten()).collect();
-    Ok(Some(Tensor::cat(&parts, 0)))
+    Ok(Some(whole))
 }
 
 #[cfg(test)]

@@ -317,8 +317,8 @@ mod tests {
     use super::{
         super::{
             cut::Cut,
-            fold::{Fold, stretch},
-            group::{Solo, add, all_gather, collect, reduce_scatter},
+            fold::{Fold, rounds, turn},
+            group::{Solo, add, all_gather, collect, scatter},
         },
         *,
     };
@@ -350,12 +350,19 @@ mod tests {
     fn sums(world: usize, shards: u64, length: i64) -> Vec<(Vec<f32>, Vec<f32>)> {
         let cut = Cut::new(length as u64);
         let work = |group: &dyn Group| {
-            let mut fold = Fold::new(shards);
-            for s in stretch(group.rank(), group.world(), shards) {
-                fold.push(s, shard(s, length), |left, right| add(left, &right));
-            }
-            let own = reduce_scatter(group, cut, fold).unwrap().0;
             let range = cut.range(group.rank(), group.world());
+            let room = || Tensor::empty([(range.end - range.start) as i64], (Kind::Float, tch::Device::Cpu));
+            let mut fold = Fold::new(shards);
+            for round in 0..rounds(group.world(), shards) {
+                let turn = turn(round, group.world(), shards);
+                let mine = turn.clone().nth(group.rank()).map(|s| shard(s, length));
+                let present = (turn.end - turn.start) as usize;
+                let ranges = scatter(group, cut, mine.as_ref(), present, room).unwrap();
+                for (s, value) in turn.zip(ranges) {
+                    fold.push(s, value, |left, right| add(left, &right));
+                }
+            }
+            let own = fold.into_root().unwrap();
             let whole = Tensor::zeros([length], (Kind::Float, tch::Device::Cpu));
             whole.narrow(0, range.start as i64, (range.end - range.start) as i64).copy_(&own);
             all_gather(group, cut, &whole).unwrap();

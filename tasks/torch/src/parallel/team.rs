@@ -73,6 +73,12 @@ impl Team {
         Self { group: Box::new(Solo), vigil: None, followers: Vec::new() }
     }
 
+    /// One process of this group, for tests.
+    #[cfg(test)]
+    pub(crate) fn of(group: Box<dyn Group>) -> Self {
+        Self { group, ..Self::solo() }
+    }
+
     /// Brings together as many ranks as the task was granted and can use: `most` at most, one at least. On rank 0 this starts the others; on
     /// another it joins them. `device` is this rank's.
     pub fn assemble(context: &Context, most: u64, device: Device) -> Result<Self, Halt> {

@@ -24,7 +24,7 @@ use crate::{
     error::TorchError,
     models::{Denoiser, Reading, Said},
     nn::{Params, Setting, tally::count, thriftily},
-    parallel::{fold::stretch, team::Team},
+    parallel::team::Team,
     train::{Heldout, Objective, Recipe, Settings, normal, train},
 };
 
@@ -221,8 +221,8 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
         start(&params, &config, other, spec.init_weights, spec.init_checkpoint)?;
     }
     let order = Order::new(seed, data.scenes.len());
-    let mine = stretch(team.rank(), team.world(), spec.parts());
-    let portions = Portions { order, parts: spec.parts(), size: spec.part(), mine, batches: spec.steps };
+    let (rank, world) = (team.rank() as u64, team.world() as u64);
+    let portions = Portions { order, parts: spec.parts(), size: spec.part(), rank, world, batches: spec.steps };
     let objective = Denoising {
         model: &model,
         schedule: &schedule,

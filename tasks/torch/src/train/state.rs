@@ -20,8 +20,8 @@ use crate::{
     error::TorchError,
     nn::Packed,
     parallel::{
-        fold::{Fold, stretch},
-        group::{add, all_gather, collect, reduce_scatter},
+        fold::{Fold, stretch, turn},
+        group::{add, all_gather, collect, scatter},
         team::Team,
     },
 };
@@ -40,7 +40,7 @@ const FORMAT: u32 = 2;
 pub(super) struct State {
     optimizer: AdamW,
     ema: Option<Ema>,
-    /// Vectors as long as the parameters that nobody needs now.
+    /// Vectors that nobody needs now: as long as the parameters, or as one's own range of them.
     spare: RefCell<Vec<Tensor>>,
 }
 
@@ -60,18 +60,33 @@ impl State {
         Self { optimizer, ema, spare: RefCell::default() }
     }
 
-    /// Takes the gradients that backward passes of part `part` left at the parameters into `sum`.
-    pub(super) fn collect(&self, part: u64, sum: &mut Fold<Tensor>) {
-        sum.push(part, self.gradient(), |left, right| self.added(left, right));
+    /// Takes the gradients that this rank's backward passes of round `round` left at the parameters into `sum`.
+    pub(super) fn collect(&self, round: u64, sum: &mut Fold<Tensor>, team: &Team) -> Result<(), Halt> {
+        let gradient = self.gradient();
+        if team.world() == 1 {
+            sum.push(round, gradient, |left, right| self.added(left, right));
+            return Ok(());
+        }
+        self.share(round, Some(&gradient), sum, team)?;
+        self.spare.borrow_mut().push(gradient);
+        Ok(())
     }
 
     /// The gradients that backward passes left at the parameters, which have none afterwards.
     pub(super) fn gradient(&self) -> Tensor {
-        let spare = self.spare.borrow_mut().pop();
         let packed = self.optimizer.packed();
-        let gradient = spare.unwrap_or_else(|| no_grad(|| packed.flat.empty_like()));
+        let gradient = self.room(packed.len());
         packed.collect(&gradient);
         gradient
+    }
+
+    /// A vector of this length, whatever is in it.
+    fn room(&self, length: i64) -> Tensor {
+        let mut spare = self.spare.borrow_mut();
+        match spare.iter().position(|vector| vector.size() == [length]) {
+            Some(at) => spare.swap_remove(at),
+            None => no_grad(|| self.optimizer.packed().flat.narrow(0, 0, length).empty_like()),
+        }
     }
 
     /// Takes gradients away that a backward pass left at the parameters, whatever they are.
@@ -80,13 +95,16 @@ impl State {
         self.spare.borrow_mut().push(gradient);
     }
 
-    /// Takes `gradient` of part `part` into `sum`. It may be used up, and is nobody else's until the step is taken; where there are several parts, a copy is taken.
-    pub(super) fn take(&self, part: u64, gradient: &Tensor, sum: &mut Fold<Tensor>) {
+    /// Takes `gradient`, this rank's of round `round`, into `sum`. It may be used up, and is nobody else's until the step is taken; where there are several parts, a copy is taken.
+    pub(super) fn take(&self, round: u64, gradient: &Tensor, sum: &mut Fold<Tensor>, team: &Team) -> Result<(), Halt> {
+        if team.world() > 1 {
+            return self.share(round, Some(gradient), sum, team);
+        }
         let spare = self.spare.borrow_mut().pop();
         if sum.shards() == 1 {
             // The spare one is this place too, which the step before gave back.
-            return sum
-                .push(part, gradient.shallow_clone(), |_, _| unreachable!("one part has nothing to be added to"));
+            sum.push(round, gradient.shallow_clone(), |_, _| unreachable!("one part has nothing to be added to"));
+            return Ok(());
         }
         let copy = no_grad(|| match spare {
             Some(mut spare) => {
@@ -95,7 +113,28 @@ impl State {
             }
             None => gradient.copy(),
         });
-        sum.push(part, copy, |left, right| self.added(left, right));
+        sum.push(round, copy, |left, right| self.added(left, right));
+        Ok(())
+    }
+
+    /// Hands this rank's gradient of round `round` on, range by range to whom it belongs, and takes its own range of everybody's into `sum`. In the last round a
+    /// rank may have none.
+    pub(super) fn share(
+        &self,
+        round: u64,
+        mine: Option<&Tensor>,
+        sum: &mut Fold<Tensor>,
+        team: &Team,
+    ) -> Result<(), Halt> {
+        let turn = turn(round, team.world(), sum.shards());
+        let present = (turn.end - turn.start) as usize;
+        let Range { start, end } = self.optimizer.range();
+        let room = || self.room(end - start);
+        let own = team.together(|group| scatter(group, self.optimizer.cut(), mine, present, room))?;
+        for (part, own) in turn.zip(own) {
+            sum.push(part, own, |left, right| self.added(left, right));
+        }
+        Ok(())
     }
 
     /// Their sum, in place of the left one; the right one can be used again.
@@ -105,11 +144,11 @@ impl State {
         sum
     }
 
-    /// One step down the sum of all parts' gradients, of which `mine` is this rank's. Answers with the sum's norm.
-    pub(super) fn step(&mut self, mine: Fold<Tensor>, rate: f64, team: &Team) -> Result<Tensor, Halt> {
+    /// One step down the sum of all parts' gradients, of which this rank has its range. Answers with the sum's norm.
+    pub(super) fn step(&mut self, sum: Fold<Tensor>, rate: f64, team: &Team) -> Result<Tensor, Halt> {
+        let gradient = sum.into_root().expect("all parts have gone in");
         let optimizer = &mut self.optimizer;
         let cut = optimizer.cut();
-        let (gradient, used) = team.together(|group| reduce_scatter(group, cut, mine))?;
         let norms = optimizer.norms(&gradient);
         let norms = if team.world() == 1 { norms } else { gathered(&norms, team)? };
         let norm = norm(&norms);
@@ -118,7 +157,7 @@ impl State {
         if let Some(ema) = &mut self.ema {
             ema.update(optimizer, optimizer.steps() as u64);
         }
-        self.spare.get_mut().extend(used);
+        self.spare.get_mut().push(gradient);
         Ok(norm)
     }
 
@@ -186,25 +225,25 @@ impl State {
         team.together(|group| collect(group, self.optimizer.cut(), own))
     }
 
-    /// Everything, on the leader.
+    /// Everything, on the leader. One vector at a time is put together on the device and leaves it.
     pub(super) fn whole(&self, team: &Team) -> Result<Option<Whole>, Halt> {
         let packed = self.optimizer.packed();
-        let (first, second) = self.optimizer.moments();
-        let mut parts = vec![("model", Some(packed.flat.shallow_clone()))];
-        parts.push(("first", self.collected(first, team)?));
-        parts.push(("second", self.collected(second, team)?));
-        if let Some(ema) = &self.ema {
-            parts.push(("ema", self.collected(ema.flat(), team)?));
-        }
-        if !team.leads() {
-            return Ok(None);
-        }
-        let named = |(prefix, flat): (&'static str, Option<Tensor>)| {
-            let parts = flat.map(|flat| packed.cut(&flat.to_device(Device::Cpu))).unwrap_or_default(); // one copy, not one a tensor
-            parts.into_iter().map(move |(name, tensor)| (format!("{prefix}.{name}"), tensor))
+        let mut tensors = BTreeMap::new();
+        let mut put = |prefix: &str, flat: &Tensor| {
+            let parts = packed.cut(&flat.to_device(Device::Cpu)); // one copy, not one a tensor
+            tensors.extend(parts.into_iter().map(|(name, tensor)| (format!("{prefix}.{name}"), tensor)));
         };
-        let tensors = parts.into_iter().flat_map(named).collect();
-        Ok(Some(Whole { optimizer_steps: self.optimizer.steps(), tensors }))
+        if team.leads() {
+            put("model", &packed.flat);
+        }
+        let (first, second) = self.optimizer.moments();
+        let ema = self.ema.as_ref().map(|ema| ("ema", ema.flat()));
+        for (prefix, own) in [("first", first), ("second", second)].into_iter().chain(ema) {
+            if let Some(flat) = self.collected(own, team)? {
+                put(prefix, &flat);
+            }
+        }
+        Ok(team.leads().then(|| Whole { optimizer_steps: self.optimizer.steps(), tensors }))
     }
 
     /// Reads everything back. Nothing is touched unless all of it fits.
@@ -309,11 +348,16 @@ impl Progress {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use isoflop_contract::Seed;
     use isoflop_kinds::train::Decays;
 
     use super::*;
-    use crate::nn::{Init, Params};
+    use crate::{
+        nn::{Init, Params},
+        parallel::{error::RankError, group::Group},
+    };
 
     fn network(seed: u64, ema: bool) -> (Params, State) {
         let params = Params::new(Seed::from_number(seed));
@@ -331,7 +375,7 @@ mod tests {
         let out = Tensor::ones([1, 3], (Kind::Float, Device::Cpu)).matmul(&named["weight"]) + &named["bias"];
         out.square().sum(None).backward();
         let mut sum = Fold::new(1);
-        state.collect(0, &mut sum);
+        state.collect(0, &mut sum, &Team::solo()).unwrap();
         let _ = state.step(sum, 0.01, &Team::solo()).unwrap();
     }
 
@@ -383,7 +427,7 @@ mod tests {
                     let loss = (out - 1.0).square().mean(Kind::Float) / parts as f64;
                     loss.backward();
                     whole += loss.double_value(&[]);
-                    state.collect(part as u64, &mut sum);
+                    state.collect(part as u64, &mut sum, &Team::solo()).unwrap();
                 }
                 let _ = state.step(sum, 0.05, &Team::solo()).unwrap();
                 whole
@@ -395,6 +439,72 @@ mod tests {
         for parts in [2, 3, 4, 6] {
             let apart = curve(parts).iter().zip(&whole).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
             assert!(apart < 1e-5 && apart > 0.0, "{parts} parts are {apart:e} apart");
+        }
+    }
+
+    /// Rank 0 of four, given ones; what it was given and gave is recorded.
+    #[derive(Debug, Default)]
+    struct Counting {
+        exchanged: Rc<RefCell<Vec<[Vec<usize>; 2]>>>,
+    }
+
+    impl Group for Counting {
+        fn rank(&self) -> usize {
+            0
+        }
+
+        fn world(&self) -> usize {
+            4
+        }
+
+        fn exchange(&self, out: &[Vec<Tensor>], into: &mut [Vec<Tensor>]) -> Result<(), RankError> {
+            no_grad(|| into.iter_mut().flatten().for_each(|part| drop(part.fill_(1.0))));
+            let lengths = |parts: &[Vec<Tensor>]| parts.iter().flatten().map(Tensor::numel).collect();
+            self.exchanged.borrow_mut().push([lengths(out), lengths(into)]);
+            Ok(())
+        }
+
+        fn tell(&self, word: &[u8]) -> Result<Vec<Vec<u8>>, RankError> {
+            Ok(vec![word.to_vec(); 4])
+        }
+    }
+
+    /// However many parts a rank computes, it has one vector as long as the parameters; all else is as long as its own range of them.
+    #[test]
+    fn a_rank_holds_one_whole_gradient() {
+        let params = Params::new(Seed::from_number(1));
+        let _ = params.root().param("weight", &[200, 200], Init::Normal(1.0));
+        let group = Counting::default();
+        let exchanged = Rc::clone(&group.exchanged);
+        let team = Team::of(Box::new(group));
+        let settings =
+            Settings { betas: [0.9, 0.99], epsilon: 1e-8, weight_decay: 0.1, decays: Decays::Matrices, clip: 1.0 };
+        let mut state = State::new(params.pack(), settings, None, &team);
+        let (whole, own) = (40_000, 12_288); // three of ten segments
+        assert_eq!(state.optimizer.range(), 0..own as i64);
+        let (rounds, parts) = (16, 63); // in the last round one rank has none
+        for _ in 0..2 {
+            let mut sum = Fold::new(parts);
+            for round in 0..rounds {
+                params.named()["weight"].square().sum(None).backward();
+                state.collect(round, &mut sum, &team).unwrap();
+                let lengths: Vec<usize> = state.spare.borrow().iter().map(Tensor::numel).collect();
+                assert_eq!(lengths.iter().filter(|&&length| length == whole).count(), 1, "{lengths:?}");
+                assert!(lengths.iter().all(|&length| length == whole || length == own), "{lengths:?}");
+            }
+            let _ = state.step(sum, 1e-3, &team).unwrap();
+            // Those that wait in the tree, of 63 parts six deep, those that arrive, and the gradient's own.
+            assert!(state.spare.borrow().len() <= 1 + 6 + 4, "{:?}", state.spare.borrow());
+        }
+        let others = [12_288, 8_192, 7_232];
+        let exchanged = exchanged.borrow();
+        assert_eq!(exchanged.len(), 2 * (rounds as usize + 1));
+        for (at, [out, into]) in exchanged.iter().enumerate() {
+            match at % (rounds as usize + 1) {
+                16 => assert_eq!((&out[..], &into[..]), (&[own; 3][..], &others[..]), "the new parameters"),
+                15 => assert_eq!((&out[..], &into[..]), (&others[..], &[own; 2][..]), "the last round"),
+                _ => assert_eq!((&out[..], &into[..]), (&others[..], &[own; 3][..])),
+            }
         }
     }
 

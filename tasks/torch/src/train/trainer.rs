@@ -20,7 +20,7 @@ use crate::{
     error::TorchError,
     nn::{Params, Replay, Setting, precise, precisely},
     parallel::{
-        fold::{Fold, stretch},
+        fold::{Fold, rounds, turn},
         group::agree,
         team::Team,
     },
@@ -164,18 +164,22 @@ impl Recent {
         };
         let (losses, norms) = (numbers(&mut self.losses), numbers(&mut self.norms));
         let losses = team.together(|group| group.gather(&losses))?;
-        let mut sums = vec![0.0; steps];
-        let mut losses = losses.into_iter();
-        for rank in 0..team.world() {
-            let stretch = stretch(rank, team.world(), parts);
-            for sum in &mut sums {
-                for loss in losses.by_ref().take((stretch.end - stretch.start) as usize) {
-                    *sum += loss;
-                }
-            }
-        }
-        Ok(sums.into_iter().zip(norms).collect())
+        Ok(summed(&losses, parts as usize, team.world()).zip(norms).collect())
     }
+}
+
+/// The sum of each step's `parts` losses, in the order of parts, of what `world` ranks told: each, of all steps, those of the parts that fell to it.
+fn summed(losses: &[f64], parts: usize, world: usize) -> impl Iterator<Item = f64> {
+    let steps = losses.len() / parts;
+    let each = move |rank: usize| (parts - rank).div_ceil(world);
+    (0..steps).map(move |step| {
+        let of = |part: usize| {
+            let (rank, round) = (part % world, part / world);
+            let before: usize = (0..rank).map(|rank| steps * each(rank)).sum();
+            losses[before + step * each(rank) + round]
+        };
+        (0..parts).map(of).fold(0.0, |sum, loss| sum + loss)
+    })
 }
 
 /// What the leader says when it saves: the others hand it what they have.
@@ -190,7 +194,6 @@ pub fn train<O: Objective>(
     context: &mut Context,
 ) -> Result<Option<Outcome>, Halt> {
     let (steps, parts) = (recipe.steps, objective.parts());
-    let mine = stretch(team.rank(), team.world(), parts);
     let packed = params.pack_for(recipe.setting);
     let halves = packed.halves.clone();
     let mut state = State::new(packed, recipe.optimizer, recipe.ema, team);
@@ -217,18 +220,22 @@ pub fn train<O: Objective>(
 
     for step in now.done..steps {
         let mut sum = Fold::new(parts);
-        let mut losses = Vec::with_capacity(parts as usize);
-        for part in mine.clone() {
+        let mut losses = Vec::new();
+        for round in 0..rounds(team.world(), parts) {
+            let Some(part) = turn(round, team.world(), parts).nth(team.rank()) else {
+                state.share(round, None, &mut sum, team)?;
+                continue;
+            };
             let given = objective.given(step, part)?;
             if let Some([loss, gradient]) = replay.again(&given, |given| vec![pass(given), state.gradient()]) {
                 losses.push(loss.copy());
-                state.take(part, gradient, &mut sum);
+                state.take(round, gradient, &mut sum, team)?;
             } else {
                 if replay.broke() {
                     state.forget();
                 }
                 losses.push(pass(&given));
-                state.collect(part, &mut sum);
+                state.collect(round, &mut sum, team)?;
             }
         }
         let rate = recipe.learning_rate * rate(step, steps, recipe.warmup, recipe.schedule, recipe.falls);
@@ -340,5 +347,23 @@ impl Progress {
             )
         });
         Diverged(format!("{evidence}{before}")).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two steps of five parts, whose losses are powers of two, on any number of ranks.
+    #[test]
+    fn a_steps_loss_is_the_sum_of_its_parts_whoever_computed_them() {
+        let loss = |step: u64, part: u64| f64::from(1 << (5 * step + part));
+        for world in 1..=5 {
+            let parts = |rank: usize| (0..rounds(world, 5)).filter_map(move |round| turn(round, world, 5).nth(rank));
+            let told =
+                (0..world).flat_map(|rank| (0..2).flat_map(move |step| parts(rank).map(move |part| loss(step, part))));
+            let told: Vec<f64> = told.collect();
+            assert_eq!(summed(&told, 5, world).collect::<Vec<_>>(), [31.0, 992.0], "{world}");
+        }
     }
 }
