@@ -71,4 +71,8 @@ fn a_law_comes_out_of_two_scripts() {
     let (_, run) = isoflop(folder, &["run", "-j", "2"]);
     assert_eq!((run["totals"]["made"].as_u64(), run["totals"]["kept"].as_u64()), (Some(15), Some(2)));
     assert_eq!(Project::digests(&run), Project::digests(&first));
+
+    // Nothing in this home was touched: its scripts are artifacts too, which no task made.
+    let (code, audit) = isoflop(folder, &["audit", "--all"]);
+    assert_eq!((code, &audit["findings"]), (Some(0), &Value::Array(vec![])), "{audit}");
 }

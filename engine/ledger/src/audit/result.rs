@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use isoflop_contract::{Digest, Key, Manifest, Recipe};
+use serde::Deserialize;
 
 use super::{
     Finding, FindingKind, Subject,
-    books::{ArtifactRow, AttemptRow, Books, EventRow, ResultRow},
+    books::{ArtifactRow, AttemptRow, Books, EventRow, ResultRow, TaskRow},
     chain::Chain,
 };
 use crate::{
@@ -268,6 +269,7 @@ fn check_artifacts(books: &Books, chains: &BTreeMap<RunId, Chain>, findings: &mu
             made.insert((line.run, *artifact));
         }
     }
+    made.extend(files(books));
     for (digest, row) in &books.artifacts {
         let mut found =
             |what| findings.push(Finding { kind: FindingKind::Artifact, what, subject: Subject::Artifact(*digest) });
@@ -288,6 +290,23 @@ fn check_artifacts(books: &Books, chains: &BTreeMap<RunId, Chain>, findings: &mu
             findings.push(Finding { kind: FindingKind::Artifact, what, subject: Subject::Artifact(digest) });
         }
     }
+}
+
+/// The sets of the study's own files that runs recorded: no task made them, and a recipe in the run's plan names each.
+fn files(books: &Books) -> Vec<(RunId, Digest)> {
+    #[derive(Deserialize)]
+    struct Excerpt {
+        files: BTreeMap<String, Digest>,
+    }
+    let mut of_keys: BTreeMap<Key, Vec<Digest>> = BTreeMap::new();
+    for (key, row) in books.recipes.iter().filter(|(_, row)| row.text.contains("\"files\":{")) {
+        // A spec may have a member of that name; a text that cannot be read is told of elsewhere.
+        if let Ok(Excerpt { files }) = serde_json::from_str(&row.text) {
+            of_keys.insert(*key, files.into_values().collect());
+        }
+    }
+    let named = |task: &TaskRow| of_keys.get(&Key::from_bytes(task.key)).into_iter().flatten().copied();
+    books.tasks.iter().flat_map(|(run, tasks)| tasks.iter().flat_map(named).map(|digest| (*run, digest))).collect()
 }
 
 /// What is wrong with an artifact's row.

@@ -174,6 +174,28 @@ fn a_ledger_as_engines_leave_it_has_no_finding() {
 }
 
 #[test]
+fn files_of_the_study_are_artifacts_that_no_task_made() {
+    run_on_threads(async {
+        let (_home, ledger, _) = fresh().await;
+        let engine = Engine { ledger: ledger.clone(), made: BTreeMap::new() };
+        let (code, manifest) = artifact("a script");
+        let mut recipe = recipe("audit with code", &[]);
+        recipe.files.insert("code".to_owned(), code);
+        let reads = Planned { task: task("reads", &recipe), recipe };
+        let run = engine.begin(&[&reads], &[]).await;
+        ledger.record_files(run, code, &manifest).await.unwrap();
+        ledger.end_run(run, RunState::Done).await.unwrap();
+        let audit = ledger.audit(Reach::Everything).await.unwrap();
+        assert!(audit.findings.is_empty(), "{}", say(&audit));
+        let (other, manifest) = artifact("nobody's");
+        ledger.record_files(run, other, &manifest).await.unwrap();
+        let audit = ledger.audit(Reach::Everything).await.unwrap();
+        assert_eq!(audit.findings.len(), 1, "{}", say(&audit));
+        assert!(audit.findings[0].what.contains(&other.short()), "{}", say(&audit));
+    });
+}
+
+#[test]
 fn a_result_made_from_bits_that_were_replaced_is_found() {
     run_on_threads(async {
         let (_home, ledger, _) = fresh().await;
