@@ -164,6 +164,35 @@ fn a_stale_process_number_is_no_server() {
     assert_ne!(bench.pid(), 1);
 }
 
+/// The lock beside the socket names a process too, and so does all of a folder that was copied under a running server.
+#[test]
+fn a_stale_lock_of_the_socket_keeps_nobody_from_starting() {
+    let bench = Bench::new();
+    bench.server.ensure().unwrap();
+    kill(bench.pid());
+    let mut other = Command::new("sleep").arg("1000").spawn().unwrap();
+    for name in ["data/postmaster.pid", "sock/.s.PGSQL.5432.lock"] {
+        let path = bench.server.folder().join(name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (_, rest) = text.split_once('\n').unwrap();
+        std::fs::write(&path, format!("{}\n{rest}", other.id())).unwrap();
+    }
+    let began = Instant::now();
+    bench.server.ensure().unwrap();
+    assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+    other.kill().unwrap();
+    other.wait().unwrap();
+
+    let copy = bench.server.folder().with_file_name("copy");
+    let copied = Command::new("cp").arg("-r").arg(bench.server.folder()).arg(&copy).status().unwrap();
+    assert!(copied.success());
+    let copy = PrivateServer::new(copy);
+    copy.ensure().unwrap();
+    let Status::Running { pid, .. } = copy.status().unwrap() else { panic!("it runs") };
+    assert_ne!(pid, Some(bench.pid()), "each folder has its own");
+    copy.stop().unwrap();
+}
+
 #[test]
 fn a_server_whose_socket_was_removed_is_started_again() {
     let bench = Bench::new();

@@ -27,6 +27,9 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// How long a server may be there without a socket.
 const SOCKETLESS: Duration = Duration::from_secs(2);
 
+/// How long something that a dead server left may keep another from starting: its last backends give their memory back.
+const PASSING: Duration = Duration::from_secs(10);
+
 /// How long to wait before asking again. There is nothing to be told by.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -267,8 +270,8 @@ impl PrivateServer {
     /// Starts the server and waits until it answers. Old backends may hold the shared memory for a moment after their server was killed, so
     /// a first refusal is not the last word.
     fn start(&self, binaries: &Binaries, guise: Guise, socket: &Path) -> Result<(), ServerError> {
-        let end = Instant::now() + PATIENCE;
-        let late = || Instant::now() > end;
+        let begun = Instant::now();
+        let late = || begun.elapsed() > PATIENCE;
         let mut refusals = 0;
         loop {
             // Somebody is there already: another starter's, or one going down.
@@ -289,10 +292,11 @@ impl PrivateServer {
                     _ => thread::sleep(PAUSE),
                 }
             }
-            let stale = self.data().join("postmaster.pid");
-            match fs::remove_file(&stale) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(io_error(&stale, "remove", e)),
-                _ => {}
+            // What names a server names none of this folder's: a number that went to another process, or, where the folder was copied under a
+            // running server, the server of the other folder.
+            remove(&self.data().join("postmaster.pid"))?;
+            if socket::ask(socket) == Answer::Silence {
+                remove(&socket::lock(socket))?;
             }
             let (mut child, begin) = self.spawn(binaries, guise, socket)?;
             let status = loop {
@@ -320,7 +324,8 @@ impl PrivateServer {
                 return Err(ServerError::Full { folder: self.folder.clone(), why: tail(&said) });
             }
             let passing = said.contains("shared memory block") || said.contains("lock file");
-            if late() || (!passing && refusals >= 2) {
+            let over = begun.elapsed() > PASSING;
+            if late() || (passing && over) || (!passing && refusals >= 2) {
                 let why = if said.trim().is_empty() { status.to_string() } else { tail(&said) };
                 return Err(ServerError::Start { folder: self.folder.clone(), why });
             }
@@ -369,6 +374,14 @@ impl PrivateServer {
 
 pub(super) fn io_error(path: &Path, doing: &'static str, source: io::Error) -> ServerError {
     ServerError::Io { path: path.to_owned(), doing, source }
+}
+
+/// Removes a file that may not be there.
+fn remove(path: &Path) -> Result<(), ServerError> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(io_error(path, "remove", e)),
+        _ => Ok(()),
+    }
 }
 
 /// Takes away what could change a server's mind, and fixes the language of its messages, which are looked into.

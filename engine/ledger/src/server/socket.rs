@@ -30,6 +30,11 @@ pub(super) fn folder(folder: &Path) -> PathBuf {
     PathBuf::from(format!("/tmp/isoflop-{}-{}", rustix::process::geteuid().as_raw(), &digest[..16]))
 }
 
+/// The file beside the socket in which a server names itself: another does not start while a process of that number is there, whatever it is.
+pub(super) fn lock(folder: &Path) -> PathBuf {
+    folder.join(".s.PGSQL.5432.lock")
+}
+
 /// Makes the folder, for nobody else to look into. What somebody else has put there is refused.
 pub(super) fn prepare(folder: &Path) -> io::Result<()> {
     match fs::DirBuilder::new().mode(0o700).create(folder) {
