@@ -102,6 +102,21 @@ fn ctrl_c_stops_cleanly() {
 }
 
 #[test]
+fn a_signal_stops_in_order_and_is_in_the_exit_code() {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 129)] {
+        let project = Project::new();
+        project.behave(r#"{"*": {"do": "sleep", "milliseconds": 400}}"#);
+        let mut run = project.start(&["run", "-j", "2", "--progress", "plain"]);
+        Project::read_until(&mut run, "judge");
+        kill_process(Pid::from_raw(run.id().try_into().unwrap()).unwrap(), signal).unwrap();
+        let stopped = Project::wait(run).expect(code);
+        assert!(stopped.out.contains("stopped after"), "{}", stopped.out);
+        assert!(processes(&project.path("bin/isoflop-torch").display().to_string()).is_empty());
+        assert_eq!(project.run(&["runs", "--json"]).json()["runs"][0]["state"], "interrupted");
+    }
+}
+
+#[test]
 fn kill_postgres_under_a_run() {
     let project = Project::new();
     project.behave(r#"{"*": {"do": "sleep", "milliseconds": 100}}"#);

@@ -30,6 +30,7 @@ mod saved;
 mod selection;
 mod serve;
 mod settings;
+mod signals;
 mod snippet;
 mod soft;
 mod steps;

@@ -5,6 +5,8 @@ use std::fmt;
 use isoflop_plan::Findings;
 use serde_json::{Value, json};
 
+use crate::signals;
+
 /// What ends an invocation early.
 #[derive(Debug)]
 pub enum Stop {
@@ -28,7 +30,7 @@ pub enum Stop {
     Infrastructure(anyhow::Error),
     /// 9: another run holds what this one needs.
     Conflict(String),
-    /// 130: Ctrl-C.
+    /// 128 and the number of the signal: 130 for Ctrl-C.
     Interrupted,
     /// 1: anything else.
     Internal(anyhow::Error),
@@ -47,7 +49,7 @@ impl Stop {
             Self::Refused(_) | Self::BeyondBudget => 7,
             Self::Infrastructure(_) => 8,
             Self::Conflict(_) => 9,
-            Self::Interrupted => 130,
+            Self::Interrupted => signals::code(),
         }
     }
 

@@ -14,9 +14,9 @@ use crate::{
     devices, machine,
     progress::Progress,
     settings::Settings,
-    soft,
+    signals, soft,
     stop::{Stop, infrastructure},
-    verbs::run::{listen, torch},
+    verbs::run::torch,
     workers,
 };
 
@@ -49,7 +49,7 @@ pub async fn carry_out(
     let mut progress = Progress::new(shown, settings, plan, &survey);
     let sender = interrupt.cloned().unwrap_or_else(|| watch::channel(Interrupt::No).0);
     let receiver = sender.subscribe();
-    let signals = tokio::spawn(listen(sender));
+    let signals = tokio::spawn(signals::listen(sender));
     let engine = env::current_exe()
         .map_err(|error| Stop::Internal(anyhow::Error::new(error).context("this program cannot find itself")))?;
     let torch = torch(settings);

@@ -12,7 +12,6 @@ use isoflop_report::{Judged, Verdict, judge};
 use isoflop_store::Store;
 use serde_json::json;
 use tokio::{
-    signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
     time::MissedTickBehavior,
 };
@@ -34,7 +33,7 @@ use crate::{
     saved::Saved,
     selection,
     settings::Settings,
-    soft,
+    signals, soft,
     stop::{Stop, infrastructure},
     verbs::{self, frozen::Look, plan::processors},
     workers,
@@ -225,7 +224,7 @@ async fn execute(
         );
     }
     let (interrupt, interrupted) = watch::channel(Interrupt::No);
-    let signals = tokio::spawn(listen(interrupt.clone()));
+    let signals = tokio::spawn(signals::listen(interrupt.clone()));
     let (observer, mut moments) = mpsc::unbounded_channel();
     let engine = env::current_exe()
         .map_err(|error| Stop::Internal(anyhow::Error::new(error).context("this program cannot find itself")))?;
@@ -308,22 +307,6 @@ async fn execute(
         ExecError::Ledger(LedgerError::LeaseLost { .. }) => Stop::Conflict(error.to_string()),
         other => infrastructure(other),
     })
-}
-
-/// The first signal asks the run to stop, the second ends it at once.
-pub async fn listen(interrupt: watch::Sender<Interrupt>) {
-    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
-        return;
-    };
-    for level in [Interrupt::Stop, Interrupt::Kill] {
-        tokio::select! {
-            _ = int.recv() => {}
-            _ = term.recv() => {}
-        }
-        if interrupt.send(level).is_err() {
-            return;
-        }
-    }
 }
 
 /// The worker of kinds that need libtorch.
