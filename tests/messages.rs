@@ -77,6 +77,21 @@ fn a_contradicted_claim_is_a_result_of_run_and_a_failure_of_claims() {
 
 /// A file as others write it: groups of which one is too small, values that are missing, a run that came to nothing.
 #[test]
+fn a_verdict_does_not_depend_on_who_reads_it() {
+    let project = Project::new();
+    project.write("study.yaml", &crate::project::STUDY.replace("size='l') > mean", "size='l') < mean"));
+    project.run(&["run"]).expect(0);
+    let mut unread = project.start(&["claims"]);
+    drop(unread.stdout.take());
+    Project::wait(unread).expect(6);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let plan = project.command(&["plan"]).stdout(full).output().unwrap();
+    let said = String::from_utf8_lossy(&plan.stderr);
+    assert_eq!(plan.status.code(), Some(8), "{said}");
+    assert!(said.contains("cannot write to stdout") && !said.contains("mistake in isoflop"), "{said}");
+}
+
+#[test]
 fn fit_reads_the_tables_of_others() {
     let project = Project::new();
     let mut text = "\u{feff}Model family;Training compute (FLOP);Loss, nats\r\n".to_owned();

@@ -74,7 +74,8 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let mut out = Output { stdout: io::stdout(), json: arguments.global.json, color: settings.color_out };
+    let mut out =
+        Output { stdout: io::stdout(), json: arguments.global.json, color: settings.color_out, unread: false };
     match carry_out(&arguments.verb, &settings, &mut out) {
         Ok(()) => ExitCode::SUCCESS,
         Err(stop) => {

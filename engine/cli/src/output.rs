@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::stop::Stop;
+use crate::stop::{Stop, infrastructure};
 
 /// Stdout, and how to write to it.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub struct Output {
     pub json: bool,
     /// Whether text is coloured.
     pub color: bool,
+    /// Whether its reader has gone (`| head`): from then on nothing is written, and what the verb finds still decides the exit code.
+    pub unread: bool,
 }
 
 /// A colour with a meaning.
@@ -55,12 +57,23 @@ impl Output {
         self.line(&serde_json::to_string_pretty(value).expect("plain data can be written as JSON"))
     }
 
-    /// Prints a line of text. A reader that has gone (`| head`) ends the program quietly.
+    /// Prints a line of text.
     pub fn line(&mut self, text: &str) -> Result<(), Stop> {
-        match writeln!(self.stdout, "{text}") {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => std::process::exit(0),
+        self.bytes(format!("{text}\n").as_bytes())
+    }
+
+    /// Prints bytes as they are.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), Stop> {
+        if self.unread {
+            return Ok(());
+        }
+        match self.stdout.write_all(bytes).and_then(|()| self.stdout.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                self.unread = true;
+                Ok(())
+            }
             written => {
-                written.map_err(|error| Stop::Internal(anyhow::Error::new(error).context("cannot write to stdout")))
+                written.map_err(|error| infrastructure(anyhow::Error::new(error).context("cannot write to stdout")))
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{ErrorKind, Read, Seek, SeekFrom, Write},
+    io::{ErrorKind, Read, Seek, SeekFrom},
     path::Path,
     time::Duration,
 };
@@ -50,7 +50,7 @@ pub async fn logs(args: &LogsArgs, settings: &Settings, out: &mut Output) -> Res
         path.display()
     );
     eprintln!("{}", Paint::Dim.on(&about, settings.color_err));
-    print(shown, out)?;
+    out.bytes(shown)?;
     if args.follow { follow(&ledger, &named, attempt, file, out).await } else { Ok(()) }
 }
 
@@ -113,21 +113,13 @@ async fn follow(
         }
         let mut more = Vec::new();
         file.read_to_end(&mut more).map_err(anyhow::Error::new)?;
-        print(&more, out)?;
-        if ended {
+        out.bytes(&more)?;
+        if ended || out.unread {
             return Ok(());
         }
         tokio::time::sleep(EVERY).await;
         let attempts = ledger.attempts(&named.key).await.map_err(infrastructure)?;
         ended = attempts.iter().find(|other| other.id == attempt.id).is_none_or(|now| now.outcome.is_some());
-    }
-}
-
-/// Bytes as they are: a log may hold anything.
-fn print(bytes: &[u8], out: &mut Output) -> Result<(), Stop> {
-    match out.stdout.write_all(bytes).and_then(|()| out.stdout.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
-        written => written.context("cannot write to stdout").map_err(Stop::Internal),
     }
 }
 

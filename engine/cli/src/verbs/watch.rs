@@ -44,6 +44,9 @@ pub async fn watch(args: &StatusArgs, settings: &Settings, out: &mut Output) -> 
         if !is_under_way(&now.run) {
             return end(&now, out);
         }
+        if out.unread {
+            return Ok(()); // nobody follows any more
+        }
         draw(&now, settings);
         tokio::time::sleep(EVERY).await;
     }
