@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io::{self, IsTerminal},
     path::{Path, PathBuf},
     time::Duration,
@@ -45,7 +45,7 @@ pub struct Settings {
     pub color_out: bool,
     /// Whether stderr is coloured.
     pub color_err: bool,
-    /// Whether stderr is a terminal.
+    /// Whether stderr is a terminal on which what was written can be taken back.
     pub terminal: bool,
     /// Which devices to use: `fake:N` for N that are none, `none`, or otherwise what is found.
     pub devices: Option<String>,
@@ -82,9 +82,9 @@ impl Settings {
             .clone()
             .or_else(|| named("ISOFLOP_HOME").map(PathBuf::from))
             .map_or_else(|| find_home(&cwd), |home| cwd.join(home));
-        let quiet = named("NO_COLOR").is_some() || named("TERM").is_some_and(|term| term == "dumb");
+        let obeys = obeys(named("TERM").as_deref());
         let color = |terminal: bool| match global.color {
-            Color::Auto => terminal && !quiet,
+            Color::Auto => terminal && obeys && named("NO_COLOR").is_none(),
             Color::Always => true,
             Color::Never => false,
         };
@@ -109,7 +109,7 @@ impl Settings {
             torch_worker: named("ISOFLOP_TORCH").map(PathBuf::from),
             color_out: color(io::stdout().is_terminal()),
             color_err: color(terminal),
-            terminal,
+            terminal: terminal && obeys,
             devices: named("ISOFLOP_DEVICES").and_then(|text| text.into_string().ok()),
             visible: env::var("CUDA_VISIBLE_DEVICES").ok(), // empty means none
             confine: match named("ISOFLOP_CGROUP") {
@@ -131,6 +131,11 @@ impl Settings {
     }
 }
 
+/// Whether a terminal of this sort does what it is told by escape sequences. One that has no name may be anything.
+fn obeys(term: Option<&OsStr>) -> bool {
+    term.is_some_and(|term| term != "dumb")
+}
+
 /// The nearest `.isoflop` at or above `cwd`, not leaving the git checkout `cwd` is in; where there is none, the one to be made in `cwd`.
 fn find_home(cwd: &Path) -> PathBuf {
     for folder in cwd.ancestors() {
@@ -149,6 +154,12 @@ mod tests {
     use std::fs;
 
     use super::*;
+
+    #[test]
+    fn a_terminal_without_a_name_gets_plain_lines() {
+        let of = |term: &str| obeys(Some(OsStr::new(term)));
+        assert_eq!((of("xterm-256color"), of("dumb"), obeys(None)), (true, false, false));
+    }
 
     #[test]
     fn the_home_is_the_nearest_one_inside_the_checkout() {
