@@ -364,6 +364,37 @@ fn engine_and_worker_killed_at_once_leave_nothing_either() {
 }
 
 #[test]
+fn a_task_that_was_asked_for_and_cannot_be_made_is_a_failure_each_time() {
+    let project = Project::new();
+    let study = r#"
+study: blocked
+tasks:
+  t:
+    matrix: { n: [1, 3] }
+    kind: command
+    with:
+      argv: [sh, -c, "if [ {{ n }} = 3 ]; then l=NaN; else l=1; fi; echo '{\"loss\": '$l'}' > $2; echo > $1", sh, "{out.a}", "{metrics}"]
+      outputs: { a: {} }
+      metrics: m
+  rests:
+    each: t
+    kind: command
+    needs: { t: t }
+    with: { argv: [cp, "{in.t}/a", "{out.s}"], outputs: { s: {} } }
+"#;
+    project.write("study.yaml", study);
+    for _ in 0..2 {
+        let said = project.run(&["run", ".", "rests[n=3]"]).expect(4).err;
+        assert!(said.contains("rests[n=3] was asked for and cannot be made"), "{said}");
+    }
+    project.run(&["run", ".", "rests[n=3]", "--frozen"]).expect(4);
+    // A study keeps its divergences: as a whole, and of a group, what there is of it is enough.
+    project.run(&["run"]).expect(0);
+    project.run(&["run", ".", "rests"]).expect(0);
+    project.run(&["run", "--frozen"]).expect(0);
+}
+
+#[test]
 fn ctrl_c_ends_a_program_at_once() {
     let began = Instant::now();
     let (_, ran) = end(|engine, _| kill_process(engine, Signal::INT).unwrap());

@@ -119,6 +119,15 @@ pub async fn failed(plan: &Plan, chosen: &BTreeSet<usize>, ledger: Option<&Ledge
     Ok(chosen.iter().copied().filter(failed).collect())
 }
 
+/// Those of `names` of which nothing can be made: whatever each of them means is blocked. Who asks for a study as a whole asks for what there is of it.
+pub fn barren<'n>(plan: &Plan, names: &'n [String], is_blocked: impl Fn(usize) -> bool) -> Vec<&'n str> {
+    let is_barren = |name: &&String| {
+        let meant = Selection::of([(*name).clone()]).tasks(plan);
+        meant.is_ok_and(|meant| meant.into_iter().all(&is_blocked))
+    };
+    names.iter().filter(is_barren).map(String::as_str).collect()
+}
+
 /// What is said where the past leaves nothing of a selection.
 pub fn nothing(selection: &Selection) -> String {
     format!("nothing to do: no task {}", selection.in_words())

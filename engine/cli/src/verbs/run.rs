@@ -1,10 +1,10 @@
 //! `run`: make what is missing, record it, judge the claims, write the report.
 
-use std::{env, fs, path::PathBuf, sync::Arc, time::Instant};
+use std::{collections::BTreeSet, env, fs, path::PathBuf, sync::Arc, time::Instant};
 
 use isoflop_contract::{Catalog, quantity::prefixed};
 use isoflop_exec::{
-    ExecError, Force, Interrupt, Job, LaunchError, Moment, Options, Outcome, Program, Runtimes, Summary, Survey,
+    ExecError, Force, Interrupt, Job, LaunchError, Moment, Options, Outcome, Program, Runtimes, State, Summary, Survey,
 };
 use isoflop_ledger::{Ledger, LedgerError, Past};
 use isoflop_plan::Plan;
@@ -165,7 +165,20 @@ async fn rehearse(
     } else {
         out.line(&format!("{}: everything is kept", plan.study.name))?;
     }
-    if args.frozen && needed { Err(Stop::WorkNeeded) } else { Ok(()) }
+    match args.frozen {
+        true if needed => Err(Stop::WorkNeeded),
+        true => asked_in_vain(args, plan, |task| matches!(survey.state(task), State::Blocked(_))),
+        false => Ok(()),
+    }
+}
+
+/// Fails where a task was asked for by name and cannot be made, since what it needs diverged: now, or in an earlier run.
+fn asked_in_vain(args: &RunArgs, plan: &Plan, is_blocked: impl Fn(usize) -> bool) -> Result<(), Stop> {
+    let barren = selection::barren(plan, &args.tasks, is_blocked);
+    for name in &barren {
+        eprintln!("{name} was asked for and cannot be made: what it needs diverged");
+    }
+    if barren.is_empty() { Ok(()) } else { Err(Stop::TaskFailed) }
 }
 
 /// Says how the budgets fare, and refuses what goes beyond one.
@@ -357,7 +370,11 @@ async fn finish(
     match (summary.interrupted, summary.totals.failed) {
         (true, _) if let Some(limit) = done.used_up => Err(Stop::Refused(used_up_of(limit))),
         (true, _) => Err(Stop::Interrupted),
-        (false, 0) => Ok(()),
+        (false, 0) => {
+            let blocked = summary.tasks.iter().filter(|task| task.outcome == Outcome::Blocked);
+            let blocked: BTreeSet<&str> = blocked.map(|task| task.name.as_str()).collect();
+            asked_in_vain(args, plan, |task| blocked.contains(plan.tasks()[task].name.as_str()))
+        }
         (false, _) => Err(Stop::TaskFailed),
     }
 }
