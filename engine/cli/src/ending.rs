@@ -1,6 +1,6 @@
 //! The ending of a run: what came of its tasks, told to a person.
 
-use isoflop_contract::quantity::Seconds;
+use isoflop_contract::{Digest, quantity::Seconds};
 use isoflop_exec::{Outcome, Summary, TaskSummary};
 
 use crate::{
@@ -39,6 +39,19 @@ pub fn tell(summary: &Summary, keeps: bool, out: &mut Output) -> Result<(), Stop
     if summary.totals.adopted > 0 {
         let what = "adopted: inputs came out with the bytes of an earlier run, so its results stand";
         out.line(&out.paint(Paint::Dim, &format!("  {what}")))?;
+    }
+    let changed: Vec<(&TaskSummary, Digest)> =
+        summary.tasks.iter().filter_map(|task| Some((task, task.replaces?))).collect();
+    for (task, before) in changed.iter().take(EACH) {
+        let word = out.paint(Paint::Notice, "other bits than before");
+        let now = task.digest.map_or_else(String::new, |now| now.short());
+        out.line(&format!("  {word} {}: {} stood, and {now} does now", task.name, before.short()))?;
+    }
+    if changed.len() > EACH {
+        out.line(&format!("  and {} more", changed.len() - EACH))?;
+    }
+    if keeps && !changed.is_empty() {
+        out.line("  what was made from the former bits does not count any more; the next run makes it again")?;
     }
     if let Some(slowest) = slowest(summary) {
         out.line(&out.paint(Paint::Dim, &format!("  slowest: {slowest}")))?;

@@ -1,7 +1,7 @@
 //! Kept: which keys have a result, in one small file of the home, so that CI can ask without a server, without a store and without writing.
 //!
 //! The private ledger is the record; this is what a run noted of it at its end. Results are never taken back, so a key that is noted has a
-//! result for good, as long as the ledger is the same one: the file names the cluster it was noted from, and is nothing to any other. What
+//! result for good (which one, and made from what, is noted too), as long as the ledger is the same one: the file names the cluster it was noted from, and is nothing to any other. What
 //! it lacks it may lack because a run was killed, so `--frozen` asks the server too where one is running.
 
 use std::{
@@ -22,11 +22,18 @@ use jiff::Timestamp;
 use crate::settings::Settings;
 
 /// What the first line begins with; the number is the file's version.
-const HEAD: &str = "isoflop kept 1";
+const HEAD: &str = "isoflop kept 2";
 
-/// The keys that have a result: the digest of an artifact, or none of a divergence.
+/// The keys that have a result.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Kept(BTreeMap<Key, Option<Digest>>);
+pub struct Kept(BTreeMap<Key, Noted>);
+
+/// A result: the digest of an artifact, or none of a divergence, and of the trace that it was made from, where that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Noted {
+    digest: Option<Digest>,
+    trace: Option<Digest>,
+}
 
 impl Kept {
     /// Reads what was noted of the private ledger of these settings. Nothing if there is no such file, or one of another ledger.
@@ -40,18 +47,23 @@ impl Kept {
             return None;
         }
         let line = |line: &str| {
-            let (key, digest) = line.split_once(' ')?;
-            let digest = if digest == "diverged" { None } else { Some(digest.parse().ok()?) };
-            Some((key.parse().ok()?, digest))
+            let mut words = line.split(' ');
+            let key = words.next()?.parse().ok()?;
+            let mut digest = |none| match words.next()? {
+                word if word == none => Some(None),
+                word => Some(Some(word.parse().ok()?)),
+            };
+            Some((key, Noted { digest: digest("diverged")?, trace: digest("unknown")? }))
         };
         lines.map(line).collect::<Option<_>>().map(Self)
     }
 
     fn text(&self, cluster: &str) -> String {
         let mut text = format!("{HEAD} {cluster}\n");
-        for (key, digest) in &self.0 {
-            let digest = digest.map_or("diverged".to_owned(), |digest| digest.to_string());
-            let _ = writeln!(text, "{key} {digest}");
+        for (key, Noted { digest, trace }) in &self.0 {
+            let word =
+                |digest: &Option<Digest>, none: &str| digest.map_or(none.to_owned(), |digest| digest.to_string());
+            let _ = writeln!(text, "{key} {} {}", word(digest, "diverged"), word(trace, "unknown"));
         }
         text
     }
@@ -66,7 +78,8 @@ impl Kept {
     pub fn past(&self, plan: &Plan, store: Option<&Store>) -> BTreeMap<Key, Past> {
         let run: RunId = "00000000-0000-0000-0000-000000000000".parse().expect("a UUID");
         let past = |key: &Key| {
-            let outcome = match self.0.get(key)? {
+            let Noted { digest, trace } = self.0.get(key)?;
+            let outcome = match digest {
                 Some(digest) => {
                     let unknown =
                         || Manifest { shape: String::new(), files: BTreeMap::new(), scalars: BTreeMap::new() };
@@ -75,7 +88,7 @@ impl Kept {
                 }
                 None => PastOutcome::Diverged { reason: "it diverged".to_owned() },
             };
-            Some(Past { outcome, run, attempt: None, at: Timestamp::UNIX_EPOCH })
+            Some(Past { outcome, run, attempt: None, at: Timestamp::UNIX_EPOCH, trace: *trace })
         };
         plan.tasks().iter().filter_map(|task| Some((task.key, past(&task.key)?))).collect()
     }
@@ -93,7 +106,9 @@ pub fn note(settings: &Settings, summary: &Summary) -> io::Result<()> {
     let mut new = old.clone();
     for task in &summary.tasks {
         match task.outcome {
-            Outcome::Kept | Outcome::Made | Outcome::Diverged => new.0.insert(task.key, task.digest),
+            Outcome::Kept | Outcome::Made | Outcome::Diverged => {
+                new.0.insert(task.key, Noted { digest: task.digest, trace: task.trace })
+            }
             Outcome::Failed | Outcome::Blocked => None,
         };
     }
@@ -123,11 +138,15 @@ mod tests {
     #[test]
     fn what_was_noted_of_one_ledger_is_nothing_to_another() {
         let key = |text: &str| Key::from_bytes(*Digest::of(text).as_bytes());
-        let kept = Kept(BTreeMap::from([(key("a"), Some(Digest::of("bits"))), (key("b"), None)]));
+        let noted = |digest, trace| Noted { digest, trace };
+        let kept = Kept(BTreeMap::from([
+            (key("a"), noted(Some(Digest::of("bits")), Some(Digest::of("trace")))),
+            (key("b"), noted(None, None)),
+        ]));
         let text = kept.text("00ff");
         assert_eq!(Kept::parse(&text, "00ff"), Some(kept));
         assert_eq!(Kept::parse(&text, "00fe"), None);
-        for broken in ["", "isoflop kept 2 00ff\n", &text[..text.len() - 4]] {
+        for broken in ["", "isoflop kept 1 00ff\n", &text[..text.len() - 4]] {
             assert_eq!(Kept::parse(broken, "00ff"), None, "{broken}");
         }
     }

@@ -135,7 +135,7 @@ impl Progress {
                     bar.set_message("being recorded");
                 }
             }
-            Moment::TaskEnded { task, outcome, seconds, reason } => {
+            Moment::TaskEnded { task, outcome, seconds, reason, replaces } => {
                 let (paint, word) = match outcome {
                     Outcome::Made => (Paint::Good, "made"),
                     Outcome::Kept => (Paint::Good, "kept"),
@@ -146,6 +146,10 @@ impl Progress {
                 self.finish(task);
                 let reason = reason.as_ref().map_or(String::new(), |reason| format!("  {reason}"));
                 self.line(paint, word, task, &format!("{seconds:.1} s{reason}"));
+                if let Some((old, new)) = replaces {
+                    let what = format!("other bits than before: {} stood, and {} does now", old.short(), new.short());
+                    self.line(Paint::Notice, "changed", task, &what);
+                }
             }
             Moment::TaskAdopted { task } => {
                 self.finish(task);

@@ -68,7 +68,7 @@ pub fn survey_in(
         Force::Everything if targets.is_some() => Force::Targets,
         force => force,
     };
-    let scope = Scope { force, targets, bytes: selection.missing };
+    let scope = Scope { force, targets, bytes: selection.missing, ..Scope::default() };
     Ok(isoflop_exec::survey(plan, past, holds, &scope))
 }
 
@@ -82,7 +82,7 @@ pub async fn survey_of(
 ) -> Result<Survey, Stop> {
     let past = home::past(plan, ledger).await?;
     let holds = home::holds(settings)?;
-    let scope = Scope { force: Force::Nothing, targets: Some(targets), bytes: selection.missing };
+    let scope = Scope { force: Force::Nothing, targets: Some(targets), bytes: selection.missing, ..Scope::default() };
     Ok(isoflop_exec::survey(plan, &past, &holds, &scope))
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use isoflop_contract::Key;
+use isoflop_contract::{Digest, Key};
 use isoflop_ledger::{
     lineage::{Direction, Lineage, Node},
     view::Edge,
@@ -63,16 +63,19 @@ pub fn place(node: &Node) -> String {
     }
 }
 
+/// What a consumer was made from, where that is not what stands: an artifact, or none if that cannot be told.
+type Other = Option<Digest>;
+
 /// One line still to be drawn.
 enum Open {
-    Task { prefix: String, last: bool, port: String, key: Key },
+    Task { prefix: String, last: bool, port: String, key: Key, other: Option<Other> },
     Fold { prefix: String, last: bool, more: usize, of: String },
 }
 
 impl Tree<'_> {
     /// Depth first with a list of its own: a study may be deeper than a stack.
     fn draw(&mut self, root: Key) {
-        self.row("", "", root, false);
+        self.row("", "", root, false, None);
         self.drawn.insert(root);
         let mut open = self.below(root, "");
         while let Some(next) = open.pop() {
@@ -81,10 +84,10 @@ impl Tree<'_> {
                     let branch = if last { "└─ " } else { "├─ " };
                     self.rows.push(vec![Cell::painted(format!("{prefix}{branch}… and {more} more {of}"), Paint::Dim)]);
                 }
-                Open::Task { prefix, last, port, key } => {
+                Open::Task { prefix, last, port, key, other } => {
                     let branch = if last { "└─ " } else { "├─ " };
                     let again = !self.drawn.insert(key);
-                    self.row(&format!("{prefix}{branch}"), &port, key, again);
+                    self.row(&format!("{prefix}{branch}"), &port, key, again, other);
                     if !again {
                         let deeper = format!("{prefix}{}", if last { "   " } else { "│  " });
                         open.extend(self.below(key, &deeper));
@@ -118,7 +121,10 @@ impl Tree<'_> {
                     Direction::Up => edge.port.clone(),
                     Direction::Down => String::new(),
                 };
-                lines.push(Open::Task { prefix: prefix.to_owned(), last: false, port, key: *key });
+                let now = self.lineage.nodes.get(&edge.need).and_then(|node| node.artifact);
+                let is_other = edge.changed && edge.given != now && matches!(self.direction, Direction::Up);
+                let other = is_other.then_some(edge.given);
+                lines.push(Open::Task { prefix: prefix.to_owned(), last: false, port, key: *key, other });
             }
             if folded {
                 let of = match self.direction {
@@ -135,7 +141,7 @@ impl Tree<'_> {
         lines
     }
 
-    fn row(&mut self, branch: &str, port: &str, key: Key, again: bool) {
+    fn row(&mut self, branch: &str, port: &str, key: Key, again: bool, other: Option<Other>) {
         let node = self.lineage.nodes.get(&key);
         let port = if port.is_empty() { String::new() } else { format!("{port}: ") };
         let elsewhere = node.is_some_and(|node| node.elsewhere);
@@ -144,6 +150,13 @@ impl Tree<'_> {
         let Some(node) = node else {
             return self.rows.push(vec![Cell::new(label), Cell::painted("no recipe of it is recorded", Paint::Bad)]);
         };
+        if let Some(given) = other {
+            let now = node.artifact.map_or_else(|| "nothing".to_owned(), |now| now.short());
+            let given = given.map_or_else(|| "other bits".to_owned(), |given| given.short());
+            let seed = node.seed.map_or_else(String::new, |seed| seed.to_string());
+            let digest = Cell::painted(format!("{given} (now {now})"), Paint::Notice);
+            return self.rows.push(vec![Cell::new(label), Cell::new(&node.kind), digest, Cell::new(seed).right()]);
+        }
         if again {
             return self.rows.push(vec![Cell::new(label), Cell::painted("(above)", Paint::Dim)]);
         }
@@ -196,11 +209,8 @@ mod tests {
                 nodes.insert(key(name), node);
             }
         }
-        let edge = |(task, port, need): &(&str, &str, &str)| Edge {
-            key: key(task),
-            port: (*port).to_owned(),
-            label: String::new(),
-            need: key(need),
+        let edge = |(task, port, need): &(&str, &str, &str)| {
+            Edge::bare(key(task), (*port).to_owned(), String::new(), key(need))
         };
         Lineage { nodes, edges: edges.iter().map(edge).collect(), cut: false }
     }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use isoflop_contract::Digest;
 use isoflop_ledger::{AttemptId, RunId};
 
 use crate::summary::Outcome;
@@ -78,6 +79,8 @@ pub enum Moment {
         seconds: f64,
         /// Why it diverged or failed.
         reason: Option<String>,
+        /// The artifact that stood before and the one that stands now, where their bits differ.
+        replaces: Option<(Digest, Digest)>,
     },
     /// A task failed, and is tried again after a while.
     Retrying {

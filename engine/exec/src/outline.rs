@@ -50,6 +50,8 @@ pub enum Begin {
         /// Whether a standing result is not enough.
         again: bool,
     },
+    /// A result stands that was made from other bits than what it needs has now: it must run, unless these were seen before.
+    Outdated,
     /// A result stands: an artifact.
     Made,
     /// A result stands: it diverged.
@@ -90,6 +92,7 @@ impl Outline {
             begin: match state {
                 State::Kept(past) if past.digest().is_some() => Begin::Made,
                 State::Kept(_) => Begin::Diverged,
+                State::Run(whys) if whys.iter().all(|why| matches!(why, Why::Inputs { .. })) => Begin::Outdated,
                 State::Run(whys) => Begin::Run { again: whys.iter().any(|why| *why != Why::New) },
                 State::Blocked(root) => Begin::Blocked(*root),
                 State::Unneeded => Begin::Unneeded,
@@ -104,7 +107,7 @@ impl Outline {
         let mut longest_after = vec![0.0_f64; paths.len()];
         for index in (0..paths.len()).rev() {
             paths[index] += longest_after[index];
-            let runs = matches!(self.nodes[index].begin, Begin::Run { .. });
+            let runs = matches!(self.nodes[index].begin, Begin::Run { .. } | Begin::Outdated);
             for producer in self.nodes[index].needs.iter().flat_map(Need::tasks).filter(|_| runs) {
                 longest_after[*producer] = longest_after[*producer].max(paths[index]);
             }

@@ -280,6 +280,7 @@ impl Reactor {
             outcome: entry.outcome.expect("a task that ended has an outcome"),
             seconds,
             reason: entry.reason.clone(),
+            replaces: entry.replaces().zip(entry.made.as_ref().map(|(digest, _)| *digest)),
         });
     }
 }

@@ -21,8 +21,20 @@ pub(crate) struct Entry {
     pub(crate) reason: Option<String>,
     pub(crate) seconds: Option<f64>,
     pub(crate) adopted: bool,
+    /// The artifact that stood under its key before.
+    pub(crate) before: Option<Digest>,
+    /// The digest of its recipe with needs by digest, once these are known.
+    pub(crate) trace: Option<Digest>,
     pub(crate) attempt: Option<AttemptId>,
     pub(crate) log: Option<PathBuf>,
+}
+
+impl Entry {
+    /// The artifact that stood before, where one with other bits stands now.
+    pub(crate) fn replaces(&self) -> Option<Digest> {
+        let now = self.made.as_ref().map(|(digest, _)| *digest)?;
+        self.before.filter(|before| *before != now)
+    }
 }
 
 /// What is known of all tasks, in the plan's order.
@@ -38,7 +50,9 @@ pub(crate) struct Record {
 impl Record {
     pub(crate) fn of(plan: &Plan, survey: &Survey) -> Self {
         let mut record = Self {
-            entries: vec![Entry::default(); plan.tasks().len()],
+            entries: (0..plan.tasks().len())
+                .map(|index| Entry { before: survey.before(index), ..Entry::default() })
+                .collect(),
             digests: BTreeMap::new(),
             concerned: (0..plan.tasks().len()).map(|index| survey.is_concerned(index)).collect(),
         };
@@ -52,7 +66,8 @@ impl Record {
 
     /// A result of an earlier run, or of another engine, stands.
     pub(crate) fn keep(&mut self, task: usize, key: Key, past: &Past, adopted: bool) {
-        let entry = Entry { outcome: Some(Outcome::Kept), adopted, ..Entry::default() };
+        let before = self.entries[task].before;
+        let entry = Entry { outcome: Some(Outcome::Kept), adopted, before, trace: past.trace, ..Entry::default() };
         self.entries[task] = match &past.outcome {
             PastOutcome::Made { digest, manifest } => {
                 self.digests.insert(key, *digest);
@@ -95,6 +110,7 @@ impl Record {
             .filter_map(|((task, entry), concerned)| {
                 // What stands from before counts only if it was asked for; what was made anew in any case.
                 let outcome = entry.outcome.filter(|outcome| concerned || *outcome != Outcome::Kept)?;
+                let replaces = entry.replaces();
                 Some(TaskSummary {
                     name: task.name.clone(),
                     key: task.key,
@@ -103,6 +119,8 @@ impl Record {
                     seconds: entry.seconds,
                     reason: entry.reason,
                     adopted: entry.adopted,
+                    replaces,
+                    trace: entry.trace,
                     attempt: entry.attempt,
                     log: entry.log,
                 })

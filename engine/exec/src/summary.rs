@@ -60,6 +60,12 @@ pub struct TaskSummary {
     /// Whether it was kept because its inputs came out with bytes already seen.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub adopted: bool,
+    /// The artifact that stood under its key before, where it came out with other bits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Digest>,
+    /// The digest of its recipe with needs by digest.
+    #[serde(skip)]
+    pub trace: Option<Digest>,
     /// The attempt that ended it in this run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<AttemptId>,

@@ -5,14 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use isoflop_contract::{Key, Manifest};
+use isoflop_contract::{Digest, Key, Manifest};
 use isoflop_ledger::{Past, PastOutcome};
-use isoflop_plan::{Plan, TaskNeed, Why};
+use isoflop_plan::{Plan, Task, TaskNeed, Why};
 
 /// How each task of a plan stands.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Survey {
     states: Vec<State>,
+    /// The artifact under each task's key, whether it is to be kept or not.
+    before: Vec<Option<Digest>>,
     /// Whether each task was asked for by itself.
     targets: Vec<bool>,
 }
@@ -39,6 +41,8 @@ pub struct Scope {
     pub targets: Option<BTreeSet<usize>>,
     /// Whether the bytes of what is wanted must be in the store: otherwise that is asked only where somebody who must run needs them.
     pub bytes: bool,
+    /// Whether a result counts although it was made from other bits than stand now under the keys it needs (`verify`, `drill`).
+    pub as_it_stands: bool,
 }
 
 /// What runs whatever the past holds.
@@ -65,7 +69,9 @@ pub fn survey(plan: &Plan, past: &BTreeMap<Key, Past>, holds: &dyn Fn(&Manifest)
             Force::Everything => true,
         };
         let kept = past.get(&task.key).filter(|_| !forced);
+        let outdated = kept.filter(|_| !scope.as_it_stands).and_then(|kept| outdated(plan, index, kept, &states));
         let state = match (kept, diverged(&task.needs, &states)) {
+            (Some(_), None) if let Some(why) = outdated => State::Run(vec![why]),
             (Some(past), _) => State::Kept(past.clone()),
             (None, Some(root)) => State::Blocked(root),
             (None, None) => State::Run(vec![if forced { Why::Asked } else { Why::New }]),
@@ -97,7 +103,39 @@ pub fn survey(plan: &Plan, past: &BTreeMap<Key, Past>, holds: &dyn Fn(&Manifest)
             _ => {}
         }
     }
-    Survey { states, targets: (0..tasks.len()).map(is_target).collect() }
+    let before = tasks.iter().map(|task| past.get(&task.key)?.digest()).collect();
+    Survey { states, before, targets: (0..tasks.len()).map(is_target).collect() }
+}
+
+/// Why the result that stands does not count: what it needs was made again since, with other bits, or is about to be.
+fn outdated(plan: &Plan, index: usize, kept: &Past, states: &[State]) -> Option<Why> {
+    let task = &plan.tasks()[index];
+    let mut digests: BTreeMap<Key, Digest> = BTreeMap::new();
+    let mut later: Vec<&str> = Vec::new();
+    for producer in plan.producers(index) {
+        let Task { name, key, .. } = &plan.tasks()[producer];
+        match &states[producer] {
+            State::Run(whys) if whys.iter().any(|why| matches!(why, Why::Inputs { .. })) => {
+                let because = format!("`{name}` is made again, and may come out with other bits");
+                return Some(Why::Inputs { because });
+            }
+            State::Run(_) => return None, // what it comes out with is for the next survey
+            State::Kept(past) => {
+                digests.extend(past.digest().map(|digest| (*key, digest)));
+                later.extend((past.at > kept.at).then_some(name.as_str()));
+            }
+            State::Blocked(_) | State::Unneeded => {}
+        }
+    }
+    let trace = kept.trace.filter(|_| !task.needs.is_empty())?;
+    let text = task.recipe.trace(|key| digests.get(key).copied())?.text().ok()?;
+    let since = match later.as_slice() {
+        [] => "what it needs was".to_owned(),
+        [one] => format!("`{one}` was"),
+        [one, others @ ..] => format!("`{one}` and {} more were", others.len()),
+    };
+    let because = format!("it was made from other bits than stand now: {since} made again since");
+    (Digest::of(text) != trace).then_some(Why::Inputs { because })
 }
 
 /// The diverged task that leaves `needs` without what they must have.
@@ -125,6 +163,11 @@ impl Survey {
     /// How all tasks stand, in the plan's order.
     pub fn states(&self) -> &[State] {
         &self.states
+    }
+
+    /// The artifact that stood under the key of the task at `index`, whether or not it is to be kept.
+    pub fn before(&self, index: usize) -> Option<Digest> {
+        self.before[index]
     }
 
     /// Whether the task at `index` was asked for by itself, and not only for another's sake.

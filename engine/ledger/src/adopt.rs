@@ -15,8 +15,8 @@ use crate::{
 };
 
 impl Ledger {
-    /// Adopts an old result for a new key whose trace is the old one's (early cut-off). Needs no lease, as nothing is run. Answers with what
-    /// stands under the key now: another engine's result, if that came first.
+    /// Adopts an old result for a key whose trace is the old one's (early cut-off). Needs no lease, as nothing is run. Answers with what
+    /// stands under the key now: another engine's result, if that came first. What was made from other bits than these gives way.
     pub async fn adopt(
         &self,
         run: RunId,
@@ -32,8 +32,10 @@ impl Ledger {
                 PastOutcome::Made { digest, .. } => (Some(*digest), None),
                 PastOutcome::Diverged { reason } => (None, Some(reason.as_str())),
             };
-            let new = NewResult { key, run, at: pen.at(), artifact, reason, attempt: past.attempt };
-            result::record(&mut tx, &[new], false).await?;
+            let before = recall::standing(&mut tx, &key).await?;
+            let stale = before.filter(|before| before.trace.is_some_and(|of| of != trace));
+            let new = NewResult { key, run, at: pen.at(), artifact, reason, attempt: past.attempt, trace };
+            result::record(&mut tx, &[new], stale.is_some()).await?;
             let stands =
                 recall::standing(&mut tx, &key).await?.ok_or_else(|| bad_row(format!("key {key} has no result")))?;
             let changed = sqlx::query(
@@ -49,7 +51,8 @@ impl Ledger {
             .execute(&mut *tx)
             .await?;
             if changed.rows_affected() > 0 {
-                pen.write(Event::Adopted { task: task.to_owned(), key, artifact: stands.digest(), trace });
+                let replaces = stale.as_ref().and_then(Past::digest);
+                pen.write(Event::Adopted { task: task.to_owned(), key, artifact: stands.digest(), trace, replaces });
                 pen.put_down(&mut tx).await?;
             }
             tx.commit().await?;

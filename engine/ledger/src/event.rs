@@ -160,6 +160,9 @@ pub enum Event {
         artifact: Option<Digest>,
         /// The digest of the recipe's trace.
         trace: Digest,
+        /// The artifact that stood before, made from other bits, where this one takes its place.
+        #[serde(default)]
+        replaces: Option<Digest>,
     },
     /// Tasks that cannot run because a need failed.
     Blocked {

@@ -74,7 +74,7 @@ impl FinishAsk {
             }
             AttemptOutcome::Failed(_) => return None,
         };
-        Some(Past { outcome, run: self.run, attempt: Some(self.attempt), at: at.0 })
+        Some(Past { outcome, run: self.run, attempt: Some(self.attempt), at: at.0, trace: self.trace() })
     }
 
     fn word(&self) -> &'static str {
@@ -222,7 +222,7 @@ async fn record_results(
     before: &BTreeMap<Key, Past>,
 ) -> Result<BTreeSet<Key>, Fault> {
     let (mut first, mut instead) = (vec![], vec![]);
-    for end in ends.iter().filter(|end| end.ask.trace().is_some()) {
+    for (end, trace) in ends.iter().filter_map(|end| Some((end, end.ask.trace()?))) {
         let lease = &end.ask.lease;
         let new = NewResult {
             key: lease.key,
@@ -231,6 +231,7 @@ async fn record_results(
             artifact: end.ask.artifact(),
             reason: end.ask.reason.as_deref(),
             attempt: Some(end.ask.attempt),
+            trace,
         };
         match lease.purpose {
             Purpose::Remake => instead.push(new),

@@ -23,6 +23,7 @@ pub mod event;
 mod fault;
 mod files;
 mod finish;
+mod given;
 mod group;
 mod groups;
 mod holder;

@@ -13,6 +13,7 @@ use crate::{
     chain::count,
     error::LedgerError,
     fault::Fault,
+    given,
     id::{AttemptId, RunId},
     ledger::Ledger,
     view::Edge,
@@ -137,7 +138,7 @@ async fn edges(pool: &PgPool, direction: Direction, of: &[Key]) -> Result<Vec<Ed
         Direction::Down => "select key, port, label, need from needs where need = any($1) order by key, port, label",
     };
     let rows: Vec<EdgeRow> = sqlx::query_as(statement).bind(bind(of)).fetch_all(pool).await?;
-    let edge = |(key, port, label, need)| Edge { key: Key::from_bytes(key), port, label, need: Key::from_bytes(need) };
+    let edge = |(key, port, label, need)| Edge::bare(Key::from_bytes(key), port, label, Key::from_bytes(need));
     Ok(rows.into_iter().map(edge).collect())
 }
 
@@ -213,8 +214,13 @@ impl Ledger {
             }
             let keys: Vec<Key> = seen.into_iter().collect();
             let nodes = nodes(&pool, &keys, run).await?;
-            let edges = all.into_iter().map(|(key, port, label, need)| Edge { key, port, label, need }).collect();
-            Ok(Lineage { nodes, edges, cut })
+            let given = given::given(&pool, &keys).await?;
+            let edge = |(key, port, label, need)| {
+                let of = given.get(&key);
+                let artifact = of.and_then(|of| of.artifacts.get(&need)).copied();
+                Edge { given: artifact, changed: of.is_some_and(|of| of.changed), ..Edge::bare(key, port, label, need) }
+            };
+            Ok(Lineage { nodes, edges: all.into_iter().map(edge).collect(), cut })
         })
         .await
     }

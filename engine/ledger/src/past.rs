@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::id::{AttemptId, RunId};
 
-/// What stands under a key. The first result stands; failures leave none.
+/// What stands under a key. The first result stands until it is made again on purpose; failures leave none.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Past {
     /// What came of it.
@@ -16,6 +16,8 @@ pub struct Past {
     pub attempt: Option<AttemptId>,
     /// When it was recorded.
     pub at: Timestamp,
+    /// The digest of the recipe with needs by digest: what it was made from. Not known of every result of an old ledger.
+    pub trace: Option<Digest>,
 }
 
 /// What came of a task.

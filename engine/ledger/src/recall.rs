@@ -25,6 +25,7 @@ pub(crate) struct Row {
     attempt: Option<AttemptId>,
     run: RunId,
     at: At,
+    trace: Option<[u8; 32]>,
     manifest: Option<String>,
 }
 
@@ -39,7 +40,8 @@ impl Row {
                 return Err(bad_row(format!("the result of key {key} names artifact {digest}, which is not there")));
             }
         };
-        Ok((key, Past { outcome, run: self.run, attempt: self.attempt, at: self.at.0 }))
+        let trace = self.trace.map(Digest::from_bytes);
+        Ok((key, Past { outcome, run: self.run, attempt: self.attempt, at: self.at.0, trace }))
     }
 }
 
@@ -54,7 +56,7 @@ pub(crate) fn manifest(digest: &Digest, text: &str) -> Result<Manifest, Fault> {
 /// What stands under `keys`.
 async fn results(conn: impl PgExecutor<'_>, keys: Vec<[u8; 32]>) -> Result<BTreeMap<Key, Past>, Fault> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select r.key, r.artifact, r.reason, r.attempt, r.run, r.at, a.text as manifest
+        "select r.key, r.artifact, r.reason, r.attempt, r.run, r.at, r.trace, a.text as manifest
          from results r left join artifacts a on a.digest = r.artifact
          where r.key = any($1)",
     )
@@ -72,7 +74,7 @@ pub(crate) async fn standing_all(conn: &mut PgConnection, keys: &[Key]) -> Resul
 /// What stands under `key`, inside a transaction.
 pub(crate) async fn standing(conn: &mut PgConnection, key: &Key) -> Result<Option<Past>, Fault> {
     let row: Option<Row> = sqlx::query_as(
-        "select r.key, r.artifact, r.reason, r.attempt, r.run, r.at, a.text as manifest
+        "select r.key, r.artifact, r.reason, r.attempt, r.run, r.at, r.trace, a.text as manifest
          from results r left join artifacts a on a.digest = r.artifact
          where r.key = $1",
     )
@@ -93,12 +95,12 @@ impl Ledger {
         Ok(self.past(std::slice::from_ref(key)).await?.remove(key))
     }
 
-    /// What came of any recipe with this trace.
+    /// What came of any recipe with this trace, if that still stands: a result may have been made again from other bits.
     pub async fn by_trace(&self, trace: Digest) -> Result<Option<Past>, LedgerError> {
         self.with("look up a trace", |pool| async move {
             let row: Option<Row> = sqlx::query_as(
-                "select r.key, r.artifact, r.reason, r.attempt, r.run, r.at, a.text as manifest
-                 from traces t join results r on r.key = t.key left join artifacts a on a.digest = r.artifact
+                "select r.key, r.artifact, r.reason, r.attempt, r.run, r.at, r.trace, a.text as manifest
+                 from traces t join results r on r.key = t.key and r.trace = t.trace left join artifacts a on a.digest = r.artifact
                  where t.trace = $1",
             )
             .bind(trace.as_bytes())
@@ -161,8 +163,7 @@ impl Ledger {
             .bind(key.as_bytes())
             .fetch_all(&pool)
             .await?;
-            let edge =
-                |(key, port, label, need)| Edge { key: Key::from_bytes(key), port, label, need: Key::from_bytes(need) };
+            let edge = |(key, port, label, need)| Edge::bare(Key::from_bytes(key), port, label, Key::from_bytes(need));
             Ok(rows.into_iter().map(edge).collect())
         })
         .await

@@ -22,6 +22,8 @@ pub(crate) struct NewResult<'a> {
     pub artifact: Option<Digest>,
     pub reason: Option<&'a str>,
     pub attempt: Option<AttemptId>,
+    /// The digest of the recipe with needs by digest: what it was made from.
+    pub trace: Digest,
 }
 
 /// Records results under keys that differ: the first stands, unless these are to `replace` what does. Answers with the keys under which these
@@ -35,16 +37,18 @@ pub(crate) async fn record(
         return Ok(BTreeSet::new());
     }
     let statement = if replace {
-        "insert into results as r (key, outcome, artifact, reason, attempt, run, at)
-         select * from unnest($1::bytea[], $2::text[], $3::bytea[], $4::text[], $5::uuid[], $6::uuid[], $7::timestamptz[])
+        "insert into results as r (key, outcome, artifact, reason, attempt, run, at, trace)
+         select * from unnest($1::bytea[], $2::text[], $3::bytea[], $4::text[], $5::uuid[], $6::uuid[], $7::timestamptz[],
+                              $8::bytea[])
          on conflict (key) do update
          set outcome = excluded.outcome, artifact = excluded.artifact, reason = excluded.reason, attempt = excluded.attempt,
-             run = excluded.run, at = excluded.at
-         where (r.outcome, r.artifact) is distinct from (excluded.outcome, excluded.artifact)
+             run = excluded.run, at = excluded.at, trace = excluded.trace
+         where (r.outcome, r.artifact, r.trace) is distinct from (excluded.outcome, excluded.artifact, excluded.trace)
          returning key"
     } else {
-        "insert into results (key, outcome, artifact, reason, attempt, run, at)
-         select * from unnest($1::bytea[], $2::text[], $3::bytea[], $4::text[], $5::uuid[], $6::uuid[], $7::timestamptz[])
+        "insert into results (key, outcome, artifact, reason, attempt, run, at, trace)
+         select * from unnest($1::bytea[], $2::text[], $3::bytea[], $4::text[], $5::uuid[], $6::uuid[], $7::timestamptz[],
+                              $8::bytea[])
          on conflict (key) do nothing returning key"
     };
     let stand: Vec<[u8; 32]> = sqlx::query_scalar(statement)
@@ -55,6 +59,7 @@ pub(crate) async fn record(
         .bind(new.iter().map(|new| new.attempt).collect::<Vec<_>>())
         .bind(new.iter().map(|new| new.run).collect::<Vec<_>>())
         .bind(new.iter().map(|new| new.at).collect::<Vec<_>>())
+        .bind(new.iter().map(|new| *new.trace.as_bytes()).collect::<Vec<_>>())
         .fetch_all(conn)
         .await?;
     Ok(stand.into_iter().map(Key::from_bytes).collect())

@@ -142,6 +142,17 @@ pub struct Edge {
     pub label: String,
     /// What it needs.
     pub need: Key,
+    /// The artifact that the task's result was made from here, as far as that can be told.
+    pub given: Option<Digest>,
+    /// Whether the result was made from other bits than stand now under the keys it needs.
+    pub changed: bool,
+}
+
+impl Edge {
+    /// A need of which nothing is known but that it is there.
+    pub fn bare(key: Key, port: String, label: String, need: Key) -> Self {
+        Self { key, port, label, need, given: None, changed: false }
+    }
 }
 
 /// What walking a run's chain found.

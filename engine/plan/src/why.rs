@@ -61,6 +61,11 @@ pub enum Why {
         /// What is missing.
         what: String,
     },
+    /// What it needs has other bits now than those that it was made from, or is about to.
+    Inputs {
+        /// Which of that, in a sentence.
+        because: String,
+    },
     /// Its last attempt failed.
     Failed {
         /// How.
@@ -147,6 +152,7 @@ impl Why {
             Self::Cells { .. } => "cells",
             Self::Unknown { .. } => "unknown",
             Self::BytesMissing { .. } => "bytes-missing",
+            Self::Inputs { .. } => "inputs",
             Self::Failed { .. } => "failed",
             Self::Lost { .. } => "lost",
             Self::Asked => "asked",
@@ -185,7 +191,7 @@ impl Why {
             }
             Self::Lost { run } => object["run"] = run.as_str().into(),
             Self::BytesMissing { what } => object["message"] = what.as_str().into(),
-            Self::Blocked { because } => object["message"] = because.as_str().into(),
+            Self::Blocked { because } | Self::Inputs { because } => object["message"] = because.as_str().into(),
             Self::Adopted { run, made_in, trace } => {
                 object["run"] = run.as_str().into();
                 object["made_in"] = made_in.as_str().into();
@@ -244,7 +250,7 @@ impl Why {
             Self::Again => {
                 "made again although a result stood: its bytes were bad or gone, or it was asked for".to_owned()
             }
-            Self::Blocked { because } => because.clone(),
+            Self::Blocked { because } | Self::Inputs { because } => because.clone(),
             Self::Unneeded => "nothing that was asked for rests on it".to_owned(),
             Self::Adopted { run, made_in, .. } => format!(
                 "its inputs came out with the bytes of an earlier run: run {run} adopted what run {made_in} had made of them"

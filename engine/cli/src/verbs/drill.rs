@@ -92,7 +92,8 @@ impl<'a> Drill<'a> {
     }
 
     fn survey(&self, past: &BTreeMap<Key, Past>, holds: &dyn Fn(&Manifest) -> bool) -> Survey {
-        let scope = Scope { force: Force::Targets, targets: Some([self.task].into()), bytes: false };
+        let scope =
+            Scope { force: Force::Targets, targets: Some([self.task].into()), bytes: false, as_it_stands: true };
         isoflop_exec::survey(&self.plan, past, holds, &scope)
     }
 

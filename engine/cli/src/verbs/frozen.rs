@@ -65,7 +65,8 @@ impl Look {
 
     /// Surveys these tasks of the plan.
     pub fn survey_of(&self, plan: &Plan, targets: BTreeSet<usize>, selection: &Selection) -> Survey {
-        let scope = Scope { force: Force::Nothing, targets: Some(targets), bytes: selection.missing };
+        let scope =
+            Scope { force: Force::Nothing, targets: Some(targets), bytes: selection.missing, ..Scope::default() };
         isoflop_exec::survey(plan, &self.past, &|manifest| self.holds(manifest), &scope)
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use isoflop_contract::{Key, Recipe, recipe::Need};
-use isoflop_ledger::{AttemptId, Ledger, Past, PastOutcome, Saved, view::AttemptView};
+use isoflop_ledger::{AttemptId, Ledger, Past, PastOutcome, Saved, lineage::Direction, view::AttemptView};
 use serde_json::{Value, json};
 
 use crate::{
@@ -32,7 +32,15 @@ pub async fn gather(ledger: &Ledger, task: String, key: Key, study: String) -> R
 
     let needed: Vec<Key> = recipe.iter().flat_map(|recipe| recipe.needs.values()).flat_map(keys_of).collect();
     let pasts = ledger.past(&needed).await.map_err(infrastructure)?;
-    let input = |key: &Key| json!({"key": key, "digest": pasts.get(key).and_then(isoflop_ledger::Past::digest)});
+    let lineage = ledger.walk(key, Direction::Up, Some(1), None).await.map_err(infrastructure)?;
+    // What it was made from; where that was made again since, with what stands `now`.
+    let input = |need: &Key| {
+        let now = pasts.get(need).and_then(isoflop_ledger::Past::digest);
+        match lineage.edges.iter().find(|edge| edge.changed && edge.need == *need) {
+            Some(edge) if edge.given != now => json!({"key": need, "digest": edge.given, "now": now}),
+            _ => json!({"key": need, "digest": now}),
+        }
+    };
     let inputs: BTreeMap<&String, Value> = recipe
         .iter()
         .flat_map(|recipe| &recipe.needs)
@@ -165,7 +173,9 @@ fn print(shown: &Value, out: &mut Output) -> Result<(), Stop> {
         for (port, input) in inputs {
             match input["key"].as_str() {
                 Some(key) => {
-                    out.line(&format!("  {port:<24}key {} digest {}", short(key), short(&text(&input["digest"]))))?;
+                    let now = input.get("now").map(|now| format!(" (made again since: now {})", short(&text(now))));
+                    let digest = short(&text(&input["digest"])).to_owned() + now.as_deref().unwrap_or_default();
+                    out.line(&format!("  {port:<24}key {} digest {digest}", short(key)))?;
                 }
                 None => {
                     out.line(&format!("  {port:<24}{} cells", input.as_object().map_or(0, serde_json::Map::len)))?;

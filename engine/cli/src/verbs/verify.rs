@@ -62,7 +62,7 @@ pub async fn verify(args: &VerifyArgs, catalog: &Catalog, settings: &Settings, o
     if args.dry_run {
         return rehearse(&plan, &drawn, seed, out);
     }
-    let scope = Scope { force: Force::Targets, targets: Some(drawn.clone()), bytes: false };
+    let scope = Scope { force: Force::Targets, targets: Some(drawn.clone()), bytes: false, as_it_stands: true };
     let survey = isoflop_exec::survey(&plan, &past, &home::holds(settings)?, &scope);
     let store = Arc::new(home::store(settings)?);
     let mut marks = BTreeMap::new();

@@ -133,7 +133,7 @@ impl Dispatcher {
             return; // somebody else has seen to it
         }
         self.tasks[task].lost += 1;
-        self.tasks[task].again = true;
+        (self.tasks[task].again, self.tasks[task].looked) = (true, true);
         self.made.remove(&self.tasks[task].key);
         self.reopen(task);
     }

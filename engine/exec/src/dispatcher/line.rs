@@ -90,8 +90,7 @@ impl Dispatcher {
             // A twin has just made it: its result stands.
             (self.tasks[task].again, self.tasks[task].looked) = (false, true);
         }
-        let Task { again, looked, .. } = self.tasks[task];
-        if self.policy.adopt && !again && !looked {
+        if self.policy.adopt && !self.tasks[task].looked {
             self.enter(task, Phase::Looking);
             self.commands.push(Command::LookUp(task));
         } else {

@@ -68,7 +68,7 @@ impl Task {
     pub(super) fn of(node: &Node, rank: usize, policy: &Policy) -> Self {
         Self {
             phase: match node.begin {
-                Begin::Run { .. } => Phase::Waiting,
+                Begin::Run { .. } | Begin::Outdated => Phase::Waiting,
                 Begin::Made => Phase::Made,
                 Begin::Diverged => Phase::Diverged,
                 Begin::Blocked(root) => Phase::Blocked(Because::Diverged(root)),
@@ -81,8 +81,9 @@ impl Task {
             leased: false,
             key: node.key,
             rank,
-            again: node.begin == Begin::Run { again: true },
-            looked: node.needs.is_empty(), // its trace is its recipe, and that has no result
+            again: matches!(node.begin, Begin::Run { again: true } | Begin::Outdated),
+            // Of a task without needs the trace is the recipe, and that has no result; and who is to run again is not to be kept.
+            looked: node.needs.is_empty() || node.begin == Begin::Run { again: true },
             lost: 0,
             tries: 0,
             retries: node.retries.unwrap_or(policy.retries),

@@ -86,6 +86,26 @@ fn bytes_already_seen_are_adopted_without_a_claim() {
 }
 
 #[test]
+fn what_was_made_from_other_bits_runs_again_unless_these_were_seen() {
+    let nodes = outline([
+        node(vec![], Begin::Made),
+        node(vec![Need::One(0)], Begin::Outdated),
+        node(vec![Need::One(1)], Begin::Outdated),
+    ]);
+    let mut adopting = Dispatcher::new(&nodes, Policy { adopt: true, ..policy(1) });
+    follow(
+        &mut adopting,
+        [
+            (Input::Started, vec![Command::LookUp(1)]),
+            (Input::Looked(1, None), vec![Command::Claim { task: 1, again: true }]),
+            (granted(1), vec![Command::Launch(1)]),
+            (Input::Ended(1, Ending::Made), vec![Command::LookUp(2)]),
+            (Input::Looked(2, Some(Stands::Made)), vec![Command::Finish]),
+        ],
+    );
+}
+
+#[test]
 fn divergence_blocks_consumers_is_dropped_by_gathers_and_stops_nothing() {
     let mut dispatcher = dispatcher(
         [

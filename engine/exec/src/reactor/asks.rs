@@ -85,7 +85,9 @@ impl Reactor {
         self.launched.insert(task, Instant::now());
         let inputs = self.inputs(task);
         let devices = self.devices.of_task(task);
-        let execution = Execution { task, lease, inputs, trace: self.trace(task), devices, orders: heard };
+        let trace = self.trace(task);
+        self.record.entries[task].trace = Some(trace);
+        let execution = Execution { task, lease, inputs, trace, devices, orders: heard };
         let shared = Arc::clone(&self.shared);
         self.work.spawn(async move { Event::Done(task, execution.carry_out(&shared).await) });
     }

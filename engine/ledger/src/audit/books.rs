@@ -126,6 +126,9 @@ pub(super) struct ResultRow {
     pub attempt: Option<AttemptId>,
     pub run: RunId,
     pub at: At,
+    /// In the event that recorded it, too: a crate does without.
+    #[serde(skip)]
+    pub trace: Option<[u8; 32]>,
 }
 
 #[derive(Debug, Serialize, Deserialize, sqlx::FromRow)]

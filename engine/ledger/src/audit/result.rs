@@ -184,6 +184,7 @@ fn records<'a>(line: &'a Line, row: &ResultRow) -> Option<&'a Digest> {
         _ => return None,
     };
     let outcome = if made.is_some() { "made" } else { "diverged" };
+    let agrees = agrees && row.trace.is_none_or(|named| named == *trace.as_bytes());
     (agrees && line.at == row.at.0 && row.outcome == outcome).then_some(trace)
 }
 

@@ -136,7 +136,7 @@ async fn load_keys(conn: &mut PgConnection, books: &mut Books, keys: Wanted<[u8;
         books.needs.entry(Key::from_bytes(key)).or_default().insert((port, label, Key::from_bytes(need)));
     }
     let results: Vec<ResultRow> = sqlx::query_as(
-        "select key, outcome, artifact, reason, attempt, run, at
+        "select key, outcome, artifact, reason, attempt, run, at, trace
          from results where $1::bytea[] is null or key = any($1)",
     )
     .bind(&keys)

@@ -108,7 +108,10 @@ fn kept_line(key: &Key, artifact: Option<Digest>) -> String {
 fn candidates<'a>(books: &Books, rows: &'a [TaskRow], chain: &Chain) -> BTreeMap<Digest, (&'a str, Option<Digest>)> {
     let mut replaced: BTreeMap<Key, BTreeSet<Digest>> = BTreeMap::new();
     for line in books.events.values().flatten().filter(|row| row.body.contains("\"replaces\"")) {
-        if let Ok(Line { what: Event::Made { key, replaces: Some(old), .. }, .. }) = serde_json::from_str(&line.body) {
+        let event = serde_json::from_str::<Line>(&line.body).map(|line| line.what);
+        if let Ok(Event::Made { key, replaces: Some(old), .. } | Event::Adopted { key, replaces: Some(old), .. }) =
+            event
+        {
             replaced.entry(key).or_default().insert(old);
         }
     }

@@ -102,7 +102,8 @@ impl Books {
                     None => continue,
                 },
             };
-            past.insert(*key, Past { outcome, run: row.run, attempt: row.attempt, at: row.at.0 });
+            let trace = bytes::digest(row.trace);
+            past.insert(*key, Past { outcome, run: row.run, attempt: row.attempt, at: row.at.0, trace });
         }
         past
     }

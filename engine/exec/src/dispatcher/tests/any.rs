@@ -10,6 +10,7 @@ fn any_outline() -> impl Strategy<Value = Outline> {
     let begin = prop_oneof![
         6 => Just(RUN),
         1 => Just(Begin::Run { again: true }),
+        1 => Just(Begin::Outdated),
         2 => Just(Begin::Made),
         1 => Just(Begin::Diverged),
     ];
@@ -70,7 +71,7 @@ proptest! {
         let mut dispatcher = Dispatcher::new(&outline, Policy { capacity, keep_going, max_fails, retries, adopt, witness: false });
         let count = outline.nodes.len();
         let mut there: Vec<bool> = outline.nodes.iter().map(|n| n.begin == Begin::Made).collect();
-        let mut accounted: Vec<bool> = outline.nodes.iter().map(|n| !matches!(n.begin, Begin::Run { .. })).collect();
+        let mut accounted: Vec<bool> = outline.nodes.iter().map(|n| !matches!(n.begin, Begin::Run { .. } | Begin::Outdated)).collect();
         let mut open: Vec<Command> = Vec::new();
         let mut devices: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         let mut leased: BTreeSet<usize> = BTreeSet::new();
