@@ -144,6 +144,28 @@ fn a_drill_of_commands_kills_them_by_the_clock() {
     }
     let drill = project.run(&["drill", "tells", "--json", "--progress", "none"]).expect(6).json();
     assert_eq!((&drill["bits"], &drill["first_difference"]["file"]), (&"differ".into(), &"x".into()), "{drill}");
+
+    // Of what a program keeps itself nothing is told that nobody knows.
+    let told = project.run(&["drill", "goes-on", "--progress", "none"]).expect(0).out;
+    assert!(told.contains("its own `{checkpoint}`") && !told.contains("anew"), "{told}");
+    let told = project.run(&["drill", "anew", "--progress", "none"]).expect(0).out;
+    assert!(told.contains("it began anew each time"), "{told}");
+}
+
+/// Over before any signal reaches it: nothing was tested, and that is no success.
+#[test]
+fn a_drill_that_never_killed_has_shown_nothing() {
+    let project = Project::new();
+    let task =
+        "  short: { kind: command, with: { argv: [sh, -c, 'echo 1 > $1', sh, \"{out.x}\"], outputs: { x: {} } } }\n";
+    project.write("study.yaml", &format!("study: own\ntasks:\n{task}"));
+    // The lot decides after which share of no time at all it would be killed: nearly always, that is too late.
+    let drill = (0..20).map(|seed| {
+        project.run(&["drill", "short", "--kills", "1", "--seed", &seed.to_string(), "--json", "--progress", "none"])
+    });
+    let unkilled = drill.map(|ran| (ran.code, ran.json())).find(|(_, drill)| drill["kills"] == 0);
+    let (code, drill) = unkilled.expect("a task of no length is hard to kill");
+    assert_eq!((code, &drill["tested"]), (Some(6), &false.into()), "{drill}");
 }
 
 #[test]

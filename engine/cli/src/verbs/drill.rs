@@ -145,7 +145,8 @@ impl<'a> Drill<'a> {
         }
         let first = self.first_difference(&whole, &killed, ground).await?;
         self.report(&whole, &killed, first.as_ref(), kills, &seen.resumed, out)?;
-        if first.is_some() { Err(Stop::Disproved) } else { Ok(()) }
+        // A task that was never killed has shown nothing.
+        if first.is_some() || kills == 0 { Err(Stop::Disproved) } else { Ok(()) }
     }
 
     /// Without interruption.
@@ -283,22 +284,31 @@ impl<'a> Drill<'a> {
             return out.data(&json!({
                 "version": 1, "task": task.name, "key": task.key, "study": self.plan.study.name, "seed": self.args.seed,
                 "kills": kills, "resumed": resumed, "outcome": word(killed.outcome), "digests": digests,
-                "bits": if first.is_none() { "equal" } else { "differ" }, "first_difference": first,
+                "tested": kills > 0, "bits": if first.is_none() { "equal" } else { "differ" }, "first_difference": first,
                 "seconds": {"uninterrupted": whole.seconds, "last": killed.seconds},
             }));
         }
         let times = |n: u32| if n == 1 { "once".to_owned() } else { format!("{n} times") };
         let steps: Vec<String> = resumed.iter().map(u64::to_string).collect();
         let from = match steps.len() {
+            _ if kills == 0 => "nothing is known of what an interruption changes".to_owned(),
+            0 if keeps_its_own(&task.recipe.spec) => {
+                "what it went on from is in its own `{checkpoint}`, and nothing tells how far that was".to_owned()
+            }
             0 => "it began anew each time".to_owned(),
             _ => format!("it went on after step {}", steps.join(", ")),
         };
-        out.line(&format!("{}: killed {}; {from}", task.name, times(kills)))?;
+        let killed_so_often = if kills == 0 { "was not killed".to_owned() } else { format!("killed {}", times(kills)) };
+        out.line(&format!("{}: {killed_so_often}; {from}", task.name))?;
         if kills < self.args.kills {
             let fewer = format!("it ended before it could be killed {}", times(self.args.kills));
             out.line(&out.paint(Paint::Notice, &fewer))?;
         }
         match first {
+            None if kills == 0 => {
+                let word = out.paint(Paint::Bad, "not tested");
+                out.line(&format!("{word}: make it longer, or try another --seed"))
+            }
             None => {
                 let what = match killed.digest {
                     Some(digest) => format!("the same bits, {}, and the same series", digest.short()),
@@ -313,6 +323,11 @@ impl<'a> Drill<'a> {
             }
         }
     }
+}
+
+/// Whether a program is given a folder for checkpoints of its own, which tell the engine no steps.
+fn keeps_its_own(spec: &Value) -> bool {
+    spec["argv"].as_array().into_iter().flatten().filter_map(Value::as_str).any(|word| word.contains("{checkpoint}"))
 }
 
 fn word(outcome: Outcome) -> &'static str {
