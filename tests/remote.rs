@@ -51,6 +51,37 @@ fn bytes_that_are_gone_here_come_from_the_remote_and_are_not_made_again() {
 }
 
 #[test]
+fn a_corrupt_blob_of_a_remote_is_named_and_what_cannot_be_brought_is_a_failure() {
+    let project = Project::new();
+    let remote = project.path("remote").display().to_string();
+    let with = |args: &[&str]| project.run(&[args, &["--remote", &remote]].concat());
+    with(&["run"]).expect(0);
+    let files = project.run(&["show", "judge", "--json"]).json()["files"].clone();
+    let digest = files.as_object().unwrap().values().next().unwrap()["digest"].as_str().unwrap().to_owned();
+    let far = project.path("remote/blobs").join(&digest[..2]).join(&digest);
+    let whole = fs::read(&far).unwrap();
+    let spoil = |bytes: &[u8]| {
+        fs::remove_file(&far).unwrap();
+        fs::write(&far, bytes).unwrap();
+    };
+    let mut other = whole.clone();
+    other[0] ^= 1;
+    spoil(&other);
+    fs::rename(project.path(".isoflop/store"), project.path("elsewhere")).unwrap();
+    let pulled = with(&["cache", "pull", "judge", "--json"]).expect(8);
+    assert!(pulled.err.contains(&format!("the remote's blob {digest} is corrupt")), "{}", pulled.err);
+    assert!(pulled.err.contains("1 artifact could not be brought"), "{}", pulled.err);
+
+    // One of another size is replaced by whoever has the artifact.
+    spoil(&whole[..whole.len() - 1]);
+    fs::remove_dir_all(project.path(".isoflop/store")).unwrap();
+    fs::rename(project.path("elsewhere"), project.path(".isoflop/store")).unwrap();
+    let pushed = with(&["cache", "push", "judge", "--json"]).expect(0).json();
+    assert_eq!(pushed["moved"]["blobs"], 1, "{pushed}");
+    assert_eq!(fs::read(&far).unwrap(), whole);
+}
+
+#[test]
 fn what_was_not_sent_can_be_sent_later_and_a_remote_out_of_reach_loses_nothing() {
     let project = Project::new();
     let remote = project.path("remote").display().to_string();

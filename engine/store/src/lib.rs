@@ -38,5 +38,5 @@ pub use error::{Corruption, StoreError};
 pub use hash::digest;
 pub use remote::Remote;
 pub use store::Store;
-pub use transfer::Moved;
+pub use transfer::{Moved, Pulled};
 pub use verify::{Finding, FindingKind};

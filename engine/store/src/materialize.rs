@@ -15,6 +15,7 @@ use crate::{
     disk::{self, refused},
     error::{Corruption, StoreError},
     hash, name,
+    remote::Fetched,
     store::Store,
 };
 
@@ -42,10 +43,15 @@ impl Store {
         let reader = match File::open(&path) {
             Ok(reader) => reader,
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(disk::unreadable(&path, "open", e)),
-            Err(_) if self.fetch(blob)? => return Ok(true), // its bytes were checked on the way
             Err(_) => {
                 let what = format!("artifact {}, file `{file}`: blob {}", artifact.short(), blob.digest.short());
-                return Err(StoreError::Missing { what, path });
+                return match self.fetch(blob)? {
+                    Fetched::Whole => Ok(true), // its bytes were checked on the way
+                    Fetched::Absent => Err(StoreError::Missing { what, path }),
+                    Fetched::Corrupt => {
+                        Err(StoreError::Missing { what: format!("{what} (the remote's is corrupt)"), path })
+                    }
+                };
             }
         };
         let (found, _) = hash::digest(&reader).map_err(|e| disk::unreadable(&path, "read", e))?;
@@ -53,7 +59,7 @@ impl Store {
             return Ok(false);
         }
         let quarantined_to = self.quarantine(&path, &blob.digest)?;
-        if self.fetch(blob)? {
+        if self.fetch(blob)? == Fetched::Whole {
             return Ok(true);
         }
         let of = Some((artifact, file.to_owned()));

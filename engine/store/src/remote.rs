@@ -43,6 +43,17 @@ pub struct Remote {
     reached: OnceLock<Result<Reached, String>>,
 }
 
+/// What came of fetching a blob.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fetched {
+    /// It is here.
+    Whole,
+    /// The remote does not have it.
+    Absent,
+    /// What the remote has under its name are other bytes.
+    Corrupt,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Scheme {
     Folder,
@@ -114,16 +125,17 @@ impl Remote {
         Ok(self.size("manifests", artifact)?.is_some())
     }
 
-    /// Fetches a blob into a new, sealed file at `to`. Answers whether it is there: what comes under another's name counts as not there.
-    pub(crate) fn fetch(&self, blob: &manifest::File, to: &Path) -> Result<bool, StoreError> {
+    /// Fetches a blob into a new, sealed file at `to`.
+    pub(crate) fn fetch(&self, blob: &manifest::File, to: &Path) -> Result<Fetched, StoreError> {
         let reached = self.reach()?;
         let (objects, name) = (Arc::clone(&reached.objects), self.name("blobs", &blob.digest));
         let path = to.to_owned();
         let taken = reached.wait(async move { take(&*objects, &name, &path).await });
         let doing = || format!("give blob {}", blob.digest.short());
         match taken.map_err(|why| self.failed(doing(), why))? {
-            Taken::Whole(digest) => Ok(digest == blob.digest),
-            Taken::Absent => Ok(false),
+            Taken::Whole(digest) if digest == blob.digest => Ok(Fetched::Whole),
+            Taken::Whole(_) => Ok(Fetched::Corrupt),
+            Taken::Absent => Ok(Fetched::Absent),
             Taken::Broken(why) => Err(self.failed(doing(), why)),
             Taken::Unwritten(error) => Err(error),
         }

@@ -108,7 +108,7 @@ impl Store {
     /// The bytes of one file, checked against its digest.
     pub fn read(&self, file: &File) -> Result<Vec<u8>, StoreError> {
         if !self.has(file) {
-            self.fetch(file)?;
+            self.fetch(file)?; // whether it came is seen below
         }
         let path = self.blob_path(&file.digest);
         let bytes = fs::read(&path).map_err(|e| self.absent(e, &file.digest, "read"))?;

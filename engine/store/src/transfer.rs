@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use isoflop_contract::{Digest, Manifest, manifest};
 
-use crate::{disk, error::StoreError, store::Store};
+use crate::{disk, error::StoreError, remote::Fetched, store::Store};
 
 /// What a transfer moved.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,13 +23,24 @@ impl Moved {
     }
 }
 
+/// What came of pulling an artifact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pulled {
+    /// All of it is here.
+    Whole(Moved),
+    /// The remote does not have all of what is not here.
+    Absent,
+    /// What the remote has under this blob's name are other bytes.
+    Corrupt(Digest),
+}
+
 impl Store {
     /// The blobs of an artifact that are not here, whatever the remote has.
     pub fn absent_here<'m>(&self, manifest: &'m Manifest) -> impl Iterator<Item = &'m manifest::File> {
         manifest.files.values().filter(|blob| !self.has(blob))
     }
 
-    /// The blobs of an artifact that the remote does not have; all of them where there is no remote.
+    /// The blobs of an artifact that the remote does not have, or not with their size; all of them where there is no remote.
     pub fn absent_there<'m>(&self, manifest: &'m Manifest) -> Result<Vec<&'m manifest::File>, StoreError> {
         let mut absent = Vec::new();
         for blob in manifest.files.values() {
@@ -47,11 +58,15 @@ impl Store {
 
     /// Sends an artifact to the remote, as far as that does not have it. Sends nothing where there is no remote.
     pub fn send(&self, artifact: Digest, manifest: &Manifest) -> Result<Moved, StoreError> {
+        let nothing = Moved::default();
+        let Some(remote) = self.remote() else { return Ok(nothing) };
+        if remote.has_manifest(&artifact)? { Ok(nothing) } else { self.mend(artifact, manifest) }
+    }
+
+    /// The same where the remote has the manifest: what it names is looked at too, and a blob that has not its size there is replaced.
+    pub fn mend(&self, artifact: Digest, manifest: &Manifest) -> Result<Moved, StoreError> {
         let mut moved = Moved::default();
         let Some(remote) = self.remote() else { return Ok(moved) };
-        if remote.has_manifest(&artifact)? {
-            return Ok(moved);
-        }
         for (name, blob) in &manifest.files {
             if !remote.has(blob)? {
                 if !self.has(blob) {
@@ -66,19 +81,20 @@ impl Store {
         Ok(moved)
     }
 
-    /// Fetches an artifact from the remote, as far as it is not here. `None` if the remote does not have all of that.
-    pub fn pull(&self, artifact: Digest, manifest: &Manifest) -> Result<Option<Moved>, StoreError> {
+    /// Fetches an artifact from the remote, as far as it is not here.
+    pub fn pull(&self, artifact: Digest, manifest: &Manifest) -> Result<Pulled, StoreError> {
         let mut moved = Moved::default();
         for blob in manifest.files.values() {
             if !self.has(blob) {
-                if !self.fetch(blob)? {
-                    return Ok(None);
+                match self.fetch(blob)? {
+                    Fetched::Whole => moved.add(blob),
+                    Fetched::Absent => return Ok(Pulled::Absent),
+                    Fetched::Corrupt => return Ok(Pulled::Corrupt(blob.digest)),
                 }
-                moved.add(blob);
             }
         }
         self.name(artifact, manifest)?;
-        Ok(Some(moved))
+        Ok(Pulled::Whole(moved))
     }
 
     /// Writes the manifest of an artifact whose blobs were fetched.
@@ -92,15 +108,15 @@ impl Store {
         self.remote().is_some_and(|remote| remote.has(blob).unwrap_or(true))
     }
 
-    /// Fetches a blob from the remote. Answers whether it is here now.
-    pub(crate) fn fetch(&self, blob: &manifest::File) -> Result<bool, StoreError> {
-        let Some(remote) = self.remote() else { return Ok(false) };
+    /// Fetches a blob from the remote.
+    pub(crate) fn fetch(&self, blob: &manifest::File) -> Result<Fetched, StoreError> {
+        let Some(remote) = self.remote() else { return Ok(Fetched::Absent) };
         let temporary = self.temporary();
-        let fetched = remote.fetch(blob, &temporary).and_then(|is_whole| {
-            if is_whole {
+        let fetched = remote.fetch(blob, &temporary).and_then(|fetched| {
+            if fetched == Fetched::Whole {
                 put(&temporary, &self.blob_path(&blob.digest))?;
             }
-            Ok(is_whole)
+            Ok(fetched)
         });
         fs::remove_file(&temporary).ok(); // it is still there where that came to nothing
         fetched
@@ -153,13 +169,13 @@ mod tests {
         let (one, two) = (store(root, "one"), store(root, "two"));
         let Committed { digest, manifest } = commit(&one, root);
         assert!(!two.holds(&manifest), "nothing was sent yet");
-        assert_eq!(two.pull(digest, &manifest).unwrap(), None);
+        assert_eq!(two.pull(digest, &manifest).unwrap(), Pulled::Absent);
         assert_eq!(one.send(digest, &manifest).unwrap(), Moved { blobs: 2, bytes: 5 + (9 << 20) });
         assert_eq!(one.send(digest, &manifest).unwrap(), Moved::default(), "it is there");
         assert!(two.holds(&manifest));
         two.materialize(digest, &manifest, &root.join("in")).unwrap();
         assert_eq!(fs::read(root.join("in/small")).unwrap(), b"small");
-        assert_eq!(two.pull(digest, &manifest).unwrap(), Some(Moved::default()), "the bytes are here by now");
+        assert_eq!(two.pull(digest, &manifest).unwrap(), Pulled::Whole(Moved::default()), "the bytes are here by now");
         assert_eq!(two.manifest(digest).unwrap(), manifest);
         assert_eq!(two.verify().unwrap(), []);
     }
@@ -181,9 +197,17 @@ mod tests {
         assert_eq!(fs::read(root.join("in/small")).unwrap(), b"small");
         let two = store(root, "two");
         spoil(&far(root, &small), "smALL");
-        assert!(matches!(two.materialize(digest, &manifest, &root.join("in2")), Err(StoreError::Missing { .. })));
-        assert_eq!(two.pull(digest, &manifest).unwrap(), None);
+        let missing = two.materialize(digest, &manifest, &root.join("in2")).unwrap_err();
+        assert!(matches!(missing, StoreError::Missing { .. }) && missing.to_string().contains("corrupt"), "{missing}");
+        assert_eq!(two.pull(digest, &manifest).unwrap(), Pulled::Corrupt(small.digest));
         assert!(!two.blob_path(&small.digest).exists());
+
+        // One of another size is seen without being read, and replaced by whoever has the bytes.
+        spoil(&far(root, &small), "sm");
+        assert_eq!(one.send(digest, &manifest).unwrap(), Moved::default(), "the manifest is there");
+        assert_eq!(one.absent_there(&manifest).unwrap(), [&small]);
+        assert_eq!(one.mend(digest, &manifest).unwrap(), Moved { blobs: 1, bytes: 5 });
+        assert!(matches!(two.pull(digest, &manifest).unwrap(), Pulled::Whole(_)));
     }
 
     #[test]

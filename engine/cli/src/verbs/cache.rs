@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use isoflop_contract::{Catalog, Digest, Manifest, manifest::File, quantity::Bytes};
 use isoflop_ledger::PastOutcome;
-use isoflop_store::{Moved, Store, StoreError};
+use isoflop_store::{Moved, Pulled, Store, StoreError};
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
@@ -29,6 +29,8 @@ struct Thing {
 struct Fate {
     state: &'static str,
     moved: Moved,
+    /// The blob of which the remote has other bytes than its name says.
+    corrupt: Option<Digest>,
 }
 
 /// Moves what the study's tasks made, or says where it is.
@@ -66,7 +68,7 @@ pub async fn cache(args: &CacheArgs, catalog: &Catalog, settings: &Settings, out
             .iter()
             .map(|(thing, fate)| {
                 let size: u64 = thing.manifest.files.values().map(|file| file.size).sum();
-                json!({"task": thing.task, "digest": thing.digest, "bytes": size, "state": fate.state, "moved": fate.moved.bytes})
+                json!({"task": thing.task, "digest": thing.digest, "bytes": size, "state": fate.state, "moved": fate.moved.bytes, "corrupt": fate.corrupt})
             })
             .collect();
         out.data(&json!({"version": 1, "remote": remote.url, "dry_run": dry, "artifacts": artifacts, "moved": {"blobs": blobs, "bytes": bytes}}))?;
@@ -103,9 +105,22 @@ pub async fn cache(args: &CacheArgs, catalog: &Catalog, settings: &Settings, out
             None => out.line(&format!("{artifacts}; the remote store is {}", remote.url))?,
         }
     }
+    for (thing, blob) in done.iter().filter_map(|(thing, fate)| Some((thing, fate.corrupt?))) {
+        let file = thing.manifest.files.iter().find(|(_, file)| file.digest == blob).map_or("", |(name, _)| name);
+        eprintln!(
+            "warning: the remote's blob {blob} is corrupt: its bytes are others (`{file}` of {}); take it away there, and \
+             `isoflop cache push` from where the artifact is",
+            thing.task
+        );
+    }
     if lost > 0 && transfer != Transfer::Status {
         let what = count(lost, "artifact is", "artifacts are");
         eprintln!("warning: {what} neither here nor in the remote store; `isoflop run` makes again what is needed");
+    }
+    let unbrought = done.iter().filter(|(_, fate)| matches!(fate.state, "nowhere" | "corrupt")).count();
+    if transfer == Transfer::Pull && unbrought > 0 {
+        let what = count(unbrought, "artifact", "artifacts");
+        return Err(infrastructure(anyhow::anyhow!("{what} could not be brought from {}", remote.url)));
     }
     Ok(())
 }
@@ -126,26 +141,33 @@ fn carry(
         let new = blobs.into_iter().filter(|blob| told.insert(blob.digest));
         new.fold(nothing, |moved, blob| Moved { blobs: moved.blobs + 1, bytes: moved.bytes + blob.size })
     };
+    let mut corrupt = None;
     let (state, moved) = match (transfer, here, there) {
         (_, false, false) => ("nowhere", nothing),
+        (Transfer::Push, true, true) if dry => ("both", would(store.absent_there(manifest)?)),
+        (Transfer::Push, true, true) => ("both", store.mend(*digest, manifest)?),
         (_, true, true) => ("both", nothing),
         (Transfer::Push, true, false) if dry => ("here", would(store.absent_there(manifest)?)),
         (Transfer::Pull, false, true) if dry => ("remote", would(store.absent_here(manifest).collect())),
         (Transfer::Push, true, false) => ("both", store.send(*digest, manifest)?),
         (Transfer::Pull, false, true) => match store.pull(*digest, manifest)? {
-            Some(moved) => ("both", moved),
-            None => ("nowhere", nothing),
+            Pulled::Whole(moved) => ("both", moved),
+            Pulled::Absent => ("nowhere", nothing),
+            Pulled::Corrupt(blob) => {
+                corrupt = Some(blob);
+                ("corrupt", nothing)
+            }
         },
         (_, true, false) => ("here", nothing),
         (_, false, true) => ("remote", nothing),
     };
-    Ok(Fate { state, moved })
+    Ok(Fate { state, moved, corrupt })
 }
 
 fn paint(state: &str) -> Paint {
     match state {
         "both" => Paint::Good,
-        "nowhere" => Paint::Bad,
+        "nowhere" | "corrupt" => Paint::Bad,
         _ => Paint::Notice,
     }
 }
