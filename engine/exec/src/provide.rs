@@ -23,17 +23,22 @@ pub(crate) enum Unprovided {
 pub(crate) fn provide(store: &Store, task: &Task, room: &Room) -> Result<BTreeMap<String, PathBuf>, Unprovided> {
     let folder = |(name, set): (&String, &std::sync::Arc<FileSet>)| {
         let into = room.files(name);
-        place(store, set, &into).map(|()| (name.clone(), into))
+        place(store, set, &into, task.outside.program.is_some()).map(|()| (name.clone(), into))
     };
     task.files.iter().map(folder).collect()
 }
 
-fn place(store: &Store, set: &FileSet, into: &PathBuf) -> Result<(), Unprovided> {
+fn place(store: &Store, set: &FileSet, into: &PathBuf, foreign: bool) -> Result<(), Unprovided> {
     let paths = set.paths.iter().map(|(name, path)| (name.clone(), PathBuf::from(path))).collect();
     let mut again = true;
     loop {
         let digest = store.bring(&set.manifest, &paths).map_err(sort)?;
-        match store.materialize(digest, &set.manifest, into) {
+        let laid_out = if foreign {
+            store.materialize_apart(digest, &set.manifest, into)
+        } else {
+            store.materialize(digest, &set.manifest, into)
+        };
+        match laid_out {
             Ok(()) => return Ok(()),
             // The store's copy was bad and is out of the way now; the study still has its own.
             Err(StoreError::Corrupt(_) | StoreError::Missing { .. }) if again => {

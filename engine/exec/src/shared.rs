@@ -12,8 +12,8 @@ use isoflop_store::Store;
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
-    census::Census, cgroup::Cgroups, job::Options, moment::Moment, process::Launcher, room::Rooms, runtimes::Runtimes,
-    scratch::Scratch, tool::Tools,
+    census::Census, cgroup::Cgroups, honesty::Readers, job::Options, moment::Moment, process::Launcher, room::Rooms,
+    runtimes::Runtimes, scratch::Scratch, tool::Tools,
 };
 
 /// What all executions of a run share.
@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     /// The files of the study that the ledger was told of.
     pub(crate) told: Mutex<BTreeSet<Digest>>,
     pub(crate) tools: Tools,
+    /// Who reads which files of the store by now.
+    pub(crate) readers: Arc<Readers>,
     pub(crate) census: Arc<Census>,
     /// Where groups of limited memory can be made, if they can.
     pub(crate) cgroups: Option<Cgroups>,

@@ -1,11 +1,13 @@
 //! Materialize: an artifact becomes a folder that a task reads.
 //!
 //! Every blob's bytes are checked first, so a flipped bit is found before a task reads it and not after it has spoilt a result. Files are
-//! hard links into the store and read-only; where links do not reach, copies.
+//! hard links into the store and read-only; where links do not reach, copies. Who reads with a program that nobody knows gets files of its own
+//! where they cost little, since a mode keeps neither a file's owner nor root from writing through a link.
 
 use std::{
     fs::{self, File},
     io,
+    os::unix::fs::PermissionsExt,
     path::Path,
 };
 
@@ -19,9 +21,21 @@ use crate::{
     store::Store,
 };
 
+/// A file up to this size is copied where it is to be the reader's own and its bytes cannot be shared.
+const SMALL: u64 = 1 << 20;
+
 impl Store {
     /// Puts the artifact's files under `into`, which is made if it is not there and must hold none of them.
     pub fn materialize(&self, artifact: Digest, manifest: &Manifest, into: &Path) -> Result<(), StoreError> {
+        self.lay_out(artifact, manifest, into, false)
+    }
+
+    /// The same for a reader that may write to what it reads: files are its own where the filesystem lets two share bytes, or where they are small.
+    pub fn materialize_apart(&self, artifact: Digest, manifest: &Manifest, into: &Path) -> Result<(), StoreError> {
+        self.lay_out(artifact, manifest, into, true)
+    }
+
+    fn lay_out(&self, artifact: Digest, manifest: &Manifest, into: &Path, apart: bool) -> Result<(), StoreError> {
         disk::folder(into)?;
         let mut fetched = false;
         for (file, blob) in &manifest.files {
@@ -30,7 +44,9 @@ impl Store {
             fetched |= self.check(artifact, file, blob)?;
             let to = into.join(path);
             disk::folder(to.parent().unwrap_or(into))?;
-            self.link(blob, &to)?;
+            if !(apart && self.lay_apart(blob, &to)?) {
+                self.link(blob, &to)?;
+            }
         }
         // Blobs that no manifest names are garbage.
         if fetched { self.name(artifact, manifest) } else { Ok(()) }
@@ -64,6 +80,25 @@ impl Store {
         }
         let of = Some((artifact, file.to_owned()));
         Err(StoreError::Corrupt(Box::new(Corruption { of, blob: blob.digest, found, quarantined_to })))
+    }
+
+    /// Puts a file at `to` that is nobody else's, if that costs little. Answers whether it did.
+    fn lay_apart(&self, blob: &manifest::File, to: &Path) -> Result<bool, StoreError> {
+        let from = self.blob_path(&blob.digest);
+        let mut bytes = File::open(&from).map_err(|e| self.absent(e, &blob.digest, "open"))?;
+        let made = (|| {
+            let mut file = File::create_new(to)?;
+            if rustix::fs::ioctl_ficlone(&file, &bytes).is_err() {
+                if blob.size > SMALL {
+                    fs::remove_file(to)?;
+                    return Ok(false);
+                }
+                io::copy(&mut bytes, &mut file)?;
+            }
+            file.set_permissions(fs::Permissions::from_mode(0o444))?;
+            Ok(true)
+        })();
+        made.map_err(|e| refused(to, "write", blob.size, e))
     }
 
     fn link(&self, blob: &manifest::File, to: &Path) -> Result<(), StoreError> {

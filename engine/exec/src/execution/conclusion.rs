@@ -33,8 +33,8 @@ impl Execution {
                 let (place, shape) = (Arc::clone(shared), shared.plan.tasks()[self.task].makes.clone());
                 let shelf = checkpoints::place(&shared.options.folder, &self.lease.key);
                 let commit = spawn_blocking(move || {
-                    let committed = match given.lie(&room, !scalars.is_empty()) {
-                        Some(lie) => Err(lie),
+                    let committed = match given.breach(&room, !scalars.is_empty()) {
+                        Some(breach) => Err(breach),
                         None => Ok(place.store.commit(&shape, scalars, &room.out())),
                     };
                     place.rooms.leave(room, took);
@@ -50,7 +50,7 @@ impl Execution {
                         halt = Some(error.to_string());
                         AttemptOutcome::Failed(resource(error.to_string()))
                     }
-                    Err(lie) => refused(format!("the worker lied: {lie}")),
+                    Err(breach) => refused(breach),
                 }
             }
             Notice::Diverged { reason } => {

@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, io, path::PathBuf};
 
 use isoflop_contract::{Failure, Value, handle::Input, port::Given, protocol::Saving};
 use isoflop_ledger::Purpose;
-use isoflop_plan::Task;
 use isoflop_store::StoreError;
 use serde_json::json;
 use uuid::Uuid;
@@ -50,10 +49,17 @@ impl Execution {
             let folder = shared.scratch.path().join(&name);
             Unready::Unfit(resource(format!("cannot make the folder {}: {error}", folder.display())))
         })?;
+        // A program of the study's own may do anything; bodies of ours only read what they read.
+        let foreign = shared.plan.tasks()[self.task].outside.program.is_some();
         let mut lost = Vec::new();
         let mut take = |producer: &Producer, port: &str, n: usize| -> Result<Input, Unready> {
             let path = room.input(port, n);
-            match shared.store.materialize(producer.digest, &producer.manifest, &path) {
+            let laid_out = if foreign {
+                shared.store.materialize_apart(producer.digest, &producer.manifest, &path)
+            } else {
+                shared.store.materialize(producer.digest, &producer.manifest, &path)
+            };
+            match laid_out {
                 Ok(()) => {}
                 Err(
                     error @ (StoreError::Corrupt(_) | StoreError::CorruptManifest { .. } | StoreError::Missing { .. }),
@@ -113,15 +119,16 @@ impl Execution {
             soft["memory"] = json!({"limit": memory.0, "by": how});
         }
         let given = self
-            .note(&room, task, files.is_ok())
+            .note(shared, &room, files.is_ok())
             .map_err(|error| Unready::Unfit(resource(format!("cannot look at what a task reads: {error}"))))?;
         let (saving, carried) = self.saving(shared, &room);
         Ok(Prepared { room, needs, files, soft, given, saving, carried, cgroup })
     }
 
     /// Notes what the worker may read.
-    fn note(&self, room: &Room, task: &Task, has_files: bool) -> io::Result<honesty::Given> {
-        let mut given = honesty::Given::default();
+    fn note(&self, shared: &Shared, room: &Room, has_files: bool) -> io::Result<honesty::Given> {
+        let task = &shared.plan.tasks()[self.task];
+        let mut given = honesty::Given::to(task.outside.program.is_some());
         for (port, inputs) in &self.inputs {
             let producers = match inputs {
                 Inputs::One(producer) => vec![producer],
@@ -134,6 +141,7 @@ impl Execution {
         for (name, set) in task.files.iter().filter(|_| has_files) {
             given.note(&room.files(name), &set.manifest)?;
         }
+        given.begin(&task.name, &shared.readers);
         Ok(given)
     }
 

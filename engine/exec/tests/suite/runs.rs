@@ -217,7 +217,7 @@ fn a_worker_that_writes_to_its_inputs_is_refused_and_the_store_heals(server: &Se
     let told = world.go().liar("outside").run(&plan);
     assert_eq!(told.outcomes(), ["a kept", "b failed"]);
     assert!(
-        told.reason("b").starts_with("refused: the worker lied: it wrote to `in/from/0/text`"),
+        told.reason("b").starts_with("refused: the program changed its input `in/from/0/text`"),
         "{}",
         told.reason("b")
     );
