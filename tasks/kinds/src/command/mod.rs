@@ -55,7 +55,8 @@ pub struct Command {
     /// A file in the working folder with one JSON object a line: numbers, with `step` as points of series, without as final numbers.
     #[serde(default)]
     pub metrics: Option<String>,
-    /// Variables of the caller that the program sees; all others are hidden from it.
+    /// Variables of the caller that the program sees; all others are hidden from it. The names count, the values neither count nor are
+    /// recorded: what decides the result goes under `param` or `set`.
     #[serde(default = "path_and_home")]
     pub env: BTreeSet<String>,
     /// Variables that are set for it.
