@@ -17,7 +17,7 @@ use std::ops::Range;
 
 /// A node of the tree over some number of shards: the leaves `index << level .. (index + 1) << level`, as far as there are any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Node {
+struct Node {
     level: u32,
     index: u64,
 }
@@ -31,20 +31,13 @@ pub struct Fold<T> {
 
 impl Node {
     /// The leaf of shard `shard`.
-    pub const fn leaf(shard: u64) -> Self {
+    const fn leaf(shard: u64) -> Self {
         Self { level: 0, index: shard }
     }
 
     /// The shards below it, of `shards` in all.
-    pub fn leaves(self, shards: u64) -> Range<u64> {
+    fn leaves(self, shards: u64) -> Range<u64> {
         self.index << self.level..((self.index + 1) << self.level).min(shards)
-    }
-
-    /// The nodes that are left when the shards `mine` of `shards` have been added up as far as they can be.
-    pub fn of(mine: Range<u64>, shards: u64) -> Vec<Self> {
-        let mut fold = Fold::new(shards);
-        mine.for_each(|shard| fold.push(shard, (), |(), ()| ()));
-        fold.into_nodes().into_iter().map(|(node, ())| node).collect()
     }
 }
 
@@ -65,7 +58,7 @@ impl<T> Fold<T> {
     }
 
     /// Takes the value of the next node, which begins where the one before it ended.
-    pub fn push_node(&mut self, node: Node, value: T, mut add: impl FnMut(T, T) -> T) {
+    fn push_node(&mut self, node: Node, value: T, mut add: impl FnMut(T, T) -> T) {
         debug_assert!(
             self.nodes
                 .last()
@@ -85,11 +78,6 @@ impl<T> Fold<T> {
             node = Node { level: node.level + 1, index: node.index / 2 };
         }
         self.nodes.push((node, value));
-    }
-
-    /// What is left to add, from left to right.
-    pub fn into_nodes(self) -> Vec<(Node, T)> {
-        self.nodes
     }
 
     /// The sum of all shards, if all have gone in.
@@ -164,8 +152,7 @@ mod tests {
             for cut in cuts.windows(2) {
                 let mut part = Fold::new(shards);
                 (cut[0]..cut[1]).for_each(|shard| part.push(shard, shard.to_string(), written));
-                let nodes = part.into_nodes();
-                prop_assert_eq!(nodes.iter().map(|(node, _)| *node).collect::<Vec<_>>(), Node::of(cut[0]..cut[1], shards));
+                let nodes = part.nodes;
                 prop_assert!(nodes.len() <= 2 * (shards.ilog2() as usize + 1));
                 for (node, value) in nodes {
                     whole.push_node(node, value, written);
