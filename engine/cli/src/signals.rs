@@ -26,6 +26,8 @@ pub async fn listen(interrupt: watch::Sender<Interrupt>) {
     let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
         return;
     };
+    // A terminal that hung up is none any more.
+    let terminals = [io::stdout().is_terminal(), io::stderr().is_terminal()];
     let mut hangup = if is_ignored(Signal::HUP) { None } else { signal(SignalKind::hangup()).ok() };
     for level in [Interrupt::Stop, Interrupt::Kill] {
         let came = tokio::select! {
@@ -35,7 +37,7 @@ pub async fn listen(interrupt: watch::Sender<Interrupt>) {
         };
         FIRST.get_or_init(|| came);
         if came == Signal::HUP {
-            let_go();
+            let_go(terminals);
         }
         if interrupt.send(level).is_err() {
             return;
@@ -57,13 +59,13 @@ fn is_ignored(signal: Signal) -> bool {
     mask.is_some_and(|mask| mask >> (signal.as_raw() - 1) & 1 == 1)
 }
 
-/// A terminal that hung up takes no more words, and who writes to it fails.
-fn let_go() {
+/// A terminal that hung up takes no more words, and who writes to it fails: where stdout and stderr were one, they go nowhere from now on.
+fn let_go([out, err]: [bool; 2]) {
     let Ok(nowhere) = File::options().read(true).write(true).open("/dev/null") else { return };
-    if io::stderr().is_terminal() {
-        let _ = rustix::stdio::dup2_stderr(&nowhere);
-    }
-    if io::stdout().is_terminal() {
+    if out {
         let _ = rustix::stdio::dup2_stdout(&nowhere);
+    }
+    if err {
+        let _ = rustix::stdio::dup2_stderr(&nowhere);
     }
 }
