@@ -53,8 +53,6 @@ struct Drill<'a> {
 /// What one run told.
 #[derive(Default)]
 struct Seen {
-    /// Attempts at the task.
-    started: u32,
     total: u64,
     resumed: Vec<u64>,
 }
@@ -169,16 +167,20 @@ impl<'a> Drill<'a> {
             marks: BTreeMap::from([(self.key(), marks)]),
             ..Options::new(ground.folder())
         };
+        let mut kills = 0;
         for round in 0.. {
-            // A body that tells no steps is killed by the clock.
+            // A body that tells no steps is killed by the clock, and sooner where that was too late.
             let by_clock = deaths.is_empty() && round < self.args.kills;
-            let after = share(self.args.seed, u64::from(round)) * seconds;
+            let after =
+                share(self.args.seed, u64::from(round)) * seconds / f64::from(if kills == 0 { round + 1 } else { 1 });
             let summary = self.run(ground, options.clone(), by_clock.then_some(after), seen).await?;
             let way = self.way(&summary, ground).await?;
             let died = way.outcome == Outcome::Failed
                 && (summary.interrupted || way.reason.as_ref().is_some_and(|reason| reason.contains("SIGKILL")));
-            if !died || round > self.args.kills {
-                return Ok((way, seen.started.saturating_sub(1)));
+            kills += u32::from(died);
+            let was_missed = by_clock && kills == 0 && way.outcome != Outcome::Failed && round + 1 < self.args.kills;
+            if round > self.args.kills || !(died || was_missed) {
+                return Ok((way, kills));
             }
         }
         unreachable!("it is killed only so often")
@@ -210,7 +212,6 @@ impl<'a> Drill<'a> {
             Moment::TaskProgress { task, total, .. } if task == name => seen.total = seen.total.max(*total),
             Moment::Resumed { task, step } if task == name => seen.resumed.push(*step),
             Moment::TaskStarted { task, .. } if task == name => {
-                seen.started += 1;
                 if let Some(after) = kill_after {
                     let kill = kill.clone();
                     tokio::spawn(async move {
