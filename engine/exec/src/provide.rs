@@ -33,12 +33,7 @@ fn place(store: &Store, set: &FileSet, into: &PathBuf, foreign: bool) -> Result<
     let mut again = true;
     loop {
         let digest = store.bring(&set.manifest, &paths).map_err(sort)?;
-        let laid_out = if foreign {
-            store.materialize_apart(digest, &set.manifest, into)
-        } else {
-            store.materialize(digest, &set.manifest, into)
-        };
-        match laid_out {
+        match store.materialize_for(foreign, digest, &set.manifest, into) {
             Ok(()) => return Ok(()),
             // The store's copy was bad and is out of the way now; the study still has its own.
             Err(StoreError::Corrupt(_) | StoreError::Missing { .. }) if again => {

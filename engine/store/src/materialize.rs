@@ -27,15 +27,17 @@ const SMALL: u64 = 1 << 20;
 impl Store {
     /// Puts the artifact's files under `into`, which is made if it is not there and must hold none of them.
     pub fn materialize(&self, artifact: Digest, manifest: &Manifest, into: &Path) -> Result<(), StoreError> {
-        self.lay_out(artifact, manifest, into, false)
+        self.materialize_for(false, artifact, manifest, into)
     }
 
-    /// The same for a reader that may write to what it reads: files are its own where the filesystem lets two share bytes, or where they are small.
-    pub fn materialize_apart(&self, artifact: Digest, manifest: &Manifest, into: &Path) -> Result<(), StoreError> {
-        self.lay_out(artifact, manifest, into, true)
-    }
-
-    fn lay_out(&self, artifact: Digest, manifest: &Manifest, into: &Path, apart: bool) -> Result<(), StoreError> {
+    /// The same, if `foreign` for a reader that may write to what it reads: files are its own where the filesystem lets two share bytes, or where they are small.
+    pub fn materialize_for(
+        &self,
+        foreign: bool,
+        artifact: Digest,
+        manifest: &Manifest,
+        into: &Path,
+    ) -> Result<(), StoreError> {
         disk::folder(into)?;
         let mut fetched = false;
         for (file, blob) in &manifest.files {
@@ -44,7 +46,7 @@ impl Store {
             fetched |= self.check(artifact, file, blob)?;
             let to = into.join(path);
             disk::folder(to.parent().unwrap_or(into))?;
-            if !(apart && self.lay_apart(blob, &to)?) {
+            if !(foreign && self.lay_apart(blob, &to)?) {
                 self.link(blob, &to)?;
             }
         }

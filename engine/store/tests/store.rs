@@ -79,6 +79,21 @@ fn an_artifact_comes_back_as_it_was_committed() {
     assert_eq!(meta.nlink(), 2, "a link, not a copy");
 }
 
+/// Who may write to what it reads spoils files of its own: small ones anywhere, large ones where the filesystem lets two files share bytes.
+#[test]
+fn a_foreign_reader_writes_to_files_of_its_own() {
+    let b = Bench::new();
+    let large = vec![7; (1 << 20) + 1];
+    let made = b.commit(&[("small", b"one"), ("large", &large)]);
+    b.store.materialize_for(true, made.digest, &made.manifest, &b.path("in")).unwrap();
+    let meta = fs::metadata(b.path("in/small")).unwrap();
+    assert_eq!((meta.mode() & 0o777, meta.nlink()), (0o444, 1), "a file that is nobody else's, and read-only");
+    overwrite(&b.path("in/small"), b"two");
+    assert_eq!(b.store.read(&made.manifest.files["small"]).unwrap(), b"one");
+    assert_eq!(fs::read(b.path("in/large")).unwrap(), large);
+    assert_eq!(b.store.verify().unwrap(), vec![]);
+}
+
 #[test]
 fn equal_bytes_are_kept_once() {
     let b = Bench::new();

@@ -54,12 +54,7 @@ impl Execution {
         let mut lost = Vec::new();
         let mut take = |producer: &Producer, port: &str, n: usize| -> Result<Input, Unready> {
             let path = room.input(port, n);
-            let laid_out = if foreign {
-                shared.store.materialize_apart(producer.digest, &producer.manifest, &path)
-            } else {
-                shared.store.materialize(producer.digest, &producer.manifest, &path)
-            };
-            match laid_out {
+            match shared.store.materialize_for(foreign, producer.digest, &producer.manifest, &path) {
                 Ok(()) => {}
                 Err(
                     error @ (StoreError::Corrupt(_) | StoreError::CorruptManifest { .. } | StoreError::Missing { .. }),

@@ -73,16 +73,19 @@ pub(super) fn stronger(table: &Table, given: &[Value], named: &Named) -> Result<
     let mut axes = named.clone();
     let (level, over) = (level(&mut axes)?, over(&mut axes)?);
     table.axes(group, &over)?;
-    let sides = [a, b].map(|side| side.rsplit_once('.').unwrap_or((group, side)));
+    let side = |side| -> Result<(&str, &str, Vec<&Row>), String> {
+        let (other, scalar) = str::rsplit_once(side, '.').unwrap_or((group, side));
+        Ok((other, scalar, table.rows(other, &BTreeMap::new())?))
+    };
+    let sides = [side(a)?, side(b)?];
     let mut averaged: BTreeMap<Vec<String>, Vec<[f64; 3]>> = BTreeMap::new();
     let mut tasks = Vec::new();
     for row in table.rows(group, &axes)? {
         let value = table.scalar(row, y)?;
         tasks.push(Cited::of(&row.task, y, value));
         let mut three = [value; 3];
-        for ((other, scalar), three) in sides.iter().zip(&mut three[1..]) {
-            let partner =
-                if *other == group { row } else { partner(row, &table.rows(other, &BTreeMap::new())?, other)? };
+        for ((other, scalar, rows), three) in sides.iter().zip(&mut three[1..]) {
+            let partner = if *other == group { row } else { partner(row, rows, other)? };
             *three = table.scalar(partner, scalar)?;
             if *other != group {
                 tasks.push(Cited::of(&partner.task, scalar, *three));
