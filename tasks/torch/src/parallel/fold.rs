@@ -10,8 +10,7 @@
 //! ```
 //!
 //! Whoever is handed the shards' values in their order, one after the other, adds what can be added and holds the few nodes that are left: at most one more than
-//! the tree is deep. Ranks compute shards in turns, so that a round of theirs is a row of shards, whoever computes which. Whoever holds a stretch of shards
-//! alone adds up what lies wholly inside it, at most twice as many values as the tree is deep, and leaves the same root to whoever collects its nodes.
+//! the tree is deep. Ranks compute shards in turns, so that a round of theirs is a row of shards, whoever computes which.
 
 use std::ops::Range;
 

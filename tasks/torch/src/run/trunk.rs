@@ -27,9 +27,8 @@ pub struct Origin {
     /// The whole spec, lengths included.
     spec: Value,
     seed: Seed,
-    /// Where it ran; nothing where it was written before that was held against: then the plan alone has compared.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    environment: Option<Environment>,
+    /// Where it ran.
+    environment: Environment,
     data: String,
     heldout: String,
     init: Option<String>,
@@ -44,7 +43,7 @@ impl Origin {
         Self {
             spec: serde_json::to_value(spec).expect("a spec is plain data"),
             seed,
-            environment: Some(environment.clone()),
+            environment: environment.clone(),
             data: needs.data.digest().to_string(),
             heldout: needs.heldout.digest().to_string(),
             init: needs.init.as_ref().map(|init| init.digest().to_string()),
@@ -62,8 +61,7 @@ impl Origin {
     /// What differs from `other` besides lengths.
     fn differs(&self, other: &Self) -> Option<String> {
         let spec = trunk::differs(&self.spec, &other.spec).map(|name| format!("`{name}`"));
-        let environment = self.environment.as_ref().zip(other.environment.as_ref());
-        let environment = environment.and_then(|(here, there)| here.differs(there));
+        let environment = self.environment.differs(&other.environment);
         let environment = environment.map(|name| format!("`{name}` of the environment"));
         let others = [
             ("the seed (give both the same `seed`)", self.seed == other.seed),
@@ -81,11 +79,6 @@ impl Origin {
 pub fn branch(spec: &TrainDenoiser, origin: &Origin, trunk: &Handle<artifact::Denoiser>) -> Result<Branch, TorchError> {
     let wrong = |problem: String| TorchError::Mismatch(problem);
     let theirs: Origin = read_json(&trunk.file(FILE))?;
-    if theirs.environment.is_none() {
-        eprintln!(
-            "isoflop-torch: `trunk` does not say in which environment it was made; the plan's word stands for it"
-        );
-    }
     if let Some(what) = origin.differs(&theirs) {
         return Err(wrong(format!("`trunk` is another training: {what} differs, and only its length may")));
     }

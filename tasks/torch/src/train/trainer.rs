@@ -200,8 +200,7 @@ pub fn train<O: Objective>(
     let resumed = context.resume();
     let mut now = match (&resumed, &recipe.branch) {
         (Some(resume), _) => state.load(&resume.file(FILE))?,
-        // States that were kept before they left it out hold what the other measured of its own last tenth.
-        (None, Some(branch)) => Progress { last: Mean::default(), ..state.load(&branch.state)? },
+        (None, Some(branch)) => state.load(&branch.state)?,
         (None, None) => Progress::default(),
     };
     team.together(|group| agree(group, now.done))?;
