@@ -1,31 +1,22 @@
 //! Artifacts' files: tensors by name, and JSON. Written under another name and then renamed, in an order that does not vary.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
-    fs,
+    fs::{self, File},
     path::Path,
 };
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use safetensors::{Dtype, SafeTensorError, SafeTensors, View};
 use serde::{Serialize, de::DeserializeOwned};
 use tch::{Device, Kind, Tensor};
 
 use crate::error::TorchError;
 
-/// Names and texts beside tensors.
-pub type Metadata = BTreeMap<String, String>;
-
 /// All tensors of a file.
 pub fn read_tensors(path: &Path) -> Result<BTreeMap<String, Tensor>, TorchError> {
-    Ok(read_tensors_with(path)?.0)
-}
-
-/// All tensors of a file, and its metadata.
-pub fn read_tensors_with(path: &Path) -> Result<(BTreeMap<String, Tensor>, Metadata), TorchError> {
     let bytes = fs::read(path).map_err(TorchError::file("read", path))?;
     let wrong = |source| TorchError::Tensors { path: path.into(), source };
-    let (_, head) = SafeTensors::read_metadata(&bytes).map_err(wrong)?;
-    let metadata = head.metadata().iter().flatten().map(|(name, text)| (name.clone(), text.clone())).collect();
     let file = SafeTensors::deserialize(&bytes).map_err(wrong)?;
     let tensors = file.iter().map(|(name, view)| {
         let kind = match view.dtype() {
@@ -38,7 +29,7 @@ pub fn read_tensors_with(path: &Path) -> Result<(BTreeMap<String, Tensor>, Metad
         let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
         Ok((name.to_owned(), Tensor::from_data_size(view.data(), &shape, kind)))
     });
-    Ok((tensors.collect::<Result<_, _>>()?, metadata))
+    tensors.collect()
 }
 
 /// Writes tensors in the order of their names.
@@ -54,29 +45,58 @@ pub fn write_tensors_with(
     metadata: &[(&str, &str)],
 ) -> Result<(), TorchError> {
     debug_assert!(metadata.len() <= 1);
-    let mut raw = Vec::with_capacity(tensors.len());
-    for (name, tensor) in tensors {
-        let (dtype, width) = match tensor.kind() {
-            Kind::Float => (Dtype::F32, 4),
-            Kind::Uint8 => (Dtype::U8, 1),
-            Kind::Int64 => (Dtype::I64, 8),
-            _ => return Err(TorchError::Format(name.clone())),
-        };
-        let mut bytes = vec![0; tensor.numel() * width];
-        tensor.to_device(Device::Cpu).contiguous().copy_data_u8(&mut bytes, tensor.numel());
-        let shape: Vec<usize> = tensor.size().iter().map(|&n| n as usize).collect();
-        raw.push((name, dtype, shape, bytes));
-    }
-    let wrong = |source| TorchError::Tensors { path: path.into(), source };
-    let views = raw
-        .iter()
-        .map(|(name, dtype, shape, bytes)| Ok((name.as_str(), TensorView::new(*dtype, shape.clone(), bytes)?)))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(wrong)?;
+    let views = tensors.iter().map(|(name, tensor)| Ok((name, Written::of(name, tensor)?)));
+    let views = views.collect::<Result<Vec<_>, TorchError>>()?;
     let metadata: HashMap<String, String> =
         metadata.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-    let bytes = safetensors::serialize(views, Some(metadata)).map_err(wrong)?;
-    write_bytes(path, &bytes)
+    let part = path.with_added_extension("part");
+    let file = |source| TorchError::File { doing: "write", path: part.clone(), source };
+    // The file that is written in the place of this one would be its owner's alone.
+    let mode = File::create(&part).and_then(|file| file.metadata()).map_err(file)?.permissions();
+    safetensors::serialize_to_file(views, Some(metadata), &part).map_err(|error| match error {
+        SafeTensorError::IoError(source) => file(source),
+        source => TorchError::Tensors { path: path.into(), source },
+    })?;
+    fs::set_permissions(&part, mode).and_then(|()| fs::rename(&part, path)).map_err(file)
+}
+
+/// A tensor on its way into a file: its bytes are there while they are written, and no longer.
+struct Written<'a> {
+    tensor: &'a Tensor,
+    dtype: Dtype,
+    shape: Vec<usize>,
+}
+
+impl<'a> Written<'a> {
+    fn of(name: &str, tensor: &'a Tensor) -> Result<Self, TorchError> {
+        let dtype = match tensor.kind() {
+            Kind::Float => Dtype::F32,
+            Kind::Uint8 => Dtype::U8,
+            Kind::Int64 => Dtype::I64,
+            _ => return Err(TorchError::Format(name.to_owned())),
+        };
+        Ok(Self { tensor, dtype, shape: tensor.size().iter().map(|&n| n as usize).collect() })
+    }
+}
+
+impl View for Written<'_> {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let mut bytes = vec![0; self.data_len()];
+        self.tensor.to_device(Device::Cpu).contiguous().copy_data_u8(&mut bytes, self.tensor.numel());
+        bytes.into()
+    }
+
+    fn data_len(&self) -> usize {
+        self.tensor.numel() * self.tensor.kind().elt_size_in_bytes()
+    }
 }
 
 /// Reads JSON.

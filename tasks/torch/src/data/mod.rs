@@ -11,9 +11,7 @@ mod scenes;
 mod texts;
 mod yaml;
 
-pub use files::{
-    Metadata, read_json, read_tensors, read_tensors_with, write_bytes, write_json, write_tensors, write_tensors_with,
-};
+pub use files::{read_json, read_tensors, write_bytes, write_json, write_tensors, write_tensors_with};
 pub use gallery::Gallery;
 pub use loader::{Loader, Sequence, Source};
 pub use order::{Order, Portions, permute};

@@ -4,13 +4,24 @@
 //! model over [`Params`] registers every parameter once; [`Params::pack`] then moves them into one flat tensor, each a view of its stretch,
 //! so that an optimizer step is a handful of operations whatever the number of layers.
 
-use std::{cell::RefCell, collections::BTreeMap, fmt::Display, ops::Div, rc::Rc};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    fmt::Display,
+    ops::{Div, Range},
+    rc::Rc,
+};
 
 use isoflop_contract::Seed;
 use tch::{Device, Kind, Tensor, no_grad};
 
 use super::{Halves, Setting};
-use crate::{draw::drawn, error::TorchError, shim, weights::Misfit};
+use crate::{
+    draw::drawn,
+    error::TorchError,
+    shim,
+    weights::{Misfit, Shapes},
+};
 
 /// How a parameter starts.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -96,24 +107,20 @@ impl Packed {
         }
     }
 
-    /// The stretches of `flat`, which has a number for each of the parameters', by name.
-    pub fn cut(&self, flat: &Tensor) -> BTreeMap<String, Tensor> {
-        let mut offset = 0;
-        let stretches = self.names.iter().zip(&self.views).map(|(name, view)| {
-            let length = view.numel() as i64;
-            let stretch = flat.narrow(0, offset, length).view(view.size().as_slice());
-            offset += length;
-            (name.clone(), stretch)
-        });
-        stretches.collect()
+    /// Each parameter's name, its place in [`flat`](Self::flat) and its shape.
+    pub fn stretches(&self) -> impl Iterator<Item = (&str, Range<i64>, Vec<i64>)> {
+        let mut end = 0;
+        self.names.iter().zip(&self.views).map(move |(name, view)| {
+            let start = end;
+            end += view.numel() as i64;
+            (name.as_str(), start..end, view.size())
+        })
     }
 
-    /// The opposite of [`cut`](Self::cut). Stretches that are not there, or too many, or of another shape, are the error, all of them.
-    pub fn join(&self, stretches: &BTreeMap<String, Tensor>) -> Result<Tensor, TorchError> {
-        let wanted = self.names.iter().cloned().zip(self.views.iter().map(Tensor::shallow_clone)).collect();
-        Misfit::between(&wanted, stretches).map_err(|misfit| TorchError::Misfit(Box::new(misfit)))?;
-        let whole: Vec<Tensor> = self.names.iter().map(|name| stretches[name].reshape([-1])).collect();
-        Ok(Tensor::cat(&whole, 0))
+    /// The stretches of `flat`, which has a number for each of the parameters', by name.
+    pub fn cut(&self, flat: &Tensor) -> BTreeMap<String, Tensor> {
+        let cut = |at: Range<i64>, shape: &[i64]| flat.narrow(0, at.start, at.end - at.start).view(shape);
+        self.stretches().map(|(name, at, shape)| (name.to_owned(), cut(at, &shape))).collect()
     }
 }
 
@@ -188,7 +195,10 @@ impl Params {
     /// nothing is taken.
     pub fn load(&self, values: &BTreeMap<String, Tensor>) -> Result<(), TorchError> {
         let tensors = self.tensors.borrow();
-        Misfit::between(&tensors, values).map_err(|misfit| TorchError::Misfit(Box::new(misfit)))?;
+        let shapes = |tensors: &BTreeMap<String, Tensor>| -> Shapes {
+            tensors.iter().map(|(name, tensor)| (name.clone(), tensor.size())).collect()
+        };
+        Misfit::between(&shapes(&tensors), &shapes(values)).map_err(|misfit| TorchError::Misfit(Box::new(misfit)))?;
         for (name, tensor) in tensors.iter() {
             let value = &values[name];
             let mut tensor = tensor.shallow_clone();
@@ -344,8 +354,8 @@ mod tests {
 
         let cut = packed.cut(&gradient);
         assert_eq!(cut["b"].size(), [2, 2]);
-        assert_eq!(packed.join(&cut).unwrap(), gradient);
-        assert!(packed.join(&BTreeMap::new()).is_err());
+        let places: Vec<_> = packed.stretches().map(|(name, at, _)| (name, at)).collect();
+        assert_eq!(places, [("b", 0..4), ("c", 4..5), ("a", 5..8)]);
     }
 
     #[test]

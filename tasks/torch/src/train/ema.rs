@@ -39,11 +39,6 @@ impl Ema {
         let pairs: Vec<[Tensor; 2]> = optimizer.segments().map(pair).collect();
         shim::lerp(&pairs, 1.0 - decay(self.settings, steps));
     }
-
-    /// Goes back to these averages.
-    pub fn restore(&mut self, flat: &Tensor) {
-        no_grad(|| self.flat.copy_(flat));
-    }
 }
 
 /// What `run` finds with `averages`, all of them, in place of the parameters.

@@ -92,12 +92,8 @@ impl AdamW {
         self.steps
     }
 
-    /// Goes back to these moments of its range and this number of steps. The parameters are the caller's to put back.
-    pub fn restore(&mut self, first: &Tensor, second: &Tensor, steps: i32) {
-        no_grad(|| {
-            self.first.copy_(first);
-            self.second.copy_(second);
-        });
+    /// Goes back to this number of steps. Parameters and moments are the caller's to put back.
+    pub fn go_on(&mut self, steps: i32) {
         self.steps = steps;
     }
 

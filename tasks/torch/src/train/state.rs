@@ -16,7 +16,7 @@ use super::{
     optimizer::norm,
 };
 use crate::{
-    data::{read_tensors_with, write_tensors, write_tensors_with},
+    data::{write_tensors, write_tensors_with},
     error::TorchError,
     nn::Packed,
     parallel::{
@@ -24,6 +24,7 @@ use crate::{
         group::{add, all_gather, collect, scatter},
         team::Team,
     },
+    weights::{Misfit, Shapes, Weights as Tensors},
 };
 
 /// The file of a checkpoint.
@@ -246,35 +247,49 @@ impl State {
         Ok(team.leads().then(|| Whole { optimizer_steps: self.optimizer.steps(), tensors }))
     }
 
-    /// Reads everything back. Nothing is touched unless all of it fits.
+    /// Reads everything back, one tensor at a time, and of what each rank has its range of no more than that. Nothing is touched unless all of it fits.
     pub(super) fn load(&mut self, path: &Path) -> Result<Progress, TorchError> {
         let wrong = |problem: &str| TorchError::Inconsistent { path: path.to_owned(), problem: problem.to_owned() };
-        let (tensors, metadata) = read_tensors_with(path)?;
-        let head = metadata.get(MEMBER).ok_or_else(|| wrong("it says nothing of a training"))?;
+        let file = Tensors::open(path)?;
+        let head = file.text(MEMBER).ok_or_else(|| wrong("it says nothing of a training"))?;
         let head: Head =
             serde_json::from_str(head).map_err(|source| TorchError::Json { path: path.to_owned(), source })?;
         if head.format != FORMAT {
             return Err(wrong("it was written in another format"));
         }
         let packed = self.optimizer.packed();
-        let flat = |prefix: &str| -> Result<Tensor, TorchError> {
-            let named = tensors.iter().filter_map(|(name, tensor)| {
-                let name = name.strip_prefix(prefix)?.strip_prefix('.')?;
-                Some((name.to_owned(), tensor.shallow_clone()))
-            });
-            packed.join(&named.collect()).map_err(|error| wrong(&format!("of `{prefix}`, {error}")))
-        };
-        let (model, first, second) = (flat("model")?, flat("first")?, flat("second")?);
-        if tensors.len() != (3 + usize::from(self.ema.is_some())) * packed.names().len() {
+        let ((first, second), own) = (self.optimizer.moments(), self.optimizer.range());
+        let mut parts = vec![("model", &packed.flat, 0..packed.len()), ("first", first, own.clone())];
+        parts.push(("second", second, own.clone()));
+        parts.extend(self.ema.as_ref().map(|ema| ("ema", ema.flat(), own)));
+
+        let wanted: Shapes = packed.stretches().map(|(name, _, shape)| (name.to_owned(), shape)).collect();
+        for (prefix, ..) in &parts {
+            let found = |full: &str| {
+                let name = full.strip_prefix(prefix)?.strip_prefix('.')?;
+                Some((name.to_owned(), file.shape(full)?))
+            };
+            Misfit::between(&wanted, &file.names().filter_map(found).collect())
+                .map_err(|misfit| wrong(&format!("of `{prefix}`, {}", TorchError::Misfit(Box::new(misfit)))))?;
+        }
+        if file.names().count() != parts.len() * packed.names().len() {
             return Err(wrong("it holds more or fewer tensors than this training has"));
         }
-        let range = self.optimizer.range();
-        let own = |whole: &Tensor| whole.narrow(0, range.start, range.end - range.start);
-        if let Some(ema) = &mut self.ema {
-            ema.restore(&own(&flat("ema")?));
+        for (prefix, flat, range) in parts {
+            for (name, at, _) in packed.stretches() {
+                let shared = at.start.max(range.start)..at.end.min(range.end);
+                if shared.is_empty() {
+                    continue;
+                }
+                let length = shared.end - shared.start;
+                let whole = file.tensor(&format!("{prefix}.{name}"))?.view(-1);
+                no_grad(|| {
+                    let mut place = flat.narrow(0, shared.start - range.start, length);
+                    place.copy_(&whole.narrow(0, shared.start - at.start, length));
+                });
+            }
         }
-        no_grad(|| packed.flat.shallow_clone().copy_(&model));
-        self.optimizer.restore(&own(&first), &own(&second), head.optimizer_steps);
+        self.optimizer.go_on(head.optimizer_steps);
         Ok(head.progress)
     }
 }
@@ -531,6 +546,10 @@ mod tests {
 
         let (averaged, mut resumed) = network(2, true);
         let error = resumed.load(&path).unwrap_err().to_string();
+        assert!(error.contains("of `ema`, these are not the numbers of this model: 2 missing"), "{error}");
+        let with = folder.path().join("with.safetensors");
+        Progress::default().save(&with, &resumed.whole(&Team::solo()).unwrap().unwrap()).unwrap();
+        let error = state.load(&with).unwrap_err().to_string();
         assert!(error.contains("more or fewer tensors"), "{error}");
         assert_ne!(averaged.named()["weight"], params.named()["weight"]);
 

@@ -1,7 +1,7 @@
 //! Tensors by name, from one file or from the several that an index names.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     path::{Path, PathBuf},
 };
 
@@ -31,6 +31,7 @@ pub struct Weights {
     path: PathBuf,
     files: Vec<Mapped>,
     places: BTreeMap<String, Place>,
+    texts: HashMap<String, String>,
 }
 
 /// Where a tensor is.
@@ -62,9 +63,13 @@ impl Weights {
         if path.extension().is_some_and(|extension| extension == "json") {
             return Self::sharded(path);
         }
-        let mut weights = Self { path: path.into(), files: Vec::new(), places: BTreeMap::new() };
+        let mut weights = Self::none(path);
         weights.add(path)?;
         Ok(weights)
+    }
+
+    fn none(path: &Path) -> Self {
+        Self { path: path.into(), files: Vec::new(), places: BTreeMap::new(), texts: HashMap::new() }
     }
 
     /// Opens the files that an index names, which must hold what it says.
@@ -72,7 +77,7 @@ impl Weights {
         let index: Index = read_json(path)?;
         let wrong = |problem: String| TorchError::Inconsistent { path: path.into(), problem };
         let folder = path.parent().unwrap_or(Path::new(""));
-        let mut weights = Self { path: path.into(), files: Vec::new(), places: BTreeMap::new() };
+        let mut weights = Self::none(path);
         let names: Vec<&String> = index.weight_map.values().collect::<BTreeSet<_>>().into_iter().collect();
         for name in &names {
             // A name, not a path: an index from elsewhere reads no file but its neighbours.
@@ -110,6 +115,7 @@ impl Weights {
                 return Err(TorchError::Inconsistent { path: path.into(), problem });
             }
         }
+        self.texts.extend(metadata.metadata().clone().unwrap_or_default());
         self.files.push(file);
         Ok(())
     }
@@ -117,6 +123,11 @@ impl Weights {
     /// The file, or the index.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What a file says under `member` beside its tensors.
+    pub fn text(&self, member: &str) -> Option<&str> {
+        self.texts.get(member).map(String::as_str)
     }
 
     /// Tensors' names.

@@ -13,6 +13,9 @@ use super::{
 };
 use crate::{error::TorchError, nn::Params};
 
+/// Tensors' dimensions by name.
+pub type Shapes = BTreeMap<String, Vec<i64>>;
+
 /// All that keeps weights from being a model's.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Misfit {
@@ -32,12 +35,12 @@ impl Misfit {
     }
 
     /// What keeps `values` from being the `wanted` ones, name by name; nothing, if they are.
-    pub fn between(wanted: &BTreeMap<String, Tensor>, values: &BTreeMap<String, Tensor>) -> Result<(), Self> {
+    pub fn between(wanted: &Shapes, values: &Shapes) -> Result<(), Self> {
         let mut misfit = Self::default();
-        for (name, tensor) in wanted {
-            match values.get(name).map(Tensor::size) {
-                None => misfit.missing.push((name.clone(), tensor.size())),
-                Some(found) if found != tensor.size() => misfit.misshapen.push((name.clone(), found, tensor.size())),
+        for (name, shape) in wanted {
+            match values.get(name) {
+                None => misfit.missing.push((name.clone(), shape.clone())),
+                Some(found) if found != shape => misfit.misshapen.push((name.clone(), found.clone(), shape.clone())),
                 Some(_) => {}
             }
         }

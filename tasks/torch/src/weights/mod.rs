@@ -10,6 +10,6 @@ pub mod names;
 mod save;
 
 pub use file::Weights;
-pub use load::{Misfit, load, load_at};
+pub use load::{Misfit, Shapes, load, load_at};
 pub(crate) use map::Mapped;
 pub use save::{Format, save};
