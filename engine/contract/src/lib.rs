@@ -22,6 +22,7 @@
 //! | [`fed`] | the ports and files around a task's `with:` |
 //! | [`manifest`], [`outcome`] | what was made, and how an attempt ended |
 //! | [`protocol`] | what engine and worker say to each other |
+//! | [`stride`] | how long a worker may take to end |
 
 pub mod canon;
 pub mod catalog;
@@ -44,6 +45,7 @@ pub mod recipe;
 pub mod schema;
 pub mod seed;
 pub mod shape;
+pub mod stride;
 
 pub use catalog::{Catalog, Entry};
 pub use cell::Cell;

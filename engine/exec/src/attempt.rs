@@ -13,6 +13,7 @@ use std::{
 use isoflop_contract::{
     FailureClass,
     protocol::{Assignment, MAX_LINE, Notice},
+    stride::{SAVING, Stride},
 };
 use isoflop_ledger::Metric;
 use tokio::{
@@ -39,12 +40,6 @@ use crate::{
 
 /// How long a worker may take to say hello, unless it may not be silent for so long, and to exit after its last word.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// How long a worker has between being asked to end and being made to.
-const GRACE: Duration = Duration::from_secs(5);
-
-/// How long it has if it is writing a checkpoint.
-const SAVING: Duration = Duration::from_mins(1);
 
 /// How often progress and metrics are passed on to whoever watches.
 const BEAT: Duration = Duration::from_millis(100);
@@ -124,6 +119,7 @@ struct Attempt<'a> {
     /// Whether it had said its last word before it was asked to end.
     was_over: bool,
     kill_at: Option<Instant>,
+    stride: Stride,
     shown: [Option<Instant>; 2],
     vigil: Vigil,
     /// The most memory that it was seen to use, in bytes; a page that several processes share counts for each.
@@ -155,6 +151,7 @@ impl<'a> Attempt<'a> {
             ending: None,
             was_over: false,
             kill_at: None,
+            stride: Stride::begun(Instant::now()),
             shown: [None; 2],
             vigil,
             peak: None,
@@ -270,7 +267,7 @@ impl<'a> Attempt<'a> {
 
     /// How long it has to end after it was asked.
     fn patience(&self) -> Duration {
-        if self.talk.is_saving() { SAVING } else { GRACE }
+        if self.talk.is_saving() { SAVING } else { self.stride.grace() }
     }
 
     fn line(
@@ -288,6 +285,7 @@ impl<'a> Attempt<'a> {
         match heard.and_then(|heard| self.talk.bear(self.stage.began.elapsed()).map(|()| heard)) {
             Ok(Heard::Hello) => self.assign(),
             Ok(Heard::Progress { done, total }) => {
+                self.stride.take(Instant::now());
                 if done >= total || self.is_due(0) {
                     show(Sign::Progress { done, total });
                 }

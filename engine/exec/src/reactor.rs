@@ -225,7 +225,8 @@ impl Reactor {
             }
         }
         if !std::mem::replace(&mut self.interrupted, true) {
-            self.tell(Moment::Stopping { because: "interrupted".to_owned() });
+            let because = "interrupted; what can be saved is, and asking again ends everything at once";
+            self.tell(Moment::Stopping { because: because.to_owned() });
             self.step(Input::Interrupt);
         }
     }

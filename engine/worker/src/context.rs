@@ -45,7 +45,7 @@ impl Context {
 
     /// The context of a follower.
     pub(crate) fn following(assignment: Assignment, mouth: Mouth, orders: Value) -> Self {
-        Self { orders: Some(orders), ..Self::new(assignment, mouth, Stop::default()) }
+        Self { orders: Some(orders), ..Self::new(assignment, mouth, Stop::begun()) }
     }
 
     pub(crate) fn assignment(&self) -> &Assignment {
@@ -171,8 +171,8 @@ impl Context {
         self.mouth.say(&Notice::Progress { done, total });
     }
 
-    /// Whether the body should stop and end with [`Interrupted`]. A body that ever looks is given five seconds to do so; one that
-    /// never does is ended at once.
+    /// Whether the body should stop and end with [`Interrupted`]. A body that ever looks is given five seconds to do so, or four times the longest that
+    /// passed between two looks; one that never does is ended at once.
     pub fn should_stop(&self) -> bool {
         self.stop.look() || self.mouth.is_unheard()
     }

@@ -29,7 +29,7 @@ pub fn serve(bodies: &[Body], libraries: &[(&str, String)]) -> ExitCode {
         Ok(mouth) => mouth,
         Err(mute) => return unemployed(&mute.to_string()),
     };
-    let stop = Stop::default();
+    let stop = Stop::begun();
     mouth.say(&Notice::Hello {
         protocol: PROTOCOL,
         kinds: bodies.iter().map(|body| (body.kind.to_owned(), body.revision)).collect(),

@@ -1,11 +1,11 @@
 //! Stopping: the engine closes stdin (or dies, which closes it too) and sends SIGTERM. A body that looks at
-//! [`Context::should_stop`](crate::Context::should_stop) then has [`GRACE`] to end by itself, and a checkpoint that is being written [`SAVING`]
-//! more; the process of any other ends at once.
+//! [`Context::should_stop`](crate::Context::should_stop) then has some of its own [strides](Stride) to end by itself, and a checkpoint that is being
+//! written [`SAVING`] more; the process of any other ends at once.
 
 use std::{
     io::{self, BufRead, Read},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
@@ -13,26 +13,29 @@ use std::{
     time::{Duration, Instant},
 };
 
+use isoflop_contract::stride::{SAVING, Stride};
 use rustix::process::{Signal, getpid, kill_process, set_parent_process_death_signal};
 
-/// How long a body that looks has.
-pub(crate) const GRACE: Duration = Duration::from_secs(5);
-
-/// How long a checkpoint may take that is being written when the body should stop.
-pub(crate) const SAVING: Duration = Duration::from_mins(1);
-
 /// Whether to stop, shared by the body and the thread that watches.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Stop {
     asked: Arc<AtomicBool>,
     looked: Arc<AtomicBool>,
     saving: Arc<AtomicBool>,
+    stride: Arc<Mutex<Stride>>,
 }
 
 impl Stop {
-    /// Whether the body should stop, asked by the body.
+    /// A body begins.
+    pub(crate) fn begun() -> Self {
+        let stride = Arc::new(Mutex::new(Stride::begun(Instant::now())));
+        Self { asked: Arc::default(), looked: Arc::default(), saving: Arc::default(), stride }
+    }
+
+    /// Whether the body should stop, asked by the body where it can.
     pub(crate) fn look(&self) -> bool {
         self.looked.store(true, Ordering::Relaxed);
+        self.stride.lock().unwrap_or_else(PoisonError::into_inner).take(Instant::now());
         self.asked.load(Ordering::Relaxed)
     }
 
@@ -63,7 +66,8 @@ impl Stop {
             }
             stop.asked.store(true, Ordering::Relaxed);
             if stop.looked.load(Ordering::Relaxed) {
-                thread::sleep(GRACE);
+                let grace = stop.stride.lock().unwrap_or_else(PoisonError::into_inner).grace();
+                thread::sleep(grace);
                 let began = Instant::now();
                 while stop.saving.load(Ordering::Relaxed) && began.elapsed() < SAVING {
                     thread::sleep(Duration::from_millis(50));

@@ -19,6 +19,7 @@ use crate::{
 
 tests!(
     a_task_interrupted_three_ways_ends_as_if_it_never_was,
+    who_takes_long_steps_is_waited_for,
     a_bad_checkpoint_is_passed_over_for_the_one_before,
     what_is_made_leaves_no_checkpoint_and_what_fails_does,
     a_witness_starts_from_the_beginning_and_saves_where_it_is_told,
@@ -67,6 +68,19 @@ fn shelf(world: &World, key: &Key) -> PathBuf {
 fn steps(world: &World, key: &Key) -> Vec<u64> {
     let shelves = checkpoints::inventory(&world.path().join(".isoflop")).expect("shelves");
     shelves.into_iter().find(|shelf| shelf.key == *key).map(|shelf| shelf.steps).unwrap_or_default()
+}
+
+fn who_takes_long_steps_is_waited_for(server: &Server) {
+    let world = World::new(server);
+    let plan = world.plan(&counting(3, 6000, "1h"));
+    let key = plan.tasks()[0].key;
+    let told = world.go().run_and(&plan, |moment, interrupter| {
+        if matches!(moment, Moment::TaskProgress { done: 1, .. }) {
+            interrupter.send_replace(Interrupt::Stop);
+        }
+    });
+    assert_eq!(told.reason("a"), "the run was stopped");
+    assert_eq!(steps(&world, &key).len(), 1, "it took more than five seconds to where it could save");
 }
 
 fn a_task_interrupted_three_ways_ends_as_if_it_never_was(server: &Server) {
