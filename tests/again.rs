@@ -1,7 +1,11 @@
 //! Made again, and interrupted: `verify`, `drill`, and what an interrupted run leaves for the next.
 
-use std::fs;
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::project::{Project, STUDY};
@@ -211,6 +215,32 @@ while [ "$n" -lt 20 ]; do
 done
 echo "$n" > "$3"
 "#;
+
+/// Saves when it is asked to end, which takes longer than any other program is given.
+const SLOW: &str = r#"
+if [ -f "$1/n" ]; then cp "$1/n" "$3"; echo '{"n": 1}' > "$2"; exit 0; fi
+trap 'sleep 7; echo saved > "$1/n"; exit 1' TERM
+: > "$1/begun"
+while :; do sleep 0.1; done
+"#;
+
+#[test]
+fn a_program_that_keeps_something_is_given_time_to() {
+    let project = Project::new();
+    project.write("study.yaml", COUNTING);
+    project.write("count.sh", SLOW);
+    let run = project.start(&["run", "--progress", "none"]);
+    let began = Instant::now();
+    while !project.files("checkpoints").iter().any(|path| path.ends_with("program/begun")) {
+        assert!(began.elapsed() < Duration::from_mins(2), "it does not begin");
+        thread::sleep(Duration::from_millis(20));
+    }
+    kill_process(Pid::from_raw(run.id().try_into().unwrap()).unwrap(), Signal::INT).unwrap();
+    assert_eq!(Project::wait(run).code, Some(130));
+    let kept = project.files("checkpoints");
+    assert!(kept.iter().any(|path| path.ends_with("program/n")), "{kept:?}");
+    project.run(&["run"]).expect(0);
+}
 
 #[test]
 fn a_program_goes_on_from_its_own_folder_and_its_series_is_whole() {

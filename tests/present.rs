@@ -53,15 +53,17 @@ fn a_run_is_seen_from_outside_until_it_ends() {
     assert!(text.contains("1 running, 1 open") && text.contains("slow"), "{text}");
     let log = loop {
         let log = project.run(&["logs", "slow"]).expect(0).out;
-        if !log.is_empty() {
+        if log.contains("began\n") {
             break log;
         }
     };
-    assert_eq!(log, "began\n");
+    let (started, said) = log.split_once('\n').expect("there are lines");
+    assert!(started.starts_with("$ sh -c 'echo began; ") && started.ends_with("' sh out/x"), "{started}");
+    assert_eq!(said, "began\n");
     let follow = project.start(&["logs", "slow", "--follow"]);
     fs::write(&go, "").expect("a test's folder can be written");
 
-    assert_eq!(Project::wait(follow).expect(0).out, "began\nwent\n");
+    assert_eq!(Project::wait(follow).expect(0).out, format!("{started}\nbegan\nwent\n"));
     run.wait().expect("a child can be waited for");
     let rest: Vec<String> = watched.map(|line| line.expect("a pipe can be read")).collect();
     let rest = rest.join("\n");
@@ -71,7 +73,10 @@ fn a_run_is_seen_from_outside_until_it_ends() {
     let status = project.run(&["status"]).expect(0).out;
     assert!(status.contains("failed") && status.contains("1 made, 1 failed"), "{status}");
     let log = project.run(&["logs", "bad", "--json"]).expect(0).json();
-    assert_eq!((log["outcome"].as_str(), log["text"].as_str()), (Some("failed"), Some("no luck\n")));
+    assert_eq!(
+        (log["outcome"].as_str(), log["text"].as_str()),
+        (Some("failed"), Some("$ sh -c 'echo no luck; exit 3' sh in/slow out/x\nno luck\n"))
+    );
     assert_eq!(project.run(&["logs", "slow", "-n", "1"]).expect(0).out, "went\n");
     let said = project.run(&["logs", "slow", "--back", "7"]).expect(2).err;
     assert!(said.contains("--back goes from 0 to 0"), "{said}");

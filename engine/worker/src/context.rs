@@ -147,6 +147,12 @@ impl Context {
         if stopping { Err(Interrupted.into()) } else { Ok(()) }
     }
 
+    /// Says that the body saves what the next attempt goes on from, in its own way: it is given the time to, as one that writes a checkpoint is.
+    pub fn saving(&self) {
+        self.stop.set_saving(true);
+        self.mouth.say(&Notice::Saving { step: 0 });
+    }
+
     /// A folder that outlives this attempt: the next one at the same key finds in it what this one left, until the task is made. What is in it
     /// is not checked and may be half-written. Without checkpoints, a folder like any other.
     pub fn lasting(&self) -> io::Result<PathBuf> {

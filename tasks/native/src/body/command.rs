@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use isoflop_contract::{Failure, FailureClass, port::Open};
+use isoflop_contract::{Failure, FailureClass, port::Open, stride::SAVING};
 use isoflop_kinds::command::{Command, Use};
 use isoflop_worker::{Context, Diverged, Failing, Halt, Interrupted, Made};
 
@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// How often to read its metrics.
 const BEAT: Duration = Duration::from_millis(200);
 
-/// How long a program has to end by itself when it was asked to.
+/// How long a program has to end by itself when it was asked to, if it keeps nothing for the next attempt.
 const GRACE: Duration = Duration::from_secs(3);
 
 #[expect(clippy::needless_pass_by_value, reason = "every body has this signature")]
@@ -48,8 +48,10 @@ pub fn run(spec: Command, Open(needs): Open, context: &mut Context) -> Result<Ma
     record(std::mem::take(&mut earlier.points), context)?;
     let mut metrics = spec.metrics.as_ref().map(|name| Metrics::new(folder.path(), name));
     let start = Start { argv: &words.argv, set: &words.set, env: &spec.env, folder: folder.path(), tmp: &tmp };
+    eprintln!("$ {}", words.line());
     let mut program = start.start()?;
-    let status = attend(&mut program, metrics.as_mut(), context)?;
+    let patience = if spec.uses().contains(&Use::Checkpoint) { SAVING } else { GRACE };
+    let status = attend(&mut program, metrics.as_mut(), patience, context)?;
     if !status.success() {
         // What it measured before it died may say why.
         if let Some(Ok(points)) = metrics.as_mut().map(Metrics::read) {
@@ -76,6 +78,7 @@ pub fn run(spec: Command, Open(needs): Open, context: &mut Context) -> Result<Ma
 fn attend(
     program: &mut Program,
     mut metrics: Option<&mut Metrics>,
+    patience: Duration,
     context: &mut Context,
 ) -> Result<std::process::ExitStatus, Halt> {
     let mut read = Instant::now();
@@ -84,8 +87,11 @@ fn attend(
         let ended = program.ended()?;
         if context.should_stop() {
             // Its whole group was asked to end, and it with it.
+            if asked.is_none() && patience > GRACE {
+                context.saving();
+            }
             let since = *asked.get_or_insert_with(Instant::now);
-            if ended.is_some() || since.elapsed() > GRACE {
+            if ended.is_some() || since.elapsed() > patience {
                 program.kill();
                 return Err(Interrupted.into());
             }

@@ -32,6 +32,32 @@ impl Words {
                 .collect::<Result<_, String>>()?,
         })
     }
+
+    /// The program and its arguments in one line, as a shell takes them.
+    pub fn line(&self) -> String {
+        self.argv.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+    }
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+./:,@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    if word.chars().any(char::is_control) {
+        return format!("$'{}'", word.chars().map(escaped).collect::<String>());
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+fn escaped(c: char) -> String {
+    match c {
+        '\n' => r"\n".to_owned(),
+        '\t' => r"\t".to_owned(),
+        '\'' | '\\' => format!("\\{c}"),
+        c if c.is_control() => format!("\\u{:04x}", u32::from(c)),
+        c => c.to_string(),
+    }
 }
 
 fn filled(piece: &Piece, command: &Command, seed: Option<Seed>) -> Result<String, String> {
@@ -86,6 +112,11 @@ mod tests {
             ]
         );
         assert_eq!(words.set["SEED"], "7");
+        assert_eq!(
+            words.line(),
+            "sh files/code/a.sh in/data/x in/data.json --lr=0.0001 7 out/run/model.json params.json m.jsonl '{x}'"
+        );
+        assert_eq!(["", "it's", "a\n'ü'\u{1}"].map(quoted), ["''", r"'it'\''s'", r"$'a\n\'ü\'\u0001'"]);
         assert_eq!(Words::of(&command, None).unwrap_err(), "`{seed}` stands for nothing");
     }
 }
