@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    checkpoint::Checkpointing, digest::Digest, environment::Environment, key::Key, outcome::Failure, port::Given,
-    seed::Seed,
+    cell::Cell, checkpoint::Checkpointing, digest::Digest, environment::Environment, key::Key, outcome::Failure,
+    port::Given, seed::Seed,
 };
 
 /// The version of these messages.
@@ -60,6 +60,9 @@ pub struct Assignment {
     pub environment: Environment,
     /// Artifacts by port.
     pub needs: BTreeMap<String, Given>,
+    /// By port that gathers, the cells of which there is no artifact, by label: they diverged, or what they need did.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub absent: BTreeMap<String, BTreeMap<String, Cell>>,
     /// Files of the study by name: folders of read-only files.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, PathBuf>,

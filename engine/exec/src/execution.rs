@@ -12,12 +12,13 @@ use std::{
 };
 
 use isoflop_contract::{
-    Digest, Failure, FailureClass, Manifest,
+    Cell, Digest, Failure, FailureClass, Manifest,
     port::Given,
     protocol::{Assignment, MACHINE, Notice, PROTOCOL, Saving},
     quantity::Bytes,
 };
 use isoflop_ledger::{AttemptId, Lease, LedgerError, Metric};
+use isoflop_plan::{Plan, TaskNeed};
 use tokio::{sync::watch, task::spawn_blocking};
 
 use preparation::{Prepared, Unready};
@@ -195,12 +196,28 @@ impl Execution {
             seed: task.recipe.seed,
             environment: task.recipe.environment.clone(),
             needs,
+            absent: self.absent(&shared.plan),
             files,
             out: room.out(),
             scratch: room.tmp(),
             ranks: task.demand.ranks(),
             saving: Some(saving),
         }
+    }
+
+    /// The cells of each gather of which nothing was made.
+    fn absent(&self, plan: &Plan) -> BTreeMap<String, BTreeMap<String, Cell>> {
+        let mut all = BTreeMap::new();
+        for (port, need) in &plan.tasks()[self.task].needs {
+            let (TaskNeed::Many(cells), Some(Inputs::Many(made))) = (need, self.inputs.get(port)) else { continue };
+            let absent = cells.iter().filter(|(label, _)| !made.contains_key(*label));
+            let absent: BTreeMap<String, Cell> =
+                absent.map(|(label, task)| (label.clone(), plan.tasks()[*task].cell.clone())).collect();
+            if !absent.is_empty() {
+                all.insert(port.clone(), absent);
+            }
+        }
+        all
     }
 
     /// Starts the worker, or says why the task fails without one.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use isoflop_contract::{
-    Environment, Seed,
+    Cell, Environment, Seed,
     checkpoint::LASTING,
     protocol::{Assignment, Notice},
 };
@@ -93,6 +93,11 @@ impl Context {
     /// A folder for whatever need not be kept.
     pub fn scratch(&self) -> &Path {
         &self.assignment.scratch
+    }
+
+    /// The cells of the gather at `port` of which there is no artifact, by label: they diverged, or what they need did.
+    pub fn absent(&self, port: &str) -> BTreeMap<String, Cell> {
+        self.assignment.absent.get(port).cloned().unwrap_or_default()
     }
 
     /// The task's seed. A kind that declares no randomness has none, and asking for one is a mistake in its body.

@@ -261,6 +261,7 @@ mod tests {
             seed: None,
             environment: Environment::Native,
             needs: BTreeMap::new(),
+            absent: BTreeMap::new(),
             files: BTreeMap::new(),
             out: folder.into(),
             scratch: folder.into(),

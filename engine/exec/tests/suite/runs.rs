@@ -145,7 +145,7 @@ fn divergence_is_kept_and_gathers_drop_it(server: &Server) {
     );
     assert_eq!(first.reason("m[how=diverge]"), "the metric `loss` at step 11 is NaN");
     assert_eq!(first.reason("score[how=diverge]"), "`m[how=diverge]` diverged");
-    assert_eq!(first.text(&world, "all"), "how=fine:HELLO");
+    assert_eq!(first.text(&world, "all"), "how=fine:HELLO how=diverge:nothing");
     let executed = world.executed();
     let second = world.run(DIVERGING);
     assert_eq!(second.summary().totals.kept, 4);

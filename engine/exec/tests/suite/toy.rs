@@ -231,6 +231,10 @@ fn join(spec: Join, needs: JoinNeeds, context: &mut Context) -> Result<Made, Hal
         text += &fs::read_to_string(part.file("text"))?;
         text += " ";
     }
+    for label in context.absent("parts").keys() {
+        text += label;
+        text += ":nothing ";
+    }
     write(context, text.trim_end())
 }
 

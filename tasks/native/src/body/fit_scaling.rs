@@ -2,18 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use isoflop_contract::{Handle, shape::Any};
+use isoflop_contract::{Cell, Handle, shape::Any};
 use isoflop_kinds::fit::{FitNeeds, FitScaling};
 use isoflop_worker::{Context, Halt, Made};
 
 use crate::fit::{Means, Point, Points, Table, columns, fit};
+
+/// The port whose cells are points.
+pub const POINTS: &str = "points";
 
 /// The file that makes an artifact a table of points.
 const TABLE: &str = "table.csv";
 
 #[expect(clippy::needless_pass_by_value, reason = "every body has this signature")]
 pub fn run(spec: FitScaling, needs: FitNeeds, context: &mut Context) -> Result<Made, Halt> {
-    let points = points_of(&spec, needs)?;
+    let points = points_of(&spec, needs, context.absent(POINTS))?;
     let made = fit(&points, &spec, &Means { seed: context.seed()?, ..Means::default() })?;
     std::fs::write(context.out("fit.json"), serde_json::to_string_pretty(&made.fit)? + "\n")?;
     std::fs::write(context.out("draws.csv"), made.draws_csv())?;
@@ -24,8 +27,8 @@ pub fn run(spec: FitScaling, needs: FitNeeds, context: &mut Context) -> Result<M
     Ok(all)
 }
 
-/// A point for each artifact, and a point for each row of one that is a table.
-pub fn points_of(spec: &FitScaling, needs: FitNeeds) -> Result<Points, Halt> {
+/// A point for each artifact, a point for each row of one that is a table, and one that says so for each cell that is absent: a law must not be silent about those.
+pub fn points_of(spec: &FitScaling, needs: FitNeeds, absent: BTreeMap<String, Cell>) -> Result<Points, Halt> {
     let (numbers, words) = columns(spec);
     let mut rows = Vec::new();
     let FitNeeds { points, beside } = needs;
@@ -55,11 +58,19 @@ pub fn points_of(spec: &FitScaling, needs: FitNeeds) -> Result<Points, Halt> {
             numbers: numbers.iter().filter_map(number).collect(),
             words: words
                 .iter()
-                .filter_map(|name| Some((name.clone(), word(&handle, name)?)))
+                .filter_map(|name| Some((name.clone(), word(handle.cell(), name)?)))
                 .collect::<BTreeMap<_, _>>(),
             label,
+            absent: None,
         });
     }
+    let lost = |(label, cell): (String, Cell)| Point {
+        label,
+        words: words.iter().filter_map(|name| Some((name.clone(), word(&cell, name)?))).collect(),
+        absent: Some("it diverged, or what it needs did".to_owned()),
+        ..Point::default()
+    };
+    rows.extend(absent.into_iter().map(lost));
     Ok(Points { rows })
 }
 
@@ -88,9 +99,9 @@ fn number(handle: &Handle<Any>, name: &str) -> Option<f64> {
     handle.scalars().get(name).copied().or_else(|| handle.cell().get(name)?.as_f64())
 }
 
-/// The axis `name` of an artifact, if it is a word.
-fn word(handle: &Handle<Any>, name: &str) -> Option<String> {
-    let value = handle.cell().get(name)?;
+/// The axis `name`, as a word.
+fn word(cell: &Cell, name: &str) -> Option<String> {
+    let value = cell.get(name)?;
     Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
 
@@ -121,7 +132,23 @@ mod tests {
     fn points(given: &[(&str, Given)]) -> Result<Points, Halt> {
         let given = given.iter().map(|(port, given)| ((*port).to_owned(), given.clone())).collect();
         let needs = FitNeeds::take(given).expect("the ports are there");
-        points_of(&FitScaling::of(Form::Power, "pairs", "score"), needs)
+        points_of(&FitScaling::of(Form::Power, "pairs", "score"), needs, BTreeMap::new())
+    }
+
+    #[test]
+    fn a_law_names_what_diverged() {
+        let runs: Vec<[(&str, f64); 2]> =
+            (1..9).map(|n| [("pairs", f64::from(n)), ("score", f64::from(n).sqrt())]).collect();
+        let axes: Vec<[(&str, i64); 1]> = (1..9).map(|n| [("n", n)]).collect();
+        let told: Vec<Told<'_>> = axes.iter().zip(&runs).map(|(axes, scalars)| (&axes[..], &scalars[..])).collect();
+        let needs = FitNeeds::take(BTreeMap::from([("points".to_owned(), cells(&told))])).expect("the port is there");
+        let spec = FitScaling::of(Form::Power, "pairs", "score");
+        let lost = Cell::new([("n".to_owned(), Value::from(9))]);
+        let points = points_of(&spec, needs, BTreeMap::from([(lost.label(), lost)])).expect("cells are points");
+        let made = fit(&points, &spec, &Means::default()).expect("eight points are enough");
+        assert_eq!((made.fit.n, made.fit.rows.unusable), (8, 1));
+        let said = "n=9 was left out: it diverged, or what it needs did";
+        assert!(made.fit.warnings.iter().any(|warning| warning == said), "{:?}", made.fit.warnings);
     }
 
     #[test]

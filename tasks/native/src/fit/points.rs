@@ -14,6 +14,8 @@ pub struct Point {
     pub numbers: BTreeMap<String, f64>,
     /// Columns that hold no numbers: which rows go together.
     pub words: BTreeMap<String, String>,
+    /// Why nothing was measured, where that is known.
+    pub absent: Option<String>,
 }
 
 impl Point {
@@ -42,6 +44,7 @@ impl Points {
             label: format!("row {}", index + 1),
             numbers: columns.iter().map(|name| (*name).to_owned()).zip(values).collect(),
             words: BTreeMap::new(),
+            absent: None,
         };
         Self { rows: rows.into_iter().enumerate().map(row).collect() }
     }

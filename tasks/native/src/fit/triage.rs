@@ -221,6 +221,9 @@ pub fn left_out(point: &Point, keep: &Keep) -> Option<String> {
 }
 
 fn read(index: usize, point: &Point, spec: &FitScaling, space: Space) -> Result<Row, String> {
+    if let Some(reason) = &point.absent {
+        return Err(reason.clone());
+    }
     let find = |column: &str| find(point, column);
     let positive = |column: &str| match find(column)? {
         value if value > 0.0 => Ok(value),
