@@ -24,12 +24,15 @@ pub enum Root {
         /// Whose it is.
         by: String,
     },
-    /// One of the latest runs of its study.
+    /// One of the latest runs of its study with this profile: a trial of seconds must not cost the bytes of hours.
     Latest {
         /// The run.
         run: RunId,
         /// Its study.
         study: String,
+        /// The profile, if one was asked for.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        profile: Option<String>,
     },
     /// A pinned run.
     PinnedRun {
@@ -66,6 +69,17 @@ pub struct Pulse {
     pins: i64,
 }
 
+/// A run, and how many of its study and profile are newer, itself counted.
+#[derive(sqlx::FromRow)]
+struct Listed {
+    id: RunId,
+    study: String,
+    profile: Option<String>,
+    state: String,
+    holder: String,
+    back: i64,
+}
+
 impl Ledger {
     /// Changes whenever a run began or a pin was set since.
     pub async fn pulse(&self) -> Result<Pulse, LedgerError> {
@@ -80,29 +94,29 @@ impl Ledger {
         .await
     }
 
-    /// What must stay: running runs, the `latest` last runs of each study, and what is pinned.
+    /// What must stay: running runs, the `latest` last runs of each study with each profile, and what is pinned.
     pub async fn roots(&self, latest: u32) -> Result<Roots, LedgerError> {
         let pins = &self.pins().await?;
         self.with("gather what must stay", |pool| async move {
             let mut roots = Roots::default();
-            let runs: Vec<(RunId, String, String, String, i64)> = sqlx::query_as(
-                "select id, study, state, holder, row_number() over (partition by study order by id desc) from runs
-                 order by id desc",
+            let runs: Vec<Listed> = sqlx::query_as(
+                "select id, study, profile, state, holder, row_number() over (partition by study, profile order by id desc) as back
+                 from (select *, soft::json -> 'set' ->> 'profile' as profile from runs) r order by id desc",
             )
             .fetch_all(&pool)
             .await?;
             let alive = |holder: &str| !holder.parse::<Holder>().is_ok_and(|holder| holder.is_dead());
             let silent = silence::silent(&mut *pool.acquire().await?).await?;
             let heard = |run: &RunId| !silent.iter().any(|silent| silent.run == *run);
-            let under_way = runs.iter().filter(|run| run.2 == "running" && alive(&run.3) && heard(&run.0));
-            for (run, study, _, holder, _) in under_way {
+            let under_way = runs.iter().filter(|run| run.state == "running" && alive(&run.holder) && heard(&run.id));
+            for Listed { id, study, holder, .. } in under_way {
                 roots.running = true;
-                let root = Root::Running { run: *run, study: study.clone(), by: shown(holder) };
-                roots.hold_run(&pool, *run, root).await?;
+                let root = Root::Running { run: *id, study: study.clone(), by: shown(holder) };
+                roots.hold_run(&pool, *id, root).await?;
             }
-            for (run, study, ..) in runs.iter().filter(|run| run.4 <= i64::from(latest)) {
-                let root = Root::Latest { run: *run, study: study.clone() };
-                roots.hold_run(&pool, *run, root).await?;
+            for Listed { id, study, profile, .. } in runs.iter().filter(|run| run.back <= i64::from(latest)) {
+                let root = Root::Latest { run: *id, study: study.clone(), profile: profile.clone() };
+                roots.hold_run(&pool, *id, root).await?;
             }
             for pin in pins {
                 match pin.pinned {

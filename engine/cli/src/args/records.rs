@@ -149,7 +149,7 @@ pub struct GcArgs {
     /// Leave alone what was written or counted on within this time
     #[arg(long, value_name = "TIME", default_value = "7d")]
     pub grace: Seconds,
-    /// How many of the latest runs of each study to keep whole
+    /// How many of the latest runs of each study, with each profile, to keep whole
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub keep_runs: u32,
     /// Take out artifacts that this ledger does not know, too

@@ -164,7 +164,10 @@ fn why(seen: &Outlook, digest: &Digest, stay: Stay) -> String {
         (Stay::Live, Some(Root::Running { run, study, by })) => {
             format!("run {} of {study} is under way ({by})", named::short(*run))
         }
-        (Stay::Live, Some(Root::Latest { run, study })) => format!("latest runs of {study}, {} on", named::short(*run)),
+        (Stay::Live, Some(Root::Latest { run, study, profile })) => {
+            let with = profile.as_ref().map_or_else(String::new, |profile| format!(" with profile {profile}"));
+            format!("latest runs of {study}{with}, {} on", named::short(*run))
+        }
         (Stay::Live, Some(Root::PinnedRun { run, study })) => format!("pinned run {} of {study}", named::short(*run)),
         (Stay::Live, Some(Root::PinnedTask { task, study })) => format!("pinned task {task} of {study}"),
         (Stay::Live, None) => "files of studies that stay".to_owned(),

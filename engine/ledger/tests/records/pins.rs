@@ -1,6 +1,6 @@
 //! Pins and roots.
 
-use isoflop_ledger::{Ledger, Place, PlanTask, Purpose, RunState, pin::Pinned, roots::Root};
+use isoflop_ledger::{Ledger, Place, PlanTask, Purpose, RunHead, RunState, pin::Pinned, roots::Root};
 use serde_json::json;
 
 use crate::{run_on_threads, support::*};
@@ -12,10 +12,23 @@ async fn made_run(
     version: u32,
     needs_data: bool,
 ) -> (isoflop_ledger::RunId, Vec<PlanTask>) {
+    made_run_with(ledger, study, None, version, needs_data).await
+}
+
+/// The same with this profile.
+async fn made_run_with(
+    ledger: &Ledger,
+    study: &str,
+    profile: Option<&str>,
+    version: u32,
+    needs_data: bool,
+) -> (isoflop_ledger::RunId, Vec<PlanTask>) {
     let data = task("data", &recipe(&format!("{study} data {version}"), &[]));
     let needs = if needs_data { vec![("data", data.key)] } else { vec![] };
     let law = task("law", &recipe(&format!("{study} law {version}"), &needs));
-    let run = ledger.begin_run(&head(study, vec![data.clone(), law.clone()])).await.unwrap().id;
+    let head = head(study, vec![data.clone(), law.clone()]);
+    let head = RunHead { soft: json!({"set": {"params": [], "profile": profile}}), ..head };
+    let run = ledger.begin_run(&head).await.unwrap().id;
     for task in [&data, &law] {
         carry_out(ledger, run, task.key, &task.name, &made(&format!("{study} {} {version}", task.name))).await;
     }
@@ -36,11 +49,27 @@ fn roots_are_latest_runs_pins_and_what_runs() {
 
         let roots = ledger.roots(1).await.unwrap();
         assert_eq!(roots.artifacts.len(), 4, "{:?}", roots.artifacts);
-        assert_eq!(roots.artifacts[&digest("one law 3")], Root::Latest { run: new, study: "one".into() });
-        assert_eq!(roots.artifacts[&digest("two data 1")], Root::Latest { run: other, study: "two".into() });
+        assert_eq!(
+            roots.artifacts[&digest("one law 3")],
+            Root::Latest { run: new, study: "one".into(), profile: None }
+        );
+        assert_eq!(
+            roots.artifacts[&digest("two data 1")],
+            Root::Latest { run: other, study: "two".into(), profile: None }
+        );
         assert!(!roots.running && roots.files.is_empty());
         assert_eq!(ledger.roots(2).await.unwrap().artifacts.len(), 6);
         assert_eq!(ledger.roots(0).await.unwrap().artifacts.len(), 0);
+        // A trial with a profile takes nobody's place but that of the trial before.
+        made_run_with(&ledger, "one", Some("smoke"), 4, true).await;
+        let (smoke, _) = made_run_with(&ledger, "one", Some("smoke"), 5, true).await;
+        let roots = ledger.roots(1).await.unwrap();
+        assert_eq!(roots.artifacts.len(), 6, "{:?}", roots.artifacts);
+        assert_eq!(
+            roots.artifacts[&digest("one law 5")],
+            Root::Latest { run: smoke, study: "one".into(), profile: Some("smoke".into()) }
+        );
+        assert!(roots.artifacts.contains_key(&digest("one law 3")));
 
         // A task alone, a task with what it rests on, a run.
         let before = ledger.pulse().await.unwrap();
