@@ -3,6 +3,8 @@
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
+    path::PathBuf,
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -190,9 +192,34 @@ fn a_failure_shows_what_the_program_said_last() {
 }
 
 #[test]
+fn what_a_failure_left_stays_if_that_is_asked_for() {
+    let project = project(&shell("echo half > out/half; exit 7"));
+    project.run(&["run"]).expect(4);
+    let kept = || fs::read_dir(project.path(".isoflop/failed")).map_or(0, Iterator::count);
+    assert_eq!(kept(), 0);
+    let told = project.run(&["run", "--keep-failed", "--progress", "plain"]).expect(4).err;
+    let folder = told.lines().find_map(|line| Some(line.split_once("what it left stays in ")?.1.to_owned()));
+    let folder = PathBuf::from(folder.unwrap_or_else(|| panic!("{told}")));
+    assert_eq!(fs::read_to_string(folder.join("tmp/work/out/half")).unwrap(), "half\n");
+    assert!(fs::read_to_string(folder.join("failure.txt")).unwrap().contains("`sh` exited with code 7"));
+    // The log begins with what was started, as it can be tried again there.
+    let log = project.run(&["logs", "a"]).expect(0).out;
+    let line = log.lines().find_map(|line| line.strip_prefix("$ ")).unwrap_or_else(|| panic!("{log}"));
+    assert_eq!(line, "sh -c 'echo half > out/half; exit 7' sh out/x");
+    let again = Command::new("sh").args(["-c", line]).current_dir(folder.join("tmp/work")).status().unwrap();
+    assert_eq!(again.code(), Some(7));
+
+    assert_eq!(project.run(&["gc", "--json"]).expect(0).json()["failed"], 0, "it is younger than the grace period");
+    assert_eq!(project.run(&["gc", "-n", "--grace", "0s", "--json"]).expect(0).json()["failed"], 1);
+    assert_eq!(kept(), 1);
+    project.run(&["gc", "--grace", "0s"]).expect(0);
+    assert_eq!(kept(), 0);
+}
+
+#[test]
 fn what_is_missing_is_named() {
     let said = failure(&shell("true"));
-    assert_eq!(said, "rejected: the output `x` (`out/x`) was not written");
+    assert!(said.starts_with("rejected: the output `x` (`out/x`) was not written"), "{said}");
     let said = failure(&shell("ln -s /etc/passwd \"$1\""));
     assert!(said.contains("is a link to `/etc/passwd`, outside of `out`"), "{said}");
     let said = failure("  a: { kind: command, with: { argv: [no-such-program, \"{out.x}\"], outputs: { x: {} } } }\n");

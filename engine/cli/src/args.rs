@@ -208,6 +208,7 @@ pub enum Verb {
 
 /// Arguments of `run`.
 #[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags, as typed")]
 pub struct RunArgs {
     /// The study.
     #[command(flatten)]
@@ -236,6 +237,9 @@ pub struct RunArgs {
     /// Try a task again up to N times after it crashed or ran out of resources [default: 0; `on: retries` says it for one task]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub retries: u32,
+    /// Keep the folders of attempts that fail in `.isoflop/failed`, to look at what they left and try again there by hand; `gc` takes them with age
+    #[arg(long)]
+    pub keep_failed: bool,
     /// Start nothing and exit with 7 if this takes more: `3h` of work, `40gpu-h` of devices, `2.5EFLOP`; stop when as much has been taken. May be given again
     #[arg(long, value_name = "AMOUNT", conflicts_with = "frozen")]
     pub budget: Vec<Limit>,

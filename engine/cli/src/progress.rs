@@ -165,6 +165,9 @@ impl Progress {
             Moment::AwaitingDevices { task } => {
                 self.line(Paint::Notice, "waiting", task, "another run has the devices it asks for");
             }
+            Moment::FolderKept { task, folder } => {
+                self.line(Paint::Notice, "left", task, &format!("what it left stays in {}", folder.display()));
+            }
             Moment::Retrying { task, tries, because } => {
                 if let Some(Running { bar: Some(bar), .. }) = self.running.remove(task) {
                     bar.finish_and_clear();

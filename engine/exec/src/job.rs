@@ -40,6 +40,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How to go about a run.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "choices that have nothing to do with each other")]
 pub struct Options {
     /// The project's folder (`.isoflop`), on the store's filesystem: `scratch/` and `logs/` are made in it.
     pub folder: PathBuf,
@@ -63,6 +64,8 @@ pub struct Options {
     pub runtime: PathBuf,
     /// How long a worker may be without a sign of life before it is ended.
     pub patience: Duration,
+    /// Whether the folders of attempts that failed stay, to be looked at.
+    pub keep_failed: bool,
     /// Whether old results may be adopted when inputs come out with bytes already seen.
     pub adopt: bool,
     /// Whether what runs is to be compared with the standing results instead of replacing them (`verify`).
@@ -92,6 +95,7 @@ impl Options {
             confine: Confine::default(),
             runtime: std::env::temp_dir().join(format!("isoflop-{}", rustix::process::getuid().as_raw())),
             patience: PATIENCE,
+            keep_failed: false,
             adopt: true,
             witness: false,
             marks: BTreeMap::new(),

@@ -29,6 +29,7 @@ mod processor;
 mod provide;
 mod reactor;
 mod record;
+pub mod remains;
 mod room;
 mod runtimes;
 mod scratch;

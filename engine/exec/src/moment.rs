@@ -82,6 +82,13 @@ pub enum Moment {
         /// The artifact that stood before and the one that stands now, where their bits differ.
         replaces: Option<(Digest, Digest)>,
     },
+    /// What an attempt that failed left stays, to be looked at.
+    FolderKept {
+        /// The task.
+        task: String,
+        /// Where it is.
+        folder: PathBuf,
+    },
     /// A task failed, and is tried again after a while.
     Retrying {
         /// The task.

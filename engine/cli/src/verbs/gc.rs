@@ -12,7 +12,10 @@ use isoflop_contract::{
     Digest, Key, Manifest,
     quantity::{Bytes, Seconds},
 };
-use isoflop_exec::checkpoints::{self, Shelf};
+use isoflop_exec::{
+    checkpoints::{self, Shelf},
+    remains::{self, Remains},
+};
 use isoflop_ledger::{
     Ledger, Maker, Silent,
     roots::{Pulse, Root, Roots},
@@ -56,6 +59,8 @@ struct Outlook {
     /// Checkpoints that go, and how many stay.
     shelves: Vec<Shelf>,
     resumable: usize,
+    /// What failed attempts left, of those that go.
+    remains: Vec<Remains>,
 }
 
 /// Works out what goes, and takes it out unless this is a dry run.
@@ -72,7 +77,7 @@ pub async fn gc(args: &GcArgs, settings: &Settings, out: &mut Output) -> Result<
     let silent = if args.dry_run { ledger.silent_runs().await } else { ledger.close_silent().await };
     let silent = silent.map_err(infrastructure)?;
     let mut seen = outlook(args, settings, &ledger, &store).await?;
-    let mut freed = if args.dry_run { seen.garbage.bytes() + weight(&seen.shelves) } else { 0 };
+    let mut freed = if args.dry_run { seen.garbage.bytes() + weight(&seen) } else { 0 };
     for attempt in 0.. {
         if args.dry_run {
             break;
@@ -118,7 +123,11 @@ async fn outlook(args: &GcArgs, settings: &Settings, ledger: &Ledger, store: &St
     let gone = garbage.manifests.iter().map(|(digest, _)| *digest).collect();
     let makers = ledger.makers(&gone).await.map_err(infrastructure)?;
     let (shelves, resumable) = shelves(settings, ledger, cutoff).await?;
-    Ok(Outlook { pulse, roots, garbage, known, makers, grace, cutoff, shelves, resumable })
+    let mut remains = remains::inventory(&settings.home).map_err(|error| {
+        infrastructure(anyhow::Error::new(error).context("what failed attempts left cannot be listed"))
+    })?;
+    remains.retain(|remains| remains.since < cutoff);
+    Ok(Outlook { pulse, roots, garbage, known, makers, grace, cutoff, shelves, resumable, remains })
 }
 
 /// Checkpoints that are of no use: of keys that have a result, but not those that were written just now, and of keys that nobody has tried for
@@ -135,8 +144,10 @@ async fn shelves(settings: &Settings, ledger: &Ledger, cutoff: SystemTime) -> Re
     Ok((go, stay.len()))
 }
 
-fn weight(shelves: &[Shelf]) -> u64 {
-    shelves.iter().map(|shelf| shelf.bytes).sum()
+/// Bytes that go besides those of the store.
+fn weight(seen: &Outlook) -> u64 {
+    let shelves = seen.shelves.iter().map(|shelf| shelf.bytes);
+    shelves.chain(seen.remains.iter().map(|remains| remains.bytes)).sum()
 }
 
 /// Takes files out by the handful. Answers with the bytes that went, and whether it came to the end.
@@ -154,6 +165,10 @@ async fn take_out(seen: &Outlook, ledger: &Ledger, store: &Store) -> Result<(u64
             infrastructure(anyhow::Error::new(error).context(format!("cannot remove {}", shelf.path.display())))
         })?;
         freed += shelf.bytes;
+    }
+    for remains in &seen.remains {
+        remains.remove();
+        freed += remains.bytes;
     }
     Ok((freed, true))
 }
@@ -211,7 +226,7 @@ fn as_json(args: &GcArgs, seen: &Outlook, freed: u64) -> Value {
         "running": seen.roots.running, "evicted": evicted,
         "blobs": {"count": garbage.blobs.len(), "orphans": garbage.orphans},
         "checkpoints": {"evicted": seen.shelves.len(), "kept": seen.resumable},
-        "temporary": garbage.remains.len(), "quarantined": garbage.quarantine.len(),
+        "failed": seen.remains.len(), "temporary": garbage.remains.len(), "quarantined": garbage.quarantine.len(),
         "freed": freed, "stays": stays, "kept": garbage.kept,
     })
 }
@@ -241,6 +256,7 @@ fn print(args: &GcArgs, seen: &Outlook, freed: u64, out: &mut Output) -> Result<
         (garbage.remains.len(), "temporary files of dead processes"),
         (garbage.quarantine.len(), "files in quarantine"),
         (seen.shelves.len(), "tasks' checkpoints"),
+        (seen.remains.len(), "folders of failed attempts"),
     ] {
         if number > 0 {
             let what = format!("{number} {what}");
@@ -264,7 +280,7 @@ fn print(args: &GcArgs, seen: &Outlook, freed: u64, out: &mut Output) -> Result<
         let tasks = count(seen.resumable, "task", "tasks");
         out.line(&out.paint(Paint::Dim, &format!("checkpoints of {tasks} stay, to go on from")))?;
     }
-    match (garbage.is_empty() && seen.shelves.is_empty(), args.dry_run) {
+    match (garbage.is_empty() && seen.shelves.is_empty() && seen.remains.is_empty(), args.dry_run) {
         (true, _) => out.line("nothing to take out"),
         (false, true) => {
             out.line(&format!("{artifacts} would be evicted and {} freed; nothing was done", Bytes(freed)))

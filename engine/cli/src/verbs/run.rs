@@ -262,6 +262,7 @@ async fn execute(
             keep_going: args.keep_going || args.max_fails.is_some(),
             max_fails: args.max_fails,
             retries: args.retries,
+            keep_failed: args.keep_failed,
             memory: args.memory.or_else(machine::memory).map_or(u64::MAX, |memory| memory.0),
             isa: if runs > 0 { workers::isa() } else { None },
             devices: found.map_or_else(Vec::new, |found| found.devices),

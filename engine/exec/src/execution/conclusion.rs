@@ -12,7 +12,10 @@ use isoflop_store::{Committed, StoreError};
 use tokio::task::spawn_blocking;
 
 use super::{Done, Execution, Recorded, resource};
-use crate::{attempt::Performance, checkpoints, conversation::Account, honesty, room::Room, shared::Shared};
+use crate::{
+    attempt::Performance, checkpoints, conversation::Account, honesty, moment::Moment, remains, room::Room,
+    shared::Shared,
+};
 
 impl Execution {
     /// Store first, then ledger.
@@ -37,13 +40,18 @@ impl Execution {
                         Some(breach) => Err(breach),
                         None => Ok(place.store.commit(&shape, scalars, &room.out())),
                     };
-                    place.rooms.leave(room, took);
-                    (committed, shelf.exists())
+                    let left = if matches!(committed, Ok(Ok(_))) {
+                        place.rooms.leave(room, took);
+                        None
+                    } else {
+                        Some(room)
+                    };
+                    (committed, shelf.exists(), left)
                 });
-                let committed;
-                (committed, has_checkpoints) = commit.await.expect("a commit does not panic");
+                let (committed, left);
+                (committed, has_checkpoints, left) = commit.await.expect("a commit does not panic");
                 let refused = |message| AttemptOutcome::Failed(Failure { class: FailureClass::Refused, message });
-                match committed {
+                let outcome = match committed {
                     Ok(Ok(Committed { digest, manifest })) => AttemptOutcome::Made { digest, manifest, trace },
                     Ok(Err(error @ StoreError::BadOutput { .. })) => refused(error.to_string()),
                     Ok(Err(error)) => {
@@ -51,14 +59,18 @@ impl Execution {
                         AttemptOutcome::Failed(resource(error.to_string()))
                     }
                     Err(breach) => refused(breach),
+                };
+                if let (Some(room), AttemptOutcome::Failed(failure)) = (left, &outcome) {
+                    self.leave(shared, room, attempt, failure);
                 }
+                outcome
             }
             Notice::Diverged { reason } => {
                 shared.rooms.aside(move || drop(room));
                 AttemptOutcome::Diverged { reason, trace }
             }
             Notice::Failed(failure) => {
-                shared.rooms.aside(move || drop(room));
+                self.leave(shared, room, attempt, &failure);
                 AttemptOutcome::Failed(failure)
             }
             other => unreachable!("an attempt does not end with {other:?}"),
@@ -96,5 +108,21 @@ impl Execution {
             AttemptOutcome::Failed(failure) => Recorded::Failed(failure),
         };
         Ok(Done::Recorded { outcome, attempt, log, seconds, halt })
+    }
+
+    /// Leaves the room of an attempt that failed: it is removed, or stays if that was asked for.
+    fn leave(&self, shared: &Arc<Shared>, room: Room, attempt: AttemptId, failure: &Failure) {
+        if !shared.options.keep_failed || failure.class == FailureClass::Interrupted {
+            return shared.rooms.aside(move || drop(room));
+        }
+        let (place, task) = (Arc::clone(shared), shared.plan.tasks()[self.task].name.clone());
+        let why = format!(
+            "{task} of {}, attempt {attempt}\n{}: {}\n",
+            shared.plan.study.name, failure.class, failure.message
+        );
+        shared.rooms.aside(move || match remains::keep(room, &place.options.folder, attempt, &why) {
+            Ok(folder) => drop(place.moments.send(Moment::FolderKept { task, folder })),
+            Err(error) => tracing::warn!(task, %error, "cannot keep the folder of an attempt that failed"),
+        });
     }
 }
