@@ -76,26 +76,33 @@ impl Theatre {
         Self { engine: Engine::new(&functions(&Arc::new(axes), &stage)), stage }
     }
 
-    /// What was heard in each rehearsal, with the error that it ended in, if it did.
+    /// What was heard in each rehearsal, with the value or the error that it ended in.
     fn rehearsals(
         &self,
         compiled: &Compiled<'_>,
         params: &BTreeMap<String, Value>,
-    ) -> impl Iterator<Item = (Stage, Option<ExpressionError>)> {
+    ) -> impl Iterator<Item = (Stage, Result<Value, ExpressionError>)> {
         REHEARSALS.into_iter().map(move |(yes, falls)| {
             let stage = || self.stage.lock().unwrap_or_else(PoisonError::into_inner);
             *stage() = Stage { yes, falls, ..Stage::default() };
-            let error = compiled.evaluate(&Scope::new(params), &mut { ROOM }).err();
-            (std::mem::take(&mut *stage()), error)
+            let ended = compiled.evaluate(&Scope::new(params), &mut { ROOM });
+            (std::mem::take(&mut *stage()), ended)
         })
     }
 
     /// What no number could mend of a check.
     fn check(&self, text: &str, params: &BTreeMap<String, Value>) -> Result<(), ExpressionError> {
         let compiled = self.engine.compile(text)?;
-        let mut values: Vec<Misuse> = Vec::new();
-        for (stage, error) in self.rehearsals(&compiled, params) {
-            let (Some(error), Some(misuse)) = (error, stage.misuse) else { continue };
+        let (mut values, mut answers): (Vec<Misuse>, Vec<Value>) = Default::default();
+        for (stage, ended) in self.rehearsals(&compiled, params) {
+            let error = match ended {
+                Ok(answer) => {
+                    answers.push(answer);
+                    continue;
+                }
+                Err(error) => error,
+            };
+            let Some(misuse) = stage.misuse else { continue };
             // A value that is the same whatever the numbers is the study's own.
             if misuse.value && !(stage.falls && values.contains(&misuse)) {
                 values.push(misuse);
@@ -104,7 +111,19 @@ impl Theatre {
             let Misuse { message, hint, .. } = misuse;
             return Err(ExpressionError { range: error.range, hint, ..ExpressionError::new("bad-call", message) });
         }
-        Ok(())
+        match answers.first() {
+            Some(answer) if !answers.iter().any(|answer| answer.is_boolean() || answer.is_null()) => {
+                let message =
+                    format!("the check of a claim gives true, false or none, and this one gives {}", kind(answer));
+                let hint = if is_interval(answer) {
+                    "ask where it lies, as in `above(difference(…), 0)`"
+                } else {
+                    "compare it, as in `mean('train', 'loss') < 0.5`"
+                };
+                Err(ExpressionError { hint: Some(hint.to_owned()), ..ExpressionError::new("no-verdict", message) })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The cells that a check asks for, as far as rehearsals tell, each once. What is wrong with it is a finding, and said elsewhere.
