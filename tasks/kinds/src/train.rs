@@ -498,7 +498,10 @@ schedule: cosine
             .into_iter()
             .find(|(_, asked)| *asked && !fed.ports.contains_key("init"))
             .map(|(field, _)| Complaint::new(field, "is of the denoiser at the port `init`, and nothing is fed there"));
-        tied.chain(twice).chain(unread).chain(unfed).collect()
+        // Latents that are fed and not said are complained of already; and a backbone for them is none for pixels.
+        let pixels = self.latent.is_none() && !fed.ports.contains_key("latents");
+        let unfit = pixels.then(|| self.denoiser().check_channels().err()).flatten();
+        tied.chain(twice).chain(unread).chain(unfed).chain(unfit).collect()
     }
 
     fn follows(&self, feeders: &Feeders<'_>, here: &Environment) -> Vec<Misfit> {

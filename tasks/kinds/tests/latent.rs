@@ -86,6 +86,11 @@ fn what_is_said_and_what_is_fed_are_held_together() {
         suits(&pixels, &all)[0],
         r#"Invalid("is fed the port `latents` and does not say `latent: { channels, shrink }`")"#
     );
+    let texts = ["text", "heldout_text"];
+    assert_eq!(suits(&pixels, &texts), [r#"Invalid("is 4, and pixels have 3 channels")"#]);
+    pixels["patch"] = 2.into();
+    pixels["backbone"]["in_channels"] = 12.into();
+    assert_eq!(suits(&pixels, &texts), [""; 0]);
 
     // An encoder that reads as captions come stands in the place of what it read before.
     let live = ["latents", "heldout_latents", "reader"];

@@ -211,18 +211,20 @@ impl Denoiser {
         if !(1..=64).contains(&self.patch) || !side.is_multiple_of(self.patch) {
             return Err(Complaint::new("patch", format!("must divide the {what}, which is {side}")));
         }
-        self.check_latent()?;
+        if self.latent.is_some() {
+            self.check_channels()?;
+        }
         self.backbone.check(self.size(), "backbone")?;
         self.check_text()?;
         Complaint::unless(self.count().is_sane(), "backbone", "has more multiply-accumulates than can be counted")
     }
 
-    /// Refuses a backbone for other latents.
-    fn check_latent(&self) -> Result<(), Complaint> {
-        let Some(latent) = self.latent else { return Ok(()) };
-        let (there, patch) = (latent.channels * self.patch * self.patch, self.patch);
+    /// Refuses a backbone for other latents, or for other pixels: with those it can be counted, and not trained.
+    pub fn check_channels(&self) -> Result<(), Complaint> {
+        let (what, channels) = self.latent.map_or(("pixels", 3), |latent| ("latents", latent.channels));
+        let (there, patch) = (channels * self.patch * self.patch, self.patch);
         let (read, out) = (self.backbone.in_channels(), self.backbone.out_channels());
-        let of = if patch == 1 { "latents".to_owned() } else { format!("latents in patches of {patch}×{patch}") };
+        let of = if patch == 1 { what.to_owned() } else { format!("{what} in patches of {patch}×{patch}") };
         let problem = format!("is {read}, and {of} have {there} channels");
         Complaint::unless(read == there, "backbone.in_channels", &problem)?;
         let problem =

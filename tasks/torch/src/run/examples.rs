@@ -292,17 +292,6 @@ fn pictured(config: &model::Denoiser, shape: &[i64], name: &str) -> Result<(), T
     let &[3, side, wide] = shape else {
         return Err(wrong(format!("the images of `{name}` are not of three channels")));
     };
-    let channels = config.backbone.in_channels();
-    let there = 3 * config.patch * config.patch;
-    if channels != there {
-        return Err(wrong(format!(
-            "patched images have {there} channels and the backbone's `in_channels` is {channels}"
-        )));
-    }
-    let out = config.backbone.out_channels(); // with a variance behind the prediction or without
-    if out != there && out != 2 * there {
-        return Err(wrong(format!("patched images have {there} channels and {out} come out of the backbone")));
-    }
     if side != wide || side as u64 != config.resolution {
         let wanted = config.resolution;
         return Err(wrong(format!("the images of `{name}` are {side}×{wide} and `resolution` is {wanted}")));
