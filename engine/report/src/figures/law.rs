@@ -16,6 +16,12 @@ use crate::{
     variant::{Variants, variants},
 };
 
+/// Forms whose law is of x itself and not of its logarithm.
+const IN_X: [&str; 3] = ["repeated-data", "exponential", "formula"];
+
+/// How much repetitions of one variant may differ along the axis, as data do that every seed draws anew.
+const TOGETHER: f64 = 0.05;
+
 /// Sizes that a legend lists one by one.
 const LISTED: usize = 12;
 
@@ -29,7 +35,9 @@ pub fn law(index: &Index<'_>, task: &TaskFacts, fit: &Fit, id: &str) -> Figure {
     let variants = variants(index, &used);
 
     let title = format!("{} against {}", capital(&y), x);
-    let x = Axis::new(x, x_unit, scale(fit.points.iter().map(|p| p.x), 5.0));
+    // What is drawn beyond the points would push these into a corner of a linear axis.
+    let beyond = fit.curve.iter().filter(|_| !IN_X.contains(&fit.form.as_str())).map(|p| p.x);
+    let x = Axis::new(x, x_unit, scale(fit.points.iter().map(|p| p.x).chain(beyond), 5.0));
     let y = Axis::new(y, y_unit, scale(fit.points.iter().map(|p| p.y), 12.0));
     let mut panel = Panel { rules: ceiling(fit, &used, index).into_iter().collect(), ..Panel::new(x, y) };
     curve(&mut panel, fit);
@@ -102,7 +110,7 @@ fn points(panel: &mut Panel, fit: &Fit, variants: &Variants<'_>, by_label: &BTre
         let name = if held_out { format!("{name}, held out") } else { name };
         let (xs, ys): (Vec<f64>, Vec<f64>) = points.iter().map(|p| (p.x, p.y)).unzip();
         // Repetitions of one variant lie above each other; a variant spread along the axis has no one mean.
-        let together = stats::span(&xs).is_some_and(|(low, high)| (high - low).abs() <= 0.02 * high.abs());
+        let together = stats::span(&xs).is_some_and(|(low, high)| (high - low).abs() <= TOGETHER * high.abs());
         if points.len() > 1 && together {
             push(format!("{name}, each"), Mark::Faint, ink, points.iter().map(|p| plain(p)).collect());
             if let (Some(x), Some(y), Some((low, high))) = (stats::mean(&xs), stats::mean(&ys), stats::span(&ys)) {
