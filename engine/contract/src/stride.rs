@@ -1,4 +1,5 @@
-//! How long a worker that is asked to end may take for it. Worker and engine reckon alike, so that neither ends what the other waits for.
+//! How long a worker that is asked to end may take for it. Both sides reckon by this rule: the worker from one look to the next whether it should end, the
+//! engine from one notice of progress to the next. A body that saves gives both at each step.
 
 use std::time::{Duration, Instant};
 
