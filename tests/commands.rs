@@ -223,11 +223,18 @@ fn what_is_missing_is_named() {
     let said = failure(&shell("ln -s /etc/passwd \"$1\""));
     assert!(said.contains("is a link to `/etc/passwd`, outside of `out`"), "{said}");
     let said = failure("  a: { kind: command, with: { argv: [no-such-program, \"{out.x}\"], outputs: { x: {} } } }\n");
-    assert!(said.starts_with("rejected: there is no program `no-such-program` on PATH ("), "{said}");
+    assert!(
+        said.starts_with("rejected: there is no program `no-such-program` on PATH; the task's log lists the folders"),
+        "{said}"
+    );
     let said = failure(
         "  a: { kind: command, with: { argv: [sh, -c, 'echo \"{\" > m.jsonl; sleep 60'], metrics: m.jsonl } }\n",
     );
     assert!(said.starts_with("rejected: m.jsonl:1: the line is no JSON object"), "at once, not after a minute: {said}");
+    let said = failure(
+        "  a: { kind: command, with: { argv: [sh, -c, 'echo \"{\\\"step\\\": 1}\" > m.jsonl'], metrics: m.jsonl } }\n",
+    );
+    assert!(said.starts_with("rejected: the metrics file `m.jsonl` holds no number"), "{said}");
 }
 
 #[test]
@@ -250,6 +257,16 @@ fn metrics_become_series_and_final_numbers_and_nan_is_divergence() {
     assert_eq!(shown["scalars"], serde_json::json!({"loss": 0.3, "params": 8.0}));
 
     write(&project, &tasks("NaN"));
+    // However the program ends, and whether or not the number was seen before that.
+    let ended = std::fs::read_to_string(project.path("study.yaml"))
+        .unwrap()
+        .replace("; echo \"{\\\"params", "; exit 3; echo \"{\\\"params");
+    project.write("ended.yaml", &ended);
+    let run = project.run(&["run", "ended.yaml", "--json"]).expect(0).json();
+    assert_eq!(
+        (run["tasks"][0]["outcome"].as_str(), reason(&run, "a").as_str()),
+        (Some("diverged"), "m.jsonl:1: `loss` is NaN")
+    );
     let run = project.run(&["run", "--json"]).expect(0).json();
     assert_eq!(run["tasks"][0]["outcome"], "diverged");
     assert_eq!(reason(&run, "a"), "m.jsonl:1: `loss` is NaN");

@@ -69,6 +69,8 @@ pub struct Reading {
     pub code: Vec<String>,
     /// What it uses of the machine besides.
     pub outside: Outside,
+    /// How many processes can share it.
+    pub shares: u64,
 }
 
 /// A step from a value to one inside it.
@@ -180,7 +182,7 @@ fn read<K: Kind>(with: &Value) -> Result<Reading, SpecError> {
     let spec = canon::value(&kind)
         .map_err(|error| SpecError { path: Vec::new(), fault: Fault::Invalid(error.to_string()) })?;
     let (makes, seeded, code) = (kind.makes(), kind.seeded(), kind.code().to_vec());
-    Ok(Reading { spec, cost: kind.cost(), makes, seeded, code, outside: kind.outside() })
+    Ok(Reading { spec, cost: kind.cost(), makes, seeded, code, outside: kind.outside(), shares: kind.shares() })
 }
 
 fn suits<K: Kind>(with: &Value, fed: &Fed<'_>) -> Vec<SpecError> {

@@ -22,11 +22,6 @@ impl Cost {
     pub fn training(params: u64, macs: u64, batch: u64, steps: u64) -> Self {
         Self { params: Some(params), macs: Some(macs), flops: 6.0 * macs as f64 * batch as f64 * steps as f64 }
     }
-
-    /// Inference: `flops = 2 · macs · passes`.
-    pub fn inference(params: u64, macs: u64, passes: u64) -> Self {
-        Self { params: Some(params), macs: Some(macs), flops: 2.0 * macs as f64 * passes as f64 }
-    }
 }
 
 #[cfg(test)]

@@ -83,6 +83,11 @@ pub trait Kind: Serialize + DeserializeOwned + JsonSchema + 'static {
         Outside::default()
     }
 
+    /// How many processes can share it. A rank beyond that would have nothing to do.
+    fn shares(&self) -> u64 {
+        if Self::ALONE { 1 } else { u64::MAX }
+    }
+
     /// Refuses what does not go with the ports and files of the task. Asked at plan time only.
     fn suits(&self, _fed: &Fed<'_>) -> Vec<Complaint> {
         Vec::new()

@@ -8,6 +8,7 @@ use std::{
     collections::BTreeMap,
     fs::{self, File},
     io::{self, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -46,7 +47,26 @@ pub(crate) struct Saver {
     /// What was measured so far, as lines of [`METRICS`].
     points: RefCell<Vec<u8>>,
     trail: Trail,
+    /// Files of the last checkpoint, by what tells that one is the same and was not written to since.
+    sealed: BTreeMap<Identity, Digest>,
     last: Instant,
+}
+
+/// A file on disk at one time. A body may carry files along from checkpoint to checkpoint as links: those are hashed and flushed once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    written: (i64, i64),
+}
+
+impl Identity {
+    fn of(file: &File) -> io::Result<Self> {
+        let about = file.metadata()?;
+        let written = (about.mtime(), about.mtime_nsec());
+        Ok(Self { device: about.dev(), inode: about.ino(), size: about.size(), written })
+    }
 }
 
 /// What is wrong with the checkpoint that the engine handed over.
@@ -65,6 +85,7 @@ impl Saver {
             revision: assignment.revision,
             points: RefCell::default(),
             trail: Trail::new(),
+            sealed: BTreeMap::new(),
             last: Instant::now(),
         }
     }
@@ -124,7 +145,8 @@ impl Saver {
         remove(&new)?;
         fs::create_dir_all(new.join(DATA))?;
         write(&new.join(DATA))?;
-        let files = sealed(&new.join(DATA))?;
+        let files;
+        (files, self.sealed) = sealed(&new.join(DATA), &self.sealed)?;
         let digest = Checkpoint::digest(&files)?;
         remember(&mut self.trail, step, digest);
         self.die_while_saving(step);
@@ -193,9 +215,12 @@ fn die() {
     }
 }
 
-/// Every file below `folder`, flushed, by its path from there.
-fn sealed(folder: &Path) -> Result<BTreeMap<String, manifest::File>, Halt> {
-    let mut files = BTreeMap::new();
+/// Files of a checkpoint by their paths, and by their identities.
+type Sealed = (BTreeMap<String, manifest::File>, BTreeMap<Identity, Digest>);
+
+/// Every file below `folder`, flushed. Those that `before` knows are not read again.
+fn sealed(folder: &Path, before: &BTreeMap<Identity, Digest>) -> Result<Sealed, Halt> {
+    let (mut files, mut known) = Sealed::default();
     let mut open = vec![folder.to_owned()];
     while let Some(below) = open.pop() {
         for entry in fs::read_dir(&below)? {
@@ -210,13 +235,19 @@ fn sealed(folder: &Path) -> Result<BTreeMap<String, manifest::File>, Halt> {
                 return Err(format!("{} cannot be saved: only plain files with plain names can", path.display()).into());
             };
             let file = File::open(&path)?;
-            file.sync_all()?;
-            let (digest, size) = Digest::of_reader(file)?;
+            let identity = Identity::of(&file)?;
+            let (digest, size) = if let Some(digest) = before.get(&identity) {
+                (*digest, identity.size)
+            } else {
+                file.sync_all()?;
+                Digest::of_reader(&file)?
+            };
+            known.insert(identity, digest);
             files.insert(name, manifest::File { digest, size });
         }
         flush(&below)?;
     }
-    Ok(files)
+    Ok((files, known))
 }
 
 fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
@@ -307,6 +338,23 @@ mod tests {
         assert_eq!(second.resume(), None);
         save(&mut second, 40);
         assert_eq!(there(folder.path()), [30, 40]);
+    }
+
+    #[test]
+    fn what_is_carried_along_is_read_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut saver = saver(folder.path(), steps(10, 2), None);
+        let kept = folder.path().join("weights");
+        fs::write(&kept, "weights of step 5").unwrap();
+        let write = |new: &Path| Ok(fs::hard_link(&kept, new.join("5"))?);
+        let first = saver.save(10, write).unwrap();
+        // Other bytes behind the back of the file's time and size: whoever read it again would tell.
+        let before = fs::metadata(&kept).unwrap().modified().unwrap();
+        fs::write(&kept, "weights of step 6").unwrap();
+        File::options().write(true).open(&kept).unwrap().set_modified(before).unwrap();
+        assert_eq!(saver.save(20, write).unwrap(), first);
+        fs::write(&kept, "weights of step 6").unwrap();
+        assert_ne!(saver.save(30, write).unwrap(), first, "what was written to since is read");
     }
 
     #[test]

@@ -38,7 +38,8 @@ artifacts! {
     /// A trained denoiser: `model.safetensors` (the weights that trained), `ema.safetensors` (their average, where `ema` was asked for), for each
     /// checkpoint that was asked for the same two as `checkpoints/<step>.safetensors` and `checkpoints/<step>-ema.safetensors`, where states were
     /// kept `checkpoints/<step>-state.safetensors` and `trunk.json` (what was trained on what), `config.json` (the
-    /// backbone), `history.csv` (step, loss, held-out loss).
+    /// backbone), `words.json` (the words that its own text encoder knows, in the order of their numbers, unless those are of drawn scenes), `history.csv` (step,
+    /// loss, held-out loss).
     Denoiser = "denoiser";
     /// Images sampled for the captions of a set of scenes, in their order: `images.safetensors` (`images` u8 `[N, 3, R, R]`), `preview.png`.
     Images = "images";

@@ -44,11 +44,21 @@ impl Plain {
         let positive = self.learning_rate > 0.0 && self.learning_rate.is_finite();
         Complaint::unless(self.steps > 0, "steps", "must be positive")?;
         Complaint::unless((1..=1 << 16).contains(&self.batch), "batch", "must be between 1 and 65536")?;
-        Complaint::unless(self.warmup <= self.steps, "warmup", "is longer than the training")?;
+        warms_up(self.warmup, self.steps, warmup())?;
         Complaint::unless(positive, "learning_rate", "must be positive")?;
         Complaint::unless((0.0..1.0).contains(&self.weight_decay), "weight_decay", "must lie between 0 and 1")?;
         Complaint::unless(self.evaluate_every > 0, "evaluate_every", "must be positive")
     }
+}
+
+/// Refuses a warm-up of more steps than the training has; `default` is what a spec has that says nothing of it.
+pub(crate) fn warms_up(warmup: u64, steps: u64, default: u64) -> Result<(), Complaint> {
+    if warmup <= steps {
+        return Ok(());
+    }
+    let unsaid = if warmup == default { ", as it is unless said otherwise," } else { "" };
+    let problem = format!("is longer than the training: {warmup} steps{unsaid} where there are {steps} in all");
+    Err(Complaint::new("warmup", problem))
 }
 
 pub(crate) fn cosine() -> Decay {
@@ -65,4 +75,20 @@ pub(crate) fn evaluate_every() -> u64 {
 
 pub(crate) fn warmup() -> u64 {
     50
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warm_up_that_is_too_long_is_told_with_both_numbers() {
+        assert_eq!(warms_up(10, 10, warmup()), Ok(()));
+        let problem = |steps: u64| warms_up(steps, 10, warmup()).unwrap_err().problem;
+        assert_eq!(problem(11), "is longer than the training: 11 steps where there are 10 in all");
+        assert_eq!(
+            problem(50),
+            "is longer than the training: 50 steps, as it is unless said otherwise, where there are 10 in all"
+        );
+    }
 }

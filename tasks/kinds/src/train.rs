@@ -3,11 +3,13 @@
 use isoflop_contract::{Complaint, Cost, Environment, Fed, Feeders, Kind, Misfit, Runtime, ports};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     artifact,
     encode::TextOutput,
     model::{Backbone, Denoiser, FrozenText, Latent, Text},
+    plain,
     trained::Trained,
     trunk,
 };
@@ -178,7 +180,7 @@ pub enum Weighting {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Health {
-    /// A loss of more than so many times the running mean of those before is a spike. It is recorded in the series `loss_spike`.
+    /// A loss of more than so many times the running mean of those before is a spike. It is recorded in the series `loss_spike`. The first twenty make the mean.
     #[schemars(extend("exclusiveMinimum" = 1))]
     pub spike: f64,
     /// After so many spikes in a row the training has diverged.
@@ -199,10 +201,11 @@ pub enum Decay {
     /// It stays.
     #[default]
     Constant,
-    /// It falls to zero at the last step along half a cosine.
+    /// It falls along half a cosine: step k of the n after warm-up, counted from 0, has `½ (1 + cos(π k / n))`. It would be zero one step after the last.
     Cosine,
-    /// It stays, and falls to zero over the last steps as `1 − √(share of the fall that is over)` (warm-up, stable, decay: Hägele et al. 2024,
-    /// arXiv 2405.18392). Trainings of different lengths then share all but their falls.
+    /// It stays, and falls over the last steps: step k of the f of the fall, counted from 0, has `1 − √(k / f)` (warm-up, stable, decay: Hägele et al. 2024,
+    /// arXiv 2405.18392), so that the first still has all of it, and it would be zero one step after the last. Trainings of different lengths then share all but
+    /// their falls.
     Wsd,
 }
 
@@ -356,6 +359,19 @@ impl TrainDenoiser {
         self.decay_steps.unwrap_or(self.steps.div_ceil(10))
     }
 
+    /// Says of the denoiser that it is to go on from that it is another network, if so.
+    fn unlike(&self, init: &Value) -> Option<Misfit> {
+        let (field, own, other) = self.denoiser().differs(&Self::deserialize(init).ok()?.denoiser())?;
+        let problem = format!("goes on from a denoiser whose `{field}` is {other}, and here it is {own}");
+        let hint = match field.as_str() {
+            "backbone.sample_size" => format!(
+                "places of tokens would lie where nothing was learned: say `sample_size: {other}` in `backbone`, so that they divide the same span"
+            ),
+            _ => "weights that fit would mean something else: say the same in both".to_owned(),
+        };
+        Some(Misfit { port: "init", problem, hint })
+    }
+
     /// Images that go through the network at once.
     pub fn part(&self) -> u64 {
         self.micro_batch.unwrap_or(self.batch)
@@ -424,11 +440,17 @@ schedule: cosine
         Complaint::unless((1..=1 << 20).contains(&self.batch), "batch", "must be between 1 and 1048576")?;
         let parts = self.micro_batch.is_none_or(|micro| micro > 0 && self.batch.is_multiple_of(micro));
         Complaint::unless(parts, "micro_batch", "must divide `batch`")?;
-        Complaint::unless(self.warmup <= self.steps, "warmup", "is longer than the training")?;
+        plain::warms_up(self.warmup, self.steps, 0)?;
         let falls = self.decay_steps.is_none() || self.schedule == Decay::Wsd;
         Complaint::unless(falls, "decay_steps", "goes with `schedule: wsd` alone")?;
         let fits = self.schedule != Decay::Wsd || self.falls() <= self.steps - self.warmup;
         Complaint::unless(fits, "decay_steps", "is longer than what warm-up leaves of the training")?;
+        let falls = self.schedule != Decay::Wsd || self.falls() > 1;
+        Complaint::unless(
+            falls,
+            "decay_steps",
+            "is one step, which still has the whole rate, so that it never falls: say 2 or more",
+        )?;
         Complaint::unless(positive(self.learning_rate), "learning_rate", "must be positive")?;
         let rates = (0.0..1.0).contains(&first) && (0.0..1.0).contains(&second);
         Complaint::unless(rates, "betas", "must lie between 0 and 1, 1 left out")?;
@@ -465,6 +487,10 @@ schedule: cosine
 
     fn seeded(&self) -> bool {
         self.seed.is_none()
+    }
+
+    fn shares(&self) -> u64 {
+        self.parts()
     }
 
     fn suits(&self, fed: &Fed<'_>) -> Vec<Complaint> {
@@ -505,9 +531,11 @@ schedule: cosine
     }
 
     fn follows(&self, feeders: &Feeders<'_>, here: &Environment) -> Vec<Misfit> {
-        let other = Trained::behind(feeders("init"));
-        let lacks = other.and_then(|other| other.lacks("init", self.init_weights, self.init_checkpoint));
-        lacks.into_iter().chain(self.strays(feeders(trunk::PORT), here)).collect()
+        let init = feeders("init");
+        let lacks =
+            Trained::behind(init).and_then(|other| other.lacks("init", self.init_weights, self.init_checkpoint));
+        let unlike = init.filter(|init| init.kind == Self::NAME).and_then(|init| self.unlike(init.spec));
+        lacks.into_iter().chain(unlike).chain(self.strays(feeders(trunk::PORT), here)).collect()
     }
 
     fn cost(&self) -> Cost {

@@ -369,8 +369,11 @@ fn every_family_goes_on_at_a_higher_resolution() {
         assert_eq!(said.last().unwrap()["notice"], "made", "{family}: {said:?}");
         let mut large =
             with(with(spec(), &short), &json!({"resolution": 2 * SIDE, "learning_rate": 1e-30, "weight_decay": 0}));
-        if family == "uvit" {
-            large["backbone"]["size"] = SIDE.into();
+        match family.as_str() {
+            "uvit" => large["backbone"]["size"] = SIDE.into(),
+            // Its places span what they spanned.
+            "pixart" | "dit" => large["backbone"]["sample_size"] = (SIDE / 2).into(),
+            _ => {}
         }
         let mut needs = world.needs("large", "large");
         needs["init"] = world.input(&family, "denoiser");

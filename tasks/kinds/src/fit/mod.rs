@@ -72,6 +72,11 @@ pub struct FitScaling {
     /// Points left out by rule. The record lists them, and the fit with them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub drop: Vec<Drop>,
+    /// Whether trainings among the points give a point for each time that held-out loss was measured instead of one for their end: `loss`, `train_loss` and
+    /// `step` of then, and of `compute` and `images_seen` what was spent by then. With `frontier`, a law of the best loss that any training had at a compute
+    /// (Li et al. 2024, Fig. 11a, in loss). Where the learning rate falls, what is measured before the end is not what a shorter training would end with.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub histories: bool,
     /// Whether only points count that no other beats at an equal or smaller x.
     #[serde(default)]
     pub frontier: bool,
@@ -223,6 +228,7 @@ impl FitScaling {
             ends: None,
             keep: Keep::new(),
             drop: Vec::new(),
+            histories: false,
             frontier: false,
             better: higher(),
             holdout: None,

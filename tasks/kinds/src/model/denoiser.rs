@@ -3,6 +3,7 @@
 use isoflop_contract::Complaint;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{
     count::{Block, Count},
@@ -294,6 +295,45 @@ impl Denoiser {
     /// Height and width of what the backbone sees.
     pub fn size(&self) -> u64 {
         self.side() / self.patch
+    }
+
+    /// In what this network is another than the one that `weights` are of, so that they would mean something else in it although they may fit: a field with its
+    /// value here and there. Sizes of what is denoised are no part of that, as long as fixed places of tokens span the same.
+    pub fn differs(&self, weights: &Self) -> Option<(String, Value, Value)> {
+        let (own, other) = (self.places(), weights.places());
+        if own != other && self.backbone.family() == weights.backbone.family() {
+            return Some(("backbone.sample_size".to_owned(), json!(own), json!(other)));
+        }
+        let (own, other) = (self.layers(), weights.layers());
+        let fields =
+            |part: &Value| part.as_object().into_iter().flat_map(|part| part.keys().cloned()).collect::<Vec<_>>();
+        ["backbone", "text"].into_iter().find_map(|part| {
+            let (own, other) = (&own[part], &other[part]);
+            let mut names: Vec<String> = fields(own).into_iter().chain(fields(other)).collect();
+            names.sort_by_key(|name| (name != "family", name.clone()));
+            let name = names.into_iter().find(|name| own.get(name) != other.get(name))?;
+            Some((format!("{part}.{name}"), own[&name].clone(), other[&name].clone()))
+        })
+    }
+
+    /// What of the network weights depend on, and sizes do not.
+    fn layers(&self) -> Value {
+        let mut backbone = json!(self.backbone);
+        if let Some(fields) = backbone.as_object_mut() {
+            fields.retain(|name, _| name != "sample_size" && name != "size");
+            fields.insert("family".to_owned(), json!(self.backbone.family()));
+        }
+        let text = if self.frozen_text.is_some() { Value::Null } else { json!(self.text) };
+        json!({"backbone": backbone, "text": text})
+    }
+
+    /// How many places fixed positions of image tokens span, where a backbone has them.
+    fn places(&self) -> Option<u64> {
+        match &self.backbone {
+            Backbone::Pixart(pixart) => Some(pixart.sample_size.unwrap_or(self.size())),
+            Backbone::Dit(dit) => Some(dit.sample_size.unwrap_or(self.size())),
+            _ => None,
+        }
     }
 
     /// Every part in the order of the forward pass, under `text.` and the backbone's family.

@@ -119,8 +119,6 @@ const fn halving(name: &'static str, from: u64, to: u64) -> Conv {
 impl Inception {
     /// Height and width that images are brought to.
     pub const SIZE: u64 = 299;
-    /// Width of the features.
-    pub const FEATURES: u64 = 2048;
 
     /// Every block in the order of the forward pass.
     pub fn parts() -> Vec<Part> {

@@ -6,12 +6,14 @@
 
 mod combine;
 mod degrade;
+mod numbers;
 mod words;
 
 use std::collections::BTreeSet;
 
 pub use combine::{Combinations, Pair, Show};
 pub use degrade::{Degrade, Way};
+pub use numbers::WORDS;
 pub use words::{Captions, Category, Color, Ground, Shape, Size, Texture};
 
 use isoflop_contract::{Complaint, Kind, Runtime, port::NoNeeds};

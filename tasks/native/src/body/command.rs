@@ -53,9 +53,11 @@ pub fn run(spec: Command, Open(needs): Open, context: &mut Context) -> Result<Ma
     let patience = if spec.uses().contains(&Use::Checkpoint) { SAVING } else { GRACE };
     let status = attend(&mut program, metrics.as_mut(), patience, context)?;
     if !status.success() {
-        // What it measured before it died may say why.
-        if let Some(Ok(points)) = metrics.as_mut().map(Metrics::read) {
-            record(points, context)?;
+        // What it measured before it died may say why, and a number that is none does: whether it was seen before the end must not decide.
+        match metrics.as_mut().map(Metrics::read) {
+            Some(Ok(points)) => record(points, context)?,
+            Some(Err(error @ MetricsError::NotFinite { .. })) => return Err(halt(error)),
+            _ => {}
         }
         let message = format!("`{}` {}", words.argv[0], ending(status));
         return Err(Failing(Failure { class: FailureClass::Crashed, message }).into());
@@ -64,7 +66,11 @@ pub fn run(spec: Command, Open(needs): Open, context: &mut Context) -> Result<Ma
     if let Some(metrics) = metrics {
         let (points, scalars) = metrics.finish().map_err(halt)?;
         record(points, context)?;
-        for (name, value) in earlier.scalars.into_iter().chain(scalars) {
+        let scalars: Vec<(String, f64)> = earlier.scalars.into_iter().chain(scalars).collect();
+        if let (true, true, Some(name)) = (scalars.is_empty(), spec.outputs.is_empty(), &spec.metrics) {
+            return Err(format!("the metrics file `{name}` holds no number, and the task makes nothing else").into());
+        }
+        for (name, value) in scalars {
             made = made.scalar(name, value)?;
         }
     }

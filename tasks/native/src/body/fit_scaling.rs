@@ -14,6 +14,9 @@ pub const POINTS: &str = "points";
 /// The file that makes an artifact a table of points.
 const TABLE: &str = "table.csv";
 
+/// The file in which a training tells what it measured along the way.
+const HISTORY: &str = "history.csv";
+
 #[expect(clippy::needless_pass_by_value, reason = "every body has this signature")]
 pub fn run(spec: FitScaling, needs: FitNeeds, context: &mut Context) -> Result<Made, Halt> {
     let points = points_of(&spec, needs, context.absent(POINTS))?;
@@ -50,6 +53,13 @@ pub fn points_of(spec: &FitScaling, needs: FitNeeds, absent: BTreeMap<String, Ce
             continue;
         }
         let partner = partner(&label, &handle, &beside)?;
+        if spec.histories {
+            let other = |name: &String| number(&handle, name).or_else(|| partner?.scalars().get(name).copied());
+            let words = words.iter().filter_map(|name| Some((name.clone(), word(handle.cell(), name)?)));
+            let numbers = numbers.iter().map(|name| (name.as_str(), other(name)));
+            rows.extend(history(&label, &handle, &numbers.collect(), &words.collect())?);
+            continue;
+        }
         let number = |name: &String| {
             let value = number(&handle, name).or_else(|| partner?.scalars().get(name).copied())?;
             Some((name.clone(), value))
@@ -72,6 +82,39 @@ pub fn points_of(spec: &FitScaling, needs: FitNeeds, absent: BTreeMap<String, Ce
     };
     rows.extend(absent.into_iter().map(lost));
     Ok(Points { rows })
+}
+
+/// A point for each row of a training's `history.csv`, with `numbers` and `words` of the training, the former as they were then where they are told of a step.
+fn history(
+    label: &str,
+    handle: &Handle<Any>,
+    numbers: &BTreeMap<&str, Option<f64>>,
+    words: &BTreeMap<String, String>,
+) -> Result<Vec<Point>, Halt> {
+    let none = |why: &str| {
+        format!("the point `{label}` has no history of a denoiser's training ({why}), and `histories` asks for one")
+    };
+    let file = std::fs::File::open(handle.file(HISTORY)).map_err(|error| none(&error.to_string()))?;
+    let columns = ["step", "loss", "heldout_loss"].map(str::to_owned);
+    let told = Table::read(file)?.points(&columns, &[]).map_err(|error| none(&error.to_string()))?;
+    let steps = handle.scalars().get("steps").copied().ok_or_else(|| none("it does not say how many steps it took"))?;
+    let point = |row: &Point| {
+        let then = |column: &str| row.numbers.get(column).copied();
+        let step = then("step")?;
+        let number = |(name, end): (&&str, &Option<f64>)| {
+            let value = match *name {
+                "step" => Some(step),
+                "loss" => then("heldout_loss"),
+                "train_loss" => then("loss"),
+                "compute" | "images_seen" => end.map(|end| end * step / steps),
+                _ => *end,
+            };
+            Some(((*name).to_owned(), value?))
+        };
+        let label = if label.is_empty() { format!("step {step}") } else { format!("{label}, step {step}") };
+        Some(Point { label, numbers: numbers.iter().filter_map(number).collect(), words: words.clone(), absent: None })
+    };
+    Ok(told.rows.iter().filter_map(point).collect())
 }
 
 /// The cell beside that a point has its other numbers from: the one that is at the point's values of all axes that both have.
@@ -149,6 +192,37 @@ mod tests {
         assert_eq!((made.fit.n, made.fit.rows.unusable), (8, 1));
         let said = "n=9 was left out: it diverged, or what it needs did";
         assert!(made.fit.warnings.iter().any(|warning| warning == said), "{:?}", made.fit.warnings);
+    }
+
+    #[test]
+    fn a_trainings_history_is_as_many_points() {
+        let folder = tempfile::tempdir().expect("there is room");
+        std::fs::write(folder.path().join(HISTORY), "step,loss,heldout_loss\n50,0.5,0.25\n100,0.4,0.2\n")
+            .expect("it can be written");
+        let trained: Told<'_> = (
+            &[("size", 3)],
+            &[("compute", 8e9), ("loss", 0.2), ("steps", 100.0), ("params", 7.0), ("images_seen", 1600.0)],
+        );
+        let Given::Many(mut trainings) = cells(&[trained]) else { panic!("it is a gather") };
+        for input in trainings.values_mut() {
+            folder.path().clone_into(&mut input.path);
+        }
+        let ask = |x: &str, y: &str, trainings: &BTreeMap<String, Input>| {
+            let given = BTreeMap::from([("points".to_owned(), Given::Many(trainings.clone()))]);
+            let spec = FitScaling { histories: true, ..FitScaling::of(Form::Power, x, y) };
+            points_of(&spec, FitNeeds::take(given).expect("the port is there"), BTreeMap::new())
+        };
+        let found = |x: &str, y: &str| -> Vec<(String, f64, f64)> {
+            let points = ask(x, y, &trainings).expect("there is a history");
+            points.rows.into_iter().map(|row| (row.label, row.numbers[x], row.numbers[y])).collect()
+        };
+        let (first, last) = ("size=3, step 50".to_owned(), "size=3, step 100".to_owned());
+        assert_eq!(found("compute", "loss"), [(first.clone(), 4e9, 0.25), (last.clone(), 8e9, 0.2)]);
+        assert_eq!(found("images_seen", "train_loss"), [(first.clone(), 800.0, 0.5), (last.clone(), 1600.0, 0.4)]);
+        assert_eq!(found("step", "params"), [(first, 50.0, 7.0), (last, 100.0, 7.0)]);
+        std::fs::remove_file(folder.path().join(HISTORY)).expect("it is there");
+        let error = format!("{:?}", ask("compute", "loss", &trainings).expect_err("there is none any more"));
+        assert!(error.contains("the point `size=3` has no history of a denoiser's training"), "{error}");
     }
 
     #[test]

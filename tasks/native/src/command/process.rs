@@ -50,13 +50,11 @@ pub struct Start<'a> {
 /// Why a program could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Nothing of this name is on PATH.
-    #[error("there is no program `{program}` on PATH ({path})")]
+    /// Nothing of this name is on PATH, whose folders are nobody's business: what is said here is recorded, and may be published.
+    #[error("there is no program `{program}` on PATH; the task's log lists the folders that were looked into")]
     NotOnPath {
         /// The program.
         program: String,
-        /// Where it was looked for.
-        path: String,
     },
     /// It is there, or should be, and cannot be started.
     #[error("the program `{program}` cannot be started: {source}")]
@@ -104,9 +102,9 @@ impl Start<'_> {
             path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
         };
         let found = env::split_paths(&path).map(|folder| folder.join(name)).find(executable);
-        found.ok_or_else(|| StartError::NotOnPath {
-            program: name.to_owned(),
-            path: path.to_string_lossy().into_owned(),
+        found.ok_or_else(|| {
+            eprintln!("isoflop: there is no `{name}` in any folder of PATH: {}", path.display());
+            StartError::NotOnPath { program: name.to_owned() }
         })
     }
 }
@@ -216,7 +214,10 @@ mod tests {
     #[test]
     fn what_cannot_be_started_is_said() {
         let error = run(&["no-such-program"], &[], &[("PATH", "/nowhere:/bin")]).unwrap_err();
-        assert_eq!(error, "there is no program `no-such-program` on PATH (/nowhere:/bin)");
+        assert_eq!(
+            error,
+            "there is no program `no-such-program` on PATH; the task's log lists the folders that were looked into"
+        );
         let error = run(&["/etc/passwd"], &[], &[]).unwrap_err();
         assert!(error.starts_with("the program `/etc/passwd` cannot be started: "), "{error}");
     }

@@ -67,6 +67,19 @@ mod tests {
     use super::*;
     use crate::nn::Params;
 
+    #[test]
+    fn a_larger_image_divides_the_same_span() {
+        let places = |span: Option<(i64, f64)>, side: i64| {
+            let params = Params::new(Seed::from_number(1));
+            Patches::new(&params.root(), [3, 8, 2], span).places(side, side).view([side, side, 8])
+        };
+        let (own, divided, beyond) = (places(None, 2), places(Some((2, 1.0)), 4), places(None, 4));
+        for (row, column) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            assert_eq!(divided.get(2 * row).get(2 * column), own.get(row).get(column));
+            assert_eq!(beyond.get(row).get(column), own.get(row).get(column), "without a span places go on");
+        }
+    }
+
     /// Tokens lie one behind the other, with the numbers that the convolution gives them, and so does what is added to them.
     #[test]
     fn tokens_lie_one_behind_the_other() {

@@ -13,6 +13,7 @@ mod head;
 mod latent;
 mod live;
 mod mixing;
+mod numbering;
 mod outside;
 mod pairs;
 mod plain;

@@ -14,6 +14,7 @@ use super::{
     encoder::{Encoder, words},
     examples::readable,
     latent::vae,
+    numbering::Numbering,
     settle::settle,
     standing::at_step,
     start::weights_file,
@@ -63,6 +64,8 @@ impl Prompts {
         match (config.reader, &needs.text) {
             (None, None) => {
                 readable(&config.model, prompts, "prompts")?;
+                let said = "`prompts` and what the model learned from do not number their words alike";
+                Numbering::behind(&needs.model)?.demand(&Numbering::of(&needs.prompts)?, said)?;
                 Ok(Self::Words { tokens: config.model.tokens() as i64 })
             }
             (Some(reader), Some(text)) if reader.text == text.digest() => {

@@ -16,6 +16,9 @@ pub fn settle(context: &Context) -> Result<Setting, Halt> {
         tch::set_num_interop_threads(1);
     }
     shim::set_deterministic(torch.deterministic);
+    if shim::is_deterministic() != torch.deterministic {
+        return Err("libtorch does not keep to the algorithms that the environment declares".into());
+    }
     shim::keep_memory();
     Ok(Setting { device: device::find(torch.device, team::rank(context)?)?, precision: torch.precision })
 }

@@ -38,8 +38,8 @@ pub fn weights_file(
     Err(TorchError::Mismatch(problem))
 }
 
-/// In what `other` learned another problem than `own`, if so: its weights may fit, and would mean something else. The resolution is no part of that, nor is a
-/// text encoder that was trained along, whose weights come with it.
+/// In what `other` is another network than `own`, or learned another problem, if so: its weights may fit, and would mean something else. The resolution is no
+/// part of that.
 fn differs(own: &Config, other: &Config) -> Option<String> {
     let space = match (own.space, other.space) {
         (None, Some(_)) => Some("it denoises latents, and this training pixels".to_owned()),
@@ -59,17 +59,21 @@ fn differs(own: &Config, other: &Config) -> Option<String> {
         (Some(own), Some(other)) if own.output != other.output => Some("it reads another output of the text encoder"),
         _ => None,
     };
+    let layers = own.model.differs(&other.model);
     let value = |config: &Config| json!({"prediction": config.prediction, "noise": config.noise});
     let (own, other) = (value(own), value(other));
     let fields =
         ["/prediction", "/noise/schedule", "/noise/levels", "/noise/start", "/noise/end", "/noise/zero_terminal_snr"];
     let mut fields = fields.into_iter().map(|at| (at, own.pointer(at), other.pointer(at)));
+    let said = |name: &str, own: &Value, other: &Value| format!("its `{name}` is {other}, and here it is {own}");
     let field = fields.find(|(_, own, other)| own != other).map(|(at, own, other)| {
-        let said = |value: Option<&Value>| value.unwrap_or(&Value::Null).to_string();
         let name = at.trim_start_matches('/').replace('/', ".");
-        format!("its `{name}` is {}, and here it is {}", said(other), said(own))
+        said(&name, own.unwrap_or(&Value::Null), other.unwrap_or(&Value::Null))
     });
-    space.or_else(|| reader().map(str::to_owned)).or(field)
+    space
+        .or_else(|| reader().map(str::to_owned))
+        .or(field)
+        .or(layers.map(|(name, own, other)| said(&name, &own, &other)))
 }
 
 /// Starts `params`, which are `config`'s, from a trained denoiser of the same layers and the same problem, at this or another resolution.
@@ -140,7 +144,17 @@ mod tests {
         };
         let mut large = plain.clone();
         large.model.resolution *= 2;
+        let found = differs(&large, &plain).unwrap();
+        assert_eq!(
+            found, "its `backbone.sample_size` is 16, and here it is 32",
+            "places would go on where nothing was learned"
+        );
+        let model::Backbone::Dit(dit) = &mut large.model.backbone else { unreachable!("it is a DiT") };
+        dit.sample_size = Some(16);
         assert_eq!(differs(&large, &plain), None);
+        let model::Backbone::Dit(dit) = &mut large.model.backbone else { unreachable!("it is a DiT") };
+        dit.heads = 4;
+        assert_eq!(differs(&large, &plain).unwrap(), "its `backbone.heads` is 2, and here it is 4");
 
         let digest = |byte: u8| Digest::of([byte]);
         let with = |space: Option<(u8, f64)>, reader: Option<(u8, TextOutput)>| Config {

@@ -14,6 +14,7 @@ use super::{
     examples::{Examples, Fed, Lying, Reader, Scale},
     live::Live,
     mixing::{Mixing, uniform},
+    numbering::Numbering,
     settle::settle,
     start::start,
     trunk::{self, Origin, branch},
@@ -183,6 +184,16 @@ fn examples(spec: &TrainDenoiser, needs: &Needs, setting: Setting) -> Result<(Ex
     Ok((data, heldout))
 }
 
+/// By which numbers the text encoder that is trained along knows words: those of what is learned from, which what is held out and what is gone on from must share.
+fn numbering(needs: &Needs) -> Result<Numbering, TorchError> {
+    let own = Numbering::of(&needs.data)?;
+    own.demand(&Numbering::of(&needs.heldout)?, "`data` and `heldout` do not number their words alike")?;
+    if let Some(init) = &needs.init {
+        own.demand(&Numbering::behind(init)?, "`data` and what `init` learned from do not number their words alike")?;
+    }
+    Ok(own)
+}
+
 /// How captions are mixed, if they are.
 fn mixing(spec: &TrainDenoiser, data: &Examples, seed: Seed) -> Result<Option<Mixing>, TorchError> {
     if spec.synthetic_captions <= 0.0 {
@@ -213,6 +224,7 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
     let (space, reader) = (data.space.scale, data.reader());
     let config = Config { model: spec.denoiser(), noise: spec.noise, prediction: spec.prediction, space, reader };
     let mixing = mixing(&spec, &data, seed)?;
+    let numbering = spec.frozen_text.is_none().then(|| numbering(&needs)).transpose()?;
 
     let schedule = Schedule::new(&spec.noise).on(setting.device);
     let params = Params::on(setting.device, seed.stream("init", 0));
@@ -283,6 +295,9 @@ pub fn run(spec: TrainDenoiser, needs: Needs, context: &mut Context) -> Result<M
         write_tensors(&context.out("ema.safetensors"), ema)?;
     }
     write_json(&context.out("config.json"), &config)?;
+    if let Some(numbering) = numbering {
+        numbering.keep(|name| context.out(name))?;
+    }
     if spec.keep_states {
         write_json(&context.out(trunk::FILE), &origin)?;
     }
