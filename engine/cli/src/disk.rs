@@ -15,7 +15,7 @@ pub struct Disk;
 impl Files for Disk {
     fn read(&self, path: &str, limit: usize) -> Result<Vec<u8>, FileError> {
         let file = open(path)?;
-        // A named pipe has no length and may never end: one byte above the limit is enough to refuse it.
+        // A file may grow while it is read: one byte above the limit is enough to refuse it.
         let mut bytes = Vec::new();
         file.take(limit as u64 + 1).read_to_end(&mut bytes).map_err(|error| said(&error))?;
         if bytes.len() > limit {
@@ -26,10 +26,6 @@ impl Files for Disk {
     }
 
     fn stamp(&self, path: &str) -> Result<manifest::File, FileError> {
-        // A pipe or a device may never end, or never begin.
-        if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir()) {
-            return Err(FileError::Other("it is no regular file".to_owned()));
-        }
         let (digest, size) = Digest::of_reader(open(path)?).map_err(|error| said(&error))?;
         Ok(manifest::File { digest, size })
     }
@@ -55,9 +51,15 @@ impl Files for Disk {
 }
 
 fn open(path: &str) -> Result<File, FileError> {
-    let file = File::open(path).map_err(|error| said(&error))?;
-    let metadata = file.metadata().map_err(|error| said(&error))?;
-    if metadata.is_dir() { Err(FileError::Folder) } else { Ok(file) }
+    let metadata = fs::metadata(path).map_err(|error| said(&error))?;
+    if metadata.is_dir() {
+        return Err(FileError::Folder);
+    }
+    // A pipe or a device may never end, or never begin: opening it is waiting already.
+    if !metadata.is_file() {
+        return Err(FileError::Other("it is no regular file".to_owned()));
+    }
+    File::open(path).map_err(|error| said(&error))
 }
 
 fn said(error: &io::Error) -> FileError {
@@ -65,5 +67,23 @@ fn said(error: &io::Error) -> FileError {
         io::ErrorKind::NotFound => FileError::Missing,
         io::ErrorKind::IsADirectory => FileError::Folder,
         _ => FileError::Other(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Opening a pipe waits for who writes to it: `check` must not.
+    #[test]
+    fn what_is_no_regular_file_is_refused_unopened() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("study.yaml");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let path = pipe.to_str().unwrap();
+        let refused = FileError::Other("it is no regular file".to_owned());
+        assert_eq!(Disk.read(path, 10), Err(refused.clone()));
+        assert_eq!(Disk.stamp(path), Err(refused));
+        assert_eq!(Disk.read(folder.path().to_str().unwrap(), 10), Err(FileError::Folder));
     }
 }

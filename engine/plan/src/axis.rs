@@ -191,7 +191,12 @@ pub(crate) fn item(of: &str, axis: &str, value: Value, place: Span, trial: &mut 
         value => (value, None),
     };
     if let Some(message) = complaint(&shown, seen.is_some()) {
-        trial.findings.push(Finding::new("bad-axis-value", format!("{of}: {message}")).at(place, "this value"));
+        let unnamed = shown.as_str().is_some_and(|text| !text.trim().is_empty()) && seen.is_none();
+        let hint = unnamed.then(|| {
+            format!("write `{{ as: short, text: … }}`: the cell shows `short`, and templates write `{axis}.text`")
+        });
+        let finding = Finding::new("bad-axis-value", format!("{of}: {message}")).at(place, "this value");
+        trial.findings.push(finding.maybe_hint(hint));
         return None;
     }
     Some(AxisValue { shown, seen, place })
@@ -204,11 +209,16 @@ fn complaint(value: &Value, named: bool) -> Option<String> {
         Value::String(text) if text.trim().is_empty() => Some("a value may not be empty".to_owned()),
         Value::String(text) if text.trim() != text => Some(format!("the value `{text}` begins or ends in a space")),
         Value::String(text) => text.chars().find(|c| ",=[]*".contains(*c) || c.is_control()).map(|c| {
-            format!("the value `{}` holds {}, which the names of tasks have no room for", text.escape_debug(), shown(c))
+            format!("the value `{}` holds {}, which the names of tasks have no room for", printed(text), shown(c))
         }),
         other if named => Some(format!("`as` must be a text, a number or a flag, and is {}", what(other))),
         other => Some(format!("a value must be a text, a number, a flag or a map, and is {}", what(other))),
     }
+}
+
+/// A text as it is written, on one line.
+fn printed(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() }).collect()
 }
 
 fn shown(c: char) -> String {

@@ -56,6 +56,11 @@ pub(crate) fn read(
         fields.get(key).and_then(|entry| reader.text(entry))
     };
     let (says, check) = (demand("says"), demand("check"));
+    if let Some((_, span)) = says.as_ref().filter(|(says, _)| says.trim().is_empty()) {
+        let finding =
+            Finding::new("empty-claim", format!("{of} says nothing")).at(first_line(reader.sources, *span), "here");
+        reader.inbox.push(finding.hint("write the sentence that the check decides"));
+    }
     let source = fields.get("source").and_then(|entry| reader.text(entry)).map(|(source, _)| source);
     let (check, span) = check?;
     let parts = match braces::parts(&check) {

@@ -88,6 +88,9 @@ impl FieldReader<'_> {
 
     /// Says that `of` is not what it must be.
     pub(crate) fn wrong(&mut self, node: &Node, of: &str, must: &str) {
+        if matches!(node.kind, Kind::Refused) {
+            return; // it was refused where it was read, and nobody knows what it is
+        }
         let message = format!("{of} must be {must}, and is {}", node.what());
         self.inbox.push(Finding::new("wrong-type", message).at(first_line(self.sources, node.span), "here"));
     }

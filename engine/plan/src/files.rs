@@ -86,13 +86,14 @@ impl World<'_, '_> {
         memory: &mut FileMemory,
         trial: &mut Trial<'_>,
     ) -> Option<FileSets> {
-        if text.files.is_some() && forms.files.is_none() {
-            return None; // what is wrong with its text has been said
-        }
-        let value = match forms.files {
-            Some((form, _)) => Some(form.evaluate(scope, trial)?),
-            None => None,
-        };
+        // What is wrong with its text has been said; the other names of it, and `code`, are looked at all the same.
+        let mut whole = text.files.is_none() || forms.files.is_some();
+        let value = forms.files.and_then(|(form, _)| {
+            form.evaluate(scope, trial).or_else(|| {
+                whole = false;
+                form.known(scope, self.sources)
+            })
+        });
         let asked = (value, code.to_vec());
         if memory.0.as_ref().is_none_or(|last| last.asked != asked) {
             let mut findings = Vec::new();
@@ -101,7 +102,7 @@ impl World<'_, '_> {
         }
         let last = memory.0.as_ref()?;
         trial.findings.extend(last.findings.iter().cloned());
-        last.sets.clone()
+        last.sets.clone().filter(|_| whole)
     }
 
     fn all_sets(
@@ -252,7 +253,8 @@ impl World<'_, '_> {
         }
         let glob = Glob::parse(wanted.iter().map(String::as_str))
             .map_err(|message| Finding::new("bad-glob", format!("`{text}`: {message}")).at(span, "here"))?;
-        if let Some(odd) = wanted.iter().find(|part| part.contains('\\') || part.chars().any(char::is_control)) {
+        let odd = |part: &str| part.contains('\\') || part.chars().any(char::is_control);
+        if let Some(odd) = wanted.iter().find(|part| odd(part)) {
             let message =
                 format!("the name `{}` has a character that names in a store cannot have", odd.escape_debug());
             return Err(Finding::new("bad-name", message).at(span, "here").into());
@@ -277,6 +279,14 @@ impl World<'_, '_> {
         if found.is_empty() {
             let message = format!("`{text}` matches no file of the study's folder");
             return Err(meant(Finding::new("no-match", message).at(span, "here")).into());
+        }
+        if let Some(odd) = found.iter().find(|name| odd(name)) {
+            let message = format!(
+                "the name of `{}`, which `{text}` matches, has a character that names in a store cannot have",
+                odd.escape_debug()
+            );
+            let finding = Finding::new("bad-name", message).at(span, "here");
+            return Err(finding.hint("rename the file, or name files so that it is left out").into());
         }
         Ok(found)
     }

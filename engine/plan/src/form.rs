@@ -232,9 +232,18 @@ impl Form<'_> {
                     let Piece::Expression { text, .. } = piece else { return None };
                     let hint = match other.get("as") {
                         Some(_) => format!("write `{{{{ {}.as }}}}` for its name", text.trim()),
+                        None if other.is_null() => {
+                            "say what stands there instead, as in `{{ name if name is not none else 'nobody' }}`; a scalar \
+                             that is exactly one `{{ expression }}` may be `none`"
+                                .to_owned()
+                        }
                         None => "a scalar that is exactly one `{{ expression }}` takes any value".to_owned(),
                     };
-                    let finding = Finding::new("not-a-scalar", format!("{} cannot stand inside a text", what(&other)));
+                    let message = match &other {
+                        Value::Null => "`none` has no text, and cannot stand inside one".to_owned(),
+                        other => format!("{} cannot stand inside a text", what(other)),
+                    };
+                    let finding = Finding::new("not-a-scalar", message);
                     trial.findings.push(finding.at(place(trial.sources, self.span, text, None), "here").hint(hint));
                     return None;
                 }
@@ -262,6 +271,15 @@ impl Form<'_> {
                     None
                 }
             },
+        }
+    }
+
+    /// How it is written.
+    pub(crate) fn written(&self) -> Written<'_> {
+        match &self.body {
+            Body::One(Piece::Expression { text, .. }) => Written::Expression(text.trim()),
+            Body::Mixed(_) => Written::Mixed,
+            _ => Written::Plain,
         }
     }
 
@@ -366,6 +384,17 @@ impl Form<'_> {
             }
         }
     }
+}
+
+/// How a scalar is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Written<'f> {
+    /// As it is.
+    Plain,
+    /// As exactly one expression.
+    Expression(&'f str),
+    /// As a text with expressions in it.
+    Mixed,
 }
 
 /// A value inside a form that is no list and no map.

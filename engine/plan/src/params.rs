@@ -215,12 +215,14 @@ fn flags(reader: &mut FieldReader<'_>, place: Option<Span>, options: &Options, p
         let finding = match params.defaults.get(name) {
             None => Finding::new("unknown-param", format!("`-p {name}={text}` sets `{name}`, which is no parameter"))
                 .maybe_hint(params.hint(name, reader.inbox)),
-            Some(default) => match typed(default, text) {
+            Some(default) => match typed(name, default, text) {
                 Ok(value) => {
                     params.set(reader.sources, name, value, VariableKind::Flag, None);
                     continue;
                 }
-                Err(message) => Finding::new("wrong-type", format!("`-p {name}={text}`: {message}")),
+                Err((message, hint)) => {
+                    Finding::new("wrong-type", format!("`-p {name}={text}`: {message}")).maybe_hint(hint)
+                }
             },
         };
         let finding = match place {
@@ -244,8 +246,8 @@ fn templated(reader: &mut FieldReader<'_>, node: &Node) -> bool {
     true
 }
 
-/// The value of a flag: a text as it was typed where the default is a text, else YAML of the default's type.
-fn typed(default: &Value, text: &str) -> Result<Value, String> {
+/// The value of a flag: a text as it was typed where the default is a text, else YAML of the default's type. If there is none, why, and a hint.
+fn typed(name: &str, default: &Value, text: &str) -> Result<Value, (String, Option<String>)> {
     if default.is_string() {
         return Ok(Value::String(text.to_owned()));
     }
@@ -253,11 +255,30 @@ fn typed(default: &Value, text: &str) -> Result<Value, String> {
     let mut inbox = Inbox::default();
     let node = yaml::read_single(&sources, &mut inbox);
     if let Err(findings) = inbox.close(&sources) {
-        let first = findings.iter().next().map(|finding| finding.message.clone());
-        return Err(first.unwrap_or_default());
+        return Err(match findings.iter().next() {
+            Some(finding) if finding.code == "empty" => valueless(name, default),
+            Some(finding) => (finding.message.clone(), finding.hint.clone()),
+            None => (String::new(), None),
+        });
     }
     let value = node.map_or(Value::Null, |node| node.plain());
-    fit(default, value).map_err(|value| format!("the default is {}, and this is {}", what(default), what(&value)))
+    fit(default, value)
+        .map_err(|value| (format!("the default is {}, and this is {}", what(default), what(&value)), None))
+}
+
+/// What is said of a flag with nothing behind its `=`, and how an empty value is written where the default's type has one.
+fn valueless(name: &str, default: &Value) -> (String, Option<String>) {
+    let empty = match default {
+        Value::Null => Some(("an empty text", "\"\"")),
+        Value::Array(_) => Some(("an empty list", "[]")),
+        Value::Object(_) => Some(("an empty map", "{}")),
+        _ => None,
+    };
+    let message = match default {
+        Value::Null => "the parameter was given no value".to_owned(),
+        default => format!("the parameter was given no value, and its default is {}", what(default)),
+    };
+    (message, empty.map(|(words, written)| format!("{words} is `-p '{name}={written}'`")))
 }
 
 /// A value that may stand for `default`; whole numbers may stand for numbers.
@@ -285,16 +306,30 @@ mod tests {
 
     use super::*;
 
+    fn flag(default: &Value, text: &str) -> Result<Value, String> {
+        typed("n", default, text).map_err(|(message, _)| message)
+    }
+
+    #[test]
+    fn a_flag_without_a_value_is_told_how_to_give_an_empty_one() {
+        let said = |default: &Value, text: &str| typed("n", default, text).unwrap_err();
+        let none = "the parameter was given no value, and its default is";
+        assert_eq!(said(&json!(600), ""), (format!("{none} a whole number"), None));
+        assert_eq!(said(&json!([1]), " "), (format!("{none} a list"), Some("an empty list is `-p 'n=[]'`".to_owned())));
+        assert_eq!(said(&json!({}), "# x").1.as_deref(), Some("an empty map is `-p 'n={}'`"));
+        assert_eq!(said(&json!(null), "").1.as_deref(), Some("an empty text is `-p 'n=\"\"'`"));
+        assert_eq!(flag(&json!("some"), ""), Ok(json!("")));
+        assert_eq!(said(&json!(true), "no").1.as_deref(), Some("write false or \"no\""));
+    }
+
     #[test]
     fn flags_are_typed_by_the_default() {
-        assert_eq!(typed(&json!(600), "50"), Ok(json!(50)));
-        assert_eq!(typed(&json!(0.5), "1"), Ok(json!(1.0)));
-        assert_eq!(typed(&json!("cpu"), "010"), Ok(json!("010")));
-        assert_eq!(typed(&json!([1]), "[2, 3]"), Ok(json!([2, 3])));
-        assert_eq!(typed(&json!(true), "false"), Ok(json!(false)));
-        assert_eq!(typed(&json!(600), "50.5"), Err("the default is a whole number, and this is a number".into()));
-        assert!(
-            typed(&json!(600), "").is_err() && typed(&json!(600), "[").is_err() && typed(&json!(true), "no").is_err()
-        );
+        assert_eq!(flag(&json!(600), "50"), Ok(json!(50)));
+        assert_eq!(flag(&json!(0.5), "1"), Ok(json!(1.0)));
+        assert_eq!(flag(&json!("cpu"), "010"), Ok(json!("010")));
+        assert_eq!(flag(&json!([1]), "[2, 3]"), Ok(json!([2, 3])));
+        assert_eq!(flag(&json!(true), "false"), Ok(json!(false)));
+        assert_eq!(flag(&json!(600), "50.5"), Err("the default is a whole number, and this is a number".into()));
+        assert!(flag(&json!(600), "").is_err() && flag(&json!(600), "[").is_err() && flag(&json!(true), "no").is_err());
     }
 }

@@ -13,13 +13,13 @@ use isoflop_contract::{
 
 use crate::{
     expand, fault,
-    files::{FileForms, FileMemory, FileSets},
+    files::{CODE, FileForms, FileMemory, FileSets},
     finding::Finding,
     form::{Form, Reader, Trial},
     inner::Scope,
     open,
     seal::World,
-    source::Span,
+    source::{Sources, Span},
     study::TaskText,
     variables::{Context, Kept, Stage, Variables},
     yaml::{Entry as Written, Node, what},
@@ -179,9 +179,13 @@ impl<'w, 'n> World<'w, 'n> {
                 })
             }),
         };
-        let ((reading, with), entry) = (reading?, entry?);
         let asked = FileForms { files: forms.files.as_ref(), with: forms.with.as_ref() };
-        let files = self.files(text, &asked, &reading.code, own, &mut memory.files, trial);
+        let code = match &reading {
+            Some((reading, _)) => reading.code.clone(),
+            None => entry.map(|entry| written_code(entry, forms.with.as_ref(), own, trial.sources)).unwrap_or_default(),
+        };
+        let files = self.files(text, &asked, &code, own, &mut memory.files, trial);
+        let ((reading, with), entry) = (reading?, entry?);
         if let Some(with) = with {
             let named = asked.names(&reading.code);
             let errors = open::unsuited(entry, text, &with, &named, files.as_ref());
@@ -190,7 +194,7 @@ impl<'w, 'n> World<'w, 'n> {
         }
         let (demand, environment) = (demand?, environment?);
         let (demand, unfit) = placed(demand, environment.device(), entry);
-        if let Some(error) = unfit {
+        if let Some(error) = unfit.or_else(|| idle(&demand, &reading)) {
             let said = forms.on.iter().rev().find(|(form, _, _)| form.holds(&error.path)).or(forms.on.last());
             let (form, span) = said.map_or((None, text.span), |(form, span, _)| (Some(form), *span));
             say(trial, &[error], form, span, "`on`");
@@ -242,6 +246,24 @@ fn misread(trial: &mut Trial<'_>, entry: &Entry, form: &Form<'_>, span: Span, ow
     let mut errors = fault::all(known, |with| entry.read(with)).err().unwrap_or_default();
     errors.retain(fault::stands_alone);
     say_of_kind(trial, &errors, Some(form), span, entry);
+}
+
+/// The paths under `code` in a `with:` that cannot be read for other reasons, where its kind has such a field and takes what it holds: files are looked for
+/// whatever the fields beside them are.
+fn written_code(entry: &Entry, with: Option<&(Form<'_>, Span)>, own: &Scope, sources: &Sources) -> Vec<String> {
+    let known = with.filter(|_| entry.files).and_then(|(form, _)| form.known(own, sources));
+    let Some(code) = known.and_then(|known| known.get(CODE).cloned()) else { return Vec::new() };
+    let paths = match &code {
+        Value::String(path) => vec![path.clone()],
+        Value::Array(paths) => paths.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    };
+    let alone = Value::Object([(CODE.to_owned(), code)].into_iter().collect());
+    let refused = |error: SpecError| {
+        let is_unknown = matches!(&error.fault, Fault::UnknownField { field, .. } if field == CODE);
+        is_unknown || error.path.first() == Some(&catalog::Segment::Field(CODE.to_owned()))
+    };
+    if entry.read(&alone).err().is_some_and(refused) { Vec::new() } else { paths }
 }
 
 fn nothing() -> Value {
@@ -309,6 +331,19 @@ fn together(demand: Demand, entry: Option<&Entry>) -> Result<Demand, SpecError> 
     let field = if demand.ranks.is_some() { "ranks" } else { "gpus" };
     let problem = format!("must be 1 at most: a task of kind `{}` is one process", entry.name);
     Err(out_of_range(field, &problem))
+}
+
+/// Says that ranks are asked for which would have nothing to do, if so.
+fn idle(demand: &Demand, reading: &Reading) -> Option<SpecError> {
+    let (ranks, shares) = (u64::from(demand.ranks().get()), reading.shares);
+    let field = if demand.ranks.is_some() { "ranks" } else { "gpus" };
+    let problem = match shares {
+        1 => "must be 1 at most: a batch of this task is one part, and `micro_batch` cuts it into more".to_owned(),
+        _ => format!(
+            "must be {shares} at most: a batch of this task has so many parts, and a smaller `micro_batch` makes more"
+        ),
+    };
+    (ranks > shares).then(|| out_of_range(field, &problem))
 }
 
 /// What a task asks of the machine, on that class of device: where CUDA is, one device at least, and one for each rank or one for all of them.

@@ -15,6 +15,12 @@ use crate::template::ExpressionError;
 /// The function that stands for `**`.
 pub(crate) const POWER: &str = "__power";
 
+/// Signs that compare two values by their order, or for being equal.
+const COMPARING: [&str; 6] = ["<", "<=", ">", ">=", "==", "!="];
+
+/// Signs that bind more than those.
+const ARITHMETIC: [&str; 7] = ["+", "-", "~", "*", "/", "//", "%"];
+
 /// How many tokens an expression may have.
 const TOKEN_LIMIT: usize = 2_000;
 
@@ -103,6 +109,38 @@ impl<'t> Cut<'t> {
         let end = self.level(0, self.tokens.len(), 0, &mut out)?;
         out.copy(self.text, end..self.text.len());
         Ok(Some(out))
+    }
+
+    /// The comparisons in a sound expression, each as its two sides. In `a < b < c` there are two.
+    pub(crate) fn comparisons(&self) -> Vec<(Range<usize>, Range<usize>)> {
+        let mut found = Vec::new();
+        self.compared(0, self.tokens.len(), &mut found);
+        found
+    }
+
+    /// Those among the tokens from `from` to `to`, all on one level, and within their brackets.
+    fn compared(&self, from: usize, to: usize, found: &mut Vec<(Range<usize>, Range<usize>)>) {
+        let (mut next, mut start) = (from, from);
+        // The side before, and whether a comparison stands between it and this one.
+        let mut before: Option<Range<usize>> = None;
+        while next <= to {
+            let token = self.tokens.get(next).filter(|_| next < to);
+            let sign = token.map_or("", |token| &self.text[token.range.clone()]);
+            let ends = token.is_none_or(|token| token.sort == Sort::Boundary) && !ARITHMETIC.contains(&sign);
+            if ends {
+                let side = (start < next).then(|| self.tokens[start].range.start..self.tokens[next - 1].range.end);
+                if let (Some(left), Some(right)) = (before.take(), side.clone()) {
+                    found.push((left, right));
+                }
+                before = side.filter(|_| COMPARING.contains(&sign));
+                start = next + 1;
+            }
+            if let Some(token) = token.filter(|token| token.sort == Sort::Open) {
+                self.compared(next + 1, token.closes, found);
+                next = token.closes.max(next); // in what is unsound, a bracket may not close
+            }
+            next += 1;
+        }
     }
 
     /// Writes the tokens from `from` to `to`, all on one level; `at` is how far the text is written, and what is returned.
@@ -341,6 +379,22 @@ mod tests {
             assert_eq!(rewritten(text), calls, "{text}");
         }
         assert!(Cut::of("a is odd ** 2").unwrap().rewrite().is_err() && Cut::of(&"1+".repeat(2_000)).is_err());
+    }
+
+    #[test]
+    fn comparisons_are_found_at_every_level_with_their_sides() {
+        let sides = |text: &'static str| {
+            let found = Cut::of(text).unwrap().comparisons();
+            found.into_iter().map(|(left, right)| (&text[left], &text[right])).collect::<Vec<_>>()
+        };
+        assert_eq!(sides("a < b"), [("a", "b")]);
+        assert_eq!(sides("f('x', 'a < b') + 1 >= 'many' and not c"), [("f('x', 'a < b') + 1", "'many'")]);
+        assert_eq!(
+            sides("1 < a ** 2 < 2 or f(b == 'x', k=[c != d ~ e])"),
+            [("1", "a ** 2"), ("a ** 2", "2"), ("b", "'x'"), ("c", "d ~ e")]
+        );
+        assert_eq!(sides("a if b > -1 else {'k': (c | max) == d.e}"), [("b", "-1"), ("(c | max)", "d.e")]);
+        assert!(sides("a not in b and a is number and f(k=1)").is_empty());
     }
 
     fn expression() -> impl Strategy<Value = String> {

@@ -10,7 +10,7 @@ use isoflop_contract::{Value, cell::plain};
 use crate::{
     expand::CELL_LIMIT,
     finding::Finding,
-    form::{Form, Trial, first_line},
+    form::{Form, Trial, Written, first_line},
     inner::Scope,
     matrix::Step,
     points::{Axis, Points},
@@ -217,9 +217,23 @@ pub(crate) fn flag(form: &Form<'_>, scope: &Scope, of: &str, span: Span, trial: 
         Value::Bool(flag) => Some(flag),
         other => {
             let finding = Finding::new("wrong-type", format!("{of} must be true or false, and is {}", what(&other)));
-            let bare = other.as_str().map(|text| format!("write \"{{{{ {text} }}}}\""));
-            trial.findings.push(finding.at(first_line(trial.sources, span), "here").maybe_hint(bare));
+            let hint = other.as_str().map(|text| match form.written() {
+                Written::Plain => format!("write \"{{{{ {text} }}}}\""),
+                Written::Expression(expression) if is_word(expression) => {
+                    format!("compare it, as in \"{{{{ {expression} == '{text}' }}}}\"")
+                }
+                Written::Expression(_) => {
+                    "an expression is true or false where it compares, as in `a == 'x'`".to_owned()
+                }
+                Written::Mixed => "write all of it as one expression, as in \"{{ a == 'x' }}\"".to_owned(),
+            });
+            trial.findings.push(finding.at(first_line(trial.sources, span), "here").maybe_hint(hint));
             None
         }
     }
+}
+
+/// Whether an expression is a name, or a member of one, and no more.
+fn is_word(expression: &str) -> bool {
+    expression.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.'))
 }

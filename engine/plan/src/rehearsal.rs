@@ -2,9 +2,13 @@
 //!
 //! A check is rehearsed four times, with answers that are yes and answers that are no, and with numbers that rise and numbers that fall from call to call: so
 //! both arms of most conditions are met. What depends on the numbers is left for the day on which the claim is judged.
+//!
+//! Both sides of each comparison are rehearsed by themselves besides: the engine puts values of all sorts in some order, so that a number held against a text
+//! would give a verdict.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::Range,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -18,6 +22,7 @@ use crate::{
     form::located,
     inner::{ROOM, Scope},
     plan::{Claim, Task},
+    power::Cut,
     source::{Sources, Span},
     suggest,
     template::{ExpressionError, Function, Functions},
@@ -111,6 +116,15 @@ impl Theatre {
             let Misuse { message, hint, .. } = misuse;
             return Err(ExpressionError { range: error.range, hint, ..ExpressionError::new("bad-call", message) });
         }
+        if !compiled.names().iter().any(|name| is_claims(name) && forms(name).1) {
+            let message = "the check of a claim asks for a measured number, and this one asks for none";
+            let hint = "compare what was measured, as in `mean('train', 'loss') < 0.5`";
+            return Err(ExpressionError {
+                hint: Some(hint.to_owned()),
+                ..ExpressionError::new("asks-for-nothing", message)
+            });
+        }
+        self.comparable(text, params)?;
         match answers.first() {
             Some(answer) if !answers.iter().any(|answer| answer.is_boolean() || answer.is_null()) => {
                 let message =
@@ -124,6 +138,46 @@ impl Theatre {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Refuses a comparison of something measured with a value of another sort: the engine puts all values in some order, so that its answer would pass for a
+    /// verdict.
+    fn comparable(&self, text: &str, params: &BTreeMap<String, Value>) -> Result<(), ExpressionError> {
+        for (left, right) in Cut::of(text)?.comparisons() {
+            let compile = |side: Range<usize>| self.engine.compile(&text[side]);
+            // A side may be no expression by itself, beside `is not`; it is then left alone.
+            let (Ok(first), Ok(second)) = (compile(left.clone()), compile(right.clone())) else { continue };
+            if !first.names().union(second.names()).any(|name| is_claims(name)) {
+                continue;
+            }
+            let (first, second) = (self.sorts(&first, params), self.sorts(&second, params));
+            let pairs: Vec<(&str, &str)> =
+                first.iter().zip(&second).filter_map(|(a, b)| Some(((*a)?, (*b)?))).collect();
+            let Some((a, b)) = pairs.first().filter(|_| pairs.iter().all(|(a, b)| a != b)) else { continue };
+            let hint = if *a == INTERVAL || *b == INTERVAL {
+                "ask where an interval lies, as in `above(difference(…), 0)`"
+            } else {
+                "compare numbers with numbers, as in `mean('train', 'loss') < 0.5`"
+            };
+            let message = format!("this compares {a} with {b}, which says nothing of either");
+            return Err(ExpressionError {
+                range: Some(left.start..right.end),
+                hint: Some(hint.to_owned()),
+                ..ExpressionError::new("bad-comparison", message)
+            });
+        }
+        Ok(())
+    }
+
+    /// By rehearsal, the sort of a value: a number, a text, a list, an interval or another map. `None` for what can be compared with anything, and for what has
+    /// no value.
+    fn sorts(&self, compiled: &Compiled<'_>, params: &BTreeMap<String, Value>) -> Vec<Option<&'static str>> {
+        let sort = |value: &Value| match value {
+            Value::Null | Value::Bool(_) => None,
+            Value::Number(_) => Some("a number"),
+            value => Some(kind(value)),
+        };
+        self.rehearsals(compiled, params).map(|(_, ended)| sort(&ended.ok()?)).collect()
     }
 
     /// The cells that a check asks for, as far as rehearsals tell, each once. What is wrong with it is a finding, and said elsewhere.
@@ -210,7 +264,7 @@ impl Sort {
             Self::Text => "a text",
             Self::Map => "a map of axes",
             Self::Number => "a number",
-            Self::Interval => "an interval",
+            Self::Interval => INTERVAL,
             Self::Numbers => "a list of numbers",
             Self::Answers => "a list of answers, each true, false or none",
         }
@@ -230,13 +284,21 @@ impl Sort {
     }
 }
 
+/// What an interval is called.
+const INTERVAL: &str = "an interval";
+
+/// Whether a name is that of a function that only claims may call.
+fn is_claims(name: &str) -> bool {
+    CLAIM_FUNCTIONS.contains(&name)
+}
+
 fn is_interval(value: &Value) -> bool {
     ["estimate", "lower", "upper", "n"].iter().all(|name| value.get(name).is_some_and(Value::is_number))
 }
 
 /// What a value is, in words; an interval is one, and not a map.
 fn kind(value: &Value) -> &'static str {
-    if is_interval(value) { "an interval" } else { what(value) }
+    if is_interval(value) { INTERVAL } else { what(value) }
 }
 
 /// The arguments of a function by place, in each form that it has, and whether what is named is an axis besides.

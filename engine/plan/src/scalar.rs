@@ -4,6 +4,19 @@ use serde_json::Number;
 
 use crate::{finding::Finding, yaml::Kind};
 
+/// A plain scalar that is a value: by the core schema, without the words that readers of YAML 1.1 take for flags. Keys may be such words, as `on`, which a
+/// task has.
+pub(crate) fn unambiguous(text: &str) -> Result<Kind, Box<Finding>> {
+    const FLAGS: [(&str, bool); 4] = [("yes", true), ("no", false), ("on", true), ("off", false)];
+    match FLAGS.iter().find(|(word, _)| text.eq_ignore_ascii_case(word)) {
+        Some((_, flag)) => {
+            let message = format!("`{text}` reads as a flag in YAML 1.1 and as a text in 1.2");
+            Err(Box::new(Finding::new("old-flag", message).hint(format!("write {flag} or \"{text}\""))))
+        }
+        None => core(text),
+    }
+}
+
 /// A plain scalar by the core schema.
 pub(crate) fn core(text: &str) -> Result<Kind, Box<Finding>> {
     match text {

@@ -1,8 +1,9 @@
 //! YAML with places: a bounded tree in which every node knows where it was written.
 //!
 //! The parser gives events; this builds the tree from them without recursion, so that depth is refused before it can hurt. Scalars follow the
-//! core schema of YAML 1.2 (`no` is a text), with three refusals where readers and programs disagree: numbers with leading zeros (`010` is
-//! ten in 1.2 and eight in 1.1), `.nan` and `.inf`, and integers that 64 bits do not hold. Merge keys and tags are refused.
+//! core schema of YAML 1.2, with four refusals where readers and programs disagree: numbers with leading zeros (`010` is ten in 1.2 and eight in
+//! 1.1), `yes`, `no`, `on` and `off` as values (texts in 1.2 and flags in 1.1), `.nan` and `.inf`, and integers that 64 bits do not hold. Merge keys and
+//! tags are refused.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use serde_json::Number;
 
 use crate::{
     finding::{Finding, Inbox},
-    scalar::core,
+    scalar::{core, unambiguous},
     source::{Sources, Span},
 };
 
@@ -303,7 +304,7 @@ impl Builder<'_> {
             return Ok(());
         }
         node.kind = if plain {
-            core(text).unwrap_or_else(|finding| {
+            unambiguous(text).unwrap_or_else(|finding| {
                 self.inbox.push(finding.at(node.span, "here"));
                 Kind::Refused
             })
@@ -345,16 +346,24 @@ impl Builder<'_> {
         let at = error.marker().byte_offset().unwrap_or(0).min(self.text.len());
         let line_start = self.text[..at].rfind('\n').map_or(0, |newline| newline + 1);
         let line = self.text[line_start..].lines().next().unwrap_or("");
-        let indent = &line[..line.len() - line.trim_start().len()];
-        if let Some(tab) = indent.find('\t') {
-            let span = Span { source: self.source, start: line_start + tab, end: line_start + tab + 1 };
+        let info = error.info();
+        // A tab behind a scalar without quotes, or inside a block of text, is told of where that begins, some lines before.
+        let lines = if info.contains("a tab") { usize::MAX } else { 1 };
+        let mut next = line_start;
+        let tab = self.text[line_start..].split_inclusive('\n').take(lines).find_map(|line| {
+            let start = next;
+            next += line.len();
+            let tab = line[..line.len() - line.trim_start().len()].find('\t')?;
+            (start == line_start || !line.trim().is_empty()).then_some(start + tab)
+        });
+        if let Some(start) = tab {
+            let span = Span { source: self.source, start, end: start + 1 };
             return Finding::new("tab", "a tab indents this line; YAML is indented by spaces")
                 .at(span, "the tab")
                 .hint("replace it by spaces");
         }
         let end = self.text[at..].chars().next().map_or(at, |c| at + c.len_utf8());
         let span = Span { source: self.source, start: at, end };
-        let info = error.info();
         if info.contains("nest") && info.contains("limit") || info.contains("recursion limit") {
             let message = format!("lists and maps nest deeper than {DEPTH_LIMIT} levels");
             return Finding::new("too-deep", message).at(span, "the limit is passed here");
@@ -393,10 +402,10 @@ mod tests {
 
     #[test]
     fn scalars_follow_the_core_schema() {
-        let text = "[no, yes, on, 1, -2, +3, 0, 0x1F, 0o17, 1.0, 1e3, .5, 5., 1_000, 0b1, ~, null, True, '1', \"2\", 1.2.3, e5, -x, 18446744073709551615]";
+        let text = "[none, y, \"on\", 1, -2, +3, 0, 0x1F, 0o17, 1.0, 1e3, .5, 5., 1_000, 0b1, ~, null, True, '1', \"2\", 1.2.3, e5, -x, 18446744073709551615]";
         let expected = json!([
-            "no",
-            "yes",
+            "none",
+            "y",
             "on",
             1,
             -2,
@@ -427,6 +436,9 @@ mod tests {
     fn what_programs_disagree_on_is_refused() {
         for (text, code) in [
             ("010", "reads as one number"),
+            ("no", "`no` reads as a flag in YAML 1.1 and as a text in 1.2; write false or \"no\""),
+            ("{ a: [x, On] }", "write true or \"On\""),
+            ("a: OFF", "write false or \"OFF\""),
             (".nan", "not a finite number"),
             ("-.inf", "not a finite number"),
             ("1e999", "larger than any"),
@@ -443,6 +455,27 @@ mod tests {
             let error = value(text).unwrap_err();
             assert!(error.contains(code), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn keys_are_texts_whatever_older_readers_take_them_for() {
+        assert_eq!(value("on: { no: 1 }"), Ok(json!({"on": {"no": 1}})));
+    }
+
+    /// The parser tells of some tabs where the scalar begins that they break off.
+    #[test]
+    fn a_tab_that_indents_is_told_at_its_place() {
+        for (text, place) in [
+            ("study: x\n\ttasks: {}\n", "t:2:1: a tab indents"),
+            ("study: \"x\"\n\ttasks: {}\n", "t:2:1: a tab indents"),
+            ("a: some\n  words\n\tmore\nb: 1\n", "t:3:1: a tab indents"),
+            ("a: x\n\n\t\nb:\n  c: y\n \td: 1\n", "t:6:2: a tab indents"),
+            ("a: |\n\tb\n", "t:2:1: a tab indents"),
+        ] {
+            let error = value(text).unwrap_err();
+            assert!(error.starts_with(place), "{text:?}: {error}");
+        }
+        assert_eq!(value("a: x\ty\nb: z\t# a tab between words indents nothing\n"), Ok(json!({"a": "x\ty", "b": "z"})));
     }
 
     #[test]

@@ -256,7 +256,7 @@ fn selections_are_names_groups_globs_and_parts_of_cells() {
 
 #[test]
 fn plain_values_are_read() {
-    assert_eq!(read_value("{ a: [1, 2.5, no], b: ~ }").unwrap(), json!({"a": [1, 2.5, "no"], "b": null}));
+    assert_eq!(read_value("{ a: [1, 2.5, nay], b: ~ }").unwrap(), json!({"a": [1, 2.5, "nay"], "b": null}));
     assert!(read_value("a: {{ b }}").is_err() && read_value("a: '{{ b }}'").is_err() && read_value("").is_err());
     for entry in catalog().iter() {
         let example: Value = read_value(entry.example).unwrap();

@@ -185,6 +185,51 @@ fn what_the_system_says_of_a_file_is_told_at_its_place() {
     );
 }
 
+/// Wrong fields say nothing of files: what is wrong with either is said at once.
+#[test]
+fn what_is_wrong_with_files_is_said_beside_what_is_wrong_with_fields() {
+    let files = "x: \"data/*.csvv\", y: ../up.csv, z: \"{{ nope }}\"";
+    let said = refused(&study(&format!(
+        "  a: {{ kind: script, files: {{ {files} }}, with: {{ makes: 3, draws: 1, code: [trian.py] }} }}\n"
+    )));
+    for expected in [
+        "`makes` of kind `script`: must be a text",
+        "`draws` of kind `script`: must be true or false",
+        "`data/*.csvv` matches no file",
+        "`../up.csv` leaves the study's folder",
+        "`nope` is not defined",
+        "has no file `trian.py`; did you mean `train.py`?",
+    ] {
+        assert!(said.contains(expected), "{expected}: {said}");
+    }
+    assert_eq!(said.lines().count(), 6, "{said}");
+
+    // A `with:` that has no value as a whole still names its files, and one file set that has none leaves the others.
+    let said = refused(&study(
+        "  a: { matrix: { n: [1, 2] }, kind: script, with: { makes: \"m{{ 1 // (n - 1) }}\", code: trian.py } }\n",
+    ));
+    assert!(!said.contains("trian.py`"), "this kind takes a list, which is a mistake of its own: {said}");
+    let said = refused(&study(
+        "  a: { matrix: { n: [1, 2] }, kind: script, files: { x: \"d{{ 1 // (n - 1) }}\", y: nowhere }, with: { makes: x, code: [trian.py] } }\n",
+    ));
+    assert!(said.contains("`nowhere`") && said.contains("`trian.py`"), "{said}");
+
+    // What is no field of the kind names no files.
+    let said = refused(&study("  a: { kind: make-scenes, with: { images: 8, code: [trian.py] } }\n"));
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn files_whose_names_no_store_can_have_are_refused() {
+    let mut memory = study("  a: { kind: script, with: { makes: x, code: [train.py, \"odd/*\"] } }\n");
+    memory.0.insert("odd/a\nb.py".to_owned(), Vec::new());
+    assert_eq!(
+        refused(&memory),
+        "study.yaml:4:57: the name of `odd/a\\nb.py`, which `odd/*` matches, has a character that names in a store cannot \
+         have; rename the file, or name files so that it is left out"
+    );
+}
+
 #[test]
 fn more_files_than_anybody_means_are_refused() {
     let mut memory = study("  a: { kind: script, files: { x: \"many/**\" }, with: { makes: x } }\n");

@@ -87,9 +87,58 @@ fn wrong_flags_and_profiles_are_findings() {
         "s.yaml:2:1: `-p images=3.5`: the default is a whole number, and this is a number"
     );
     assert_eq!(
+        refused(STUDY, &with(&[("images", "")], None)),
+        "s.yaml:2:1: `-p images=`: the parameter was given no value, and its default is a whole number"
+    );
+    assert_eq!(
         refused(STUDY, &with(&[], Some("smok"))),
         "s.yaml:3:1: the study has no profile `smok`; did you mean `smoke`?"
     );
+}
+
+/// What is said of one task.
+fn said(task: &str) -> String {
+    refused(&format!("study: s\ntasks:\n  a: {{ {task} }}\n"), &Options::default())
+}
+
+#[test]
+fn what_was_meant_is_said_in_an_authors_words() {
+    let scenes = "kind: make-scenes, with: { images: 8 }";
+    for (task, expected) in [
+        (
+            format!("{scenes}, on: {{ ranks: 0 }}"),
+            "`ranks` of `on`: must be a whole number from 1, and is the whole number `0`",
+        ),
+        (
+            format!("matrix: {{ s: [x, y], where: \"{{{{ s }}}}\" }}, {scenes}"),
+            "`where` must be true or false, and is a text; compare it, as in \"{{ s == 'x' }}\"",
+        ),
+        (
+            format!("matrix: {{ s: [x, y], where: \"{{{{ s }}}} == 'x'\" }}, {scenes}"),
+            "`where` must be true or false, and is a text; write all of it as one expression, as in \"{{ a == 'x' }}\"",
+        ),
+        (
+            format!("matrix: {{ s: [x, y] }}, when: \"{{{{ s if s == 'x' else 'y' }}}}\", {scenes}"),
+            "`when` must be true or false, and is a text; an expression is true or false where it compares",
+        ),
+        (
+            format!("matrix: {{ s: ['say \"a\", b'] }}, {scenes}"),
+            "the axis `s`: the value `say \"a\", b` holds `,`, which the names of tasks have no room for; write `{ as: short, text: … }`: the cell \
+             shows `short`, and templates write `s.text`",
+        ),
+        (
+            "kind: make-scenes, with: { images: 8, captions: \"of {{ none }}\" }".to_owned(),
+            "`none` has no text, and cannot stand inside one; say what stands there instead",
+        ),
+        (
+            format!("about: no, {scenes}"),
+            "s.yaml:3:15: `no` reads as a flag in YAML 1.1 and as a text in 1.2; write false or \"no\"",
+        ),
+    ] {
+        let said = said(&task);
+        assert!(said.contains(expected), "{task}: {said}");
+        assert_eq!(said.lines().count(), 1, "{said}");
+    }
 }
 
 #[test]

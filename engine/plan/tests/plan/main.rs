@@ -1,6 +1,7 @@
 //! Text to plan, from outside: broken studies and what is said of them, good studies and what becomes of them.
 
 mod catalog;
+mod claims;
 mod expanded;
 mod expansion;
 mod files;

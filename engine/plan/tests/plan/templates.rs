@@ -291,7 +291,7 @@ tasks:
 fn where_and_how_long_is_asked_for_by_frames_too() {
     let plan = planned(
         r#"
-study: on
+study: hours
 templates:
   made:
     tasks:
