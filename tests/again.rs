@@ -36,6 +36,11 @@ fn equal_bits_are_witnesses_and_are_shown() {
     let said = project.run(&["verify", CELL, "law"]).expect(0).out;
     assert!(said.contains("(verified 2x)") && said.contains("2 equal, 0 differ"), "{said}");
     assert_eq!(project.files("store"), blobs, "equal bits add nothing");
+    let runs = project.run(&["runs"]).expect(0).out;
+    assert!(
+        runs.lines().nth(1).is_some_and(|run| run.contains("2 made again to compare") && run.contains(" verify")),
+        "{runs}"
+    );
 
     let shown = project.run(&["show", CELL, "--json"]).expect(0).json();
     assert_eq!((&shown["bits"], shown["witnesses"].as_array().map(Vec::len)), (&"verified 2x".into(), Some(2)));
@@ -47,6 +52,16 @@ fn equal_bits_are_witnesses_and_are_shown() {
     let again = project.run(&["run", "--json"]).expect(0).json();
     assert_eq!(Project::digests(&again), Project::digests(&first));
     project.run(&["audit", "--all"]).expect(0);
+}
+
+#[test]
+fn what_a_run_was_not_asked_for_is_not_open() {
+    let project = Project::new();
+    project.run(&["run", "scenes"]).expect(0);
+    for verb in ["runs", "status"] {
+        let said = project.run(&[verb]).expect(0).out;
+        assert!(said.contains("1 made") && said.contains("not asked for") && !said.contains("open"), "{verb}: {said}");
+    }
 }
 
 #[test]

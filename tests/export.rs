@@ -378,7 +378,11 @@ fn bytes_are_those_that_were_asked_for() {
     fs::set_permissions(&stored[1], fs::Permissions::from_mode(0o644)).unwrap();
     fs::write(&stored[1], "other").unwrap();
     let said = project.run(&["export", "--into", "bad"]).expect(8).err;
-    assert!(said.contains("is not what its digest says") && !project.path("bad").exists(), "{said}");
+    assert!(said.contains("was not what its digest says") && !project.path("bad").exists(), "{said}");
+    // Out of the way, they are made again, and then there is nothing to refuse.
+    assert!(!stored[1].exists() && project.run(&["run", "--missing"]).expect(0).err.contains("made"));
+    project.run(&["export", "--into", "good"]).expect(0);
+    audit(&project, "good").expect(0);
 }
 
 /// A crate's metadata, by id.

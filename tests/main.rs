@@ -1,6 +1,7 @@
 //! The product as its users meet it: the built programs, run as processes, on real files, a real Postgres and (in `smoke`) real libtorch.
 
 mod again;
+mod answers;
 mod architecture;
 mod author;
 mod bits;
@@ -13,11 +14,13 @@ mod docs;
 mod explain;
 mod export;
 mod faults;
+mod get;
 mod kept;
 mod machine;
 mod machines;
 mod messages;
 mod metrics;
+mod naming;
 mod next;
 mod own;
 mod paper;

@@ -1,6 +1,6 @@
 //! Mistakes: each gets its exit code, its place and a sentence that helps.
 
-use std::fmt::Write;
+use std::{fmt::Write, fs};
 
 use crate::project::Project;
 
@@ -22,6 +22,7 @@ fn a_study_with_mistakes_is_told_all_of_them_with_their_places() {
         assert!(said.err.contains(&format!("did you mean `{hint}`")), "{hint}:\n{}", said.err);
     }
     let found = project.run(&["run", "--json"]).expect(3).json();
+    assert_eq!((&found["error"], &found["code"]), (&"invalid-study".into(), &3.into()), "{found}");
     let findings = found["findings"].as_array().unwrap();
     assert!(findings.len() >= 3);
     assert!(findings.iter().all(|finding| finding["line"].as_u64() > Some(0) && finding["message"].is_string()));
@@ -62,6 +63,23 @@ fn a_home_that_cannot_be_written_is_named() {
     project.write("taken", "a file where a folder should be");
     let said = project.run(&["run", "--home", "taken/home"]).expect(8).err;
     assert!(said.contains("taken/home"), "{said}");
+}
+
+#[test]
+fn a_file_that_is_something_else_is_not_written_over() {
+    let project = Project::new();
+    for args in [&["report", "-o"][..], &["run", "--report"][..], &["plan", "-o"][..]] {
+        let said = project.run(&[args, &["study.yaml"]].concat()).expect(2).err;
+        assert!(said.contains("study.yaml is there already and is no "), "{args:?}: {said}");
+        assert!(said.contains("name another file or remove it"), "{args:?}: {said}");
+    }
+    assert_eq!(fs::read_to_string(project.path("study.yaml")).unwrap(), crate::project::STUDY);
+    assert!(!project.path(".isoflop").exists(), "a run began before the place of its report was looked at");
+    // Their own files they write anew.
+    for _ in 0..2 {
+        project.run(&["report"]).expect(0);
+        project.run(&["plan", "-o", "plan.json"]).expect(0);
+    }
 }
 
 #[test]
@@ -190,6 +208,9 @@ fn fit_and_model_answer_without_a_study() {
     project.write("vit.yaml", "family: uvit\nsize: 8\nwidth: 32\ndepth: 2\nheads: 2\ncontext: 24\ntokens: 5\n");
     assert_eq!(project.run(&["model", "vit.yaml", "--json"]).expect(0).json()["size"], 8);
     assert!(project.run(&["model", "sd2.2"]).expect(2).err.contains("sd2.1"));
+    project.write("odd.yaml", "family: [uvit\nsize: 8\n");
+    let said = project.run(&["model", "odd.yaml"]).expect(2).err;
+    assert!(said.contains("odd.yaml:2:5: this is not YAML"), "{said}");
     assert!(!project.path(".isoflop").exists());
 }
 
@@ -213,5 +234,33 @@ fn more_processes_than_a_kind_has_are_refused() {
         let said = checked.expect(3).err;
         assert!(said.contains(&format!("`{field}`")) && said.contains("study.yaml:9"), "{said}");
         assert!(said.contains("must be 1 at most: a task of kind `train-vqa` is one process"), "{said}");
+    }
+}
+
+/// As many processes can share a training as a batch has parts.
+#[test]
+fn more_processes_than_a_batch_has_parts_are_refused() {
+    let project = Project::new();
+    for (micro, ranks, problem) in [
+        ("", 2, "must be 1 at most: a batch of this task is one part"),
+        (", micro_batch: 4", 3, "must be 2 at most: a batch of this task has so many parts"),
+        (", micro_batch: 4", 2, ""),
+    ] {
+        project.write(
+            "study.yaml",
+            &format!(
+                "study: s\nseed: 1\ntasks:\n  scenes: {{ kind: make-scenes, with: {{ images: 8, resolution: 16 }} }}\n  train:\n    kind: train-denoiser\n    \
+                 needs: {{ data: scenes, heldout: scenes }}\n    with:\n      backbone: {{ family: dit, width: 32, depth: 1, heads: 2, condition: {{ text: 64 }} }}\n      \
+                 steps: 1\n      batch: 8\n      learning_rate: 1e-3\n      warmup: 0{}\n    on: {{ ranks: {ranks} }}\n",
+                micro.replace(", ", "\n      ")
+            ),
+        );
+        let checked = project.run(&["check"]);
+        if problem.is_empty() {
+            checked.expect(0);
+            continue;
+        }
+        let said = checked.expect(3).err;
+        assert!(said.contains("`ranks`") && said.contains(problem), "{said}");
     }
 }

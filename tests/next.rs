@@ -23,6 +23,15 @@ fn a_suggestion_is_a_part_of_a_study() {
     let said = project.run(&[&law[..], &more[..]].concat()).expect(0).json();
     let runs = said["suggestion"]["runs"].as_array().expect("runs");
     assert_eq!(runs.len(), 4);
+    // It is written over by another suggestion, and the study by none.
+    let to = |file| {
+        let args = [&law[..], &more[..]].concat();
+        let args: Vec<&str> = args.into_iter().map(|arg| if arg == "next.yaml" { file } else { arg }).collect();
+        project.run(&args)
+    };
+    to("next.yaml").expect(0);
+    let said = to("study.yaml").expect(2).err;
+    assert!(said.contains("study.yaml is there already and is no suggestion of isoflop"), "{said}");
     let study = "study: next\nseed: 3\ninclude: [next.yaml]\ntasks:\n  train:\n    matrix: { run: \"{{ suggested }}\" }\n    kind: command\n    with:\n      \
                  argv: [sh, -c, 'echo $1 $2 $3 >$4', sh, \"{{ run.N }}\", \"{{ run.D }}\", \"{{ run.seed }}\", \"{out.x}\"]\n      outputs: { x: {} }\n";
     project.write("study.yaml", study);

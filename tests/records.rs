@@ -75,7 +75,7 @@ fn a_task_is_looked_for_in_the_study_that_is_named() {
             "no run of `first` in the ledger has a task named `trian`; did you mean `train`?",
         ),
         (["train", "--study", "second"], "no run of `second` in the ledger has a task named `train`"),
-        (["train", "--study", "frist"], "no study named `frist` was run; `isoflop runs` lists what was"),
+        (["train", "--study", "frist"], "no study named `frist` was run; did you mean `first`?"),
     ] {
         let err = project.run(&[&["show"][..], &args].concat()).expect(2).err;
         assert!(err.contains(said), "{args:?}: {err}");

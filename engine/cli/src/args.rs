@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 
 pub use self::bits::{DrillArgs, VerifyArgs};
 pub use self::cache::{CacheArgs, Transfer};
-pub use self::explain::{ExpandArgs, NarrowArgs, PlanArgs, WhyArgs};
+pub use self::explain::{Each, ExpandArgs, NarrowArgs, PlanArgs, WhyArgs};
 use crate::budget::Limit;
 pub use fit::FitArgs;
 pub use present::{LogsArgs, ServeArgs, StatusArgs};
-pub use records::{AuditArgs, Bits, DiffArgs, ExportArgs, GcArgs, PinArgs, RunsArgs, TraceArgs, Way};
+pub use records::{AuditArgs, Bits, DiffArgs, ExportArgs, GcArgs, GetArgs, PinArgs, RunsArgs, TraceArgs, Way};
 
 /// Reproducible scaling studies: plan, run, cache, record and check them.
 #[derive(Debug, Parser)]
@@ -45,7 +45,7 @@ pub struct Global {
     /// Postgres ledger shared with others [default: `$DATABASE_URL`, else a private server in the home folder]
     #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
     pub database: Option<String>,
-    /// Store elsewhere, from which bytes come that are not here, and to which a run sends what it makes: `s3://bucket/prefix`, `gs://…`, `az://…`, or a folder [default: `$ISOFLOP_REMOTE`]
+    /// Store elsewhere, from which bytes come that are not here, and to which a run sends what it makes: `s3://bucket/prefix`, `gs://…`, `az://…`, or the absolute path of a folder [default: `$ISOFLOP_REMOTE`]
     #[arg(long, global = true, value_name = "URL", help_heading = "Global options")]
     pub remote: Option<String>,
     /// Send nothing to the remote store [default: `$ISOFLOP_REMOTE_READ_ONLY`]
@@ -154,6 +154,8 @@ pub enum Verb {
     Logs(LogsArgs),
     /// Show one task: recipe, digest, inputs, environment, attempts, metrics
     Show(ShowArgs),
+    /// Copy the files of what a task made out of the store, each held against its digest on the way
+    Get(GetArgs),
     /// Say why tasks would run or are kept, or why they ran: field by field, down to the line that says so
     Why(WhyArgs),
     /// List the runs: what, when, how they came out, from which commit
@@ -263,7 +265,7 @@ pub struct RunArgs {
 /// Arguments of `show`.
 #[derive(Debug, Args)]
 pub struct ShowArgs {
-    /// A task's name, as `plan` prints it, or the first digits of its key or of its artifact's digest
+    /// A task's name, as `plan` prints it, or the first digits, six at least, of its key or of its artifact's digest
     pub name: String,
     /// Only the study of this name
     #[arg(short, long, value_name = "NAME")]

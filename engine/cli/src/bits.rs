@@ -209,18 +209,22 @@ fn within(a: &Layout, b: &Layout, one: &Path, other: &Path) -> io::Result<First>
 
 /// The first of `length` bytes, from these places in two files, that differs.
 fn divergence_within(one: &Path, other: &Path, at: u64, other_at: u64, length: u64) -> io::Result<Option<u64>> {
-    let found = divergence(one, other, at, other_at)?;
-    Ok(found.filter(|byte| *byte < length))
+    let (one, other) = (open(one, at)?, open(other, other_at)?);
+    first_difference(one.take(length), other.take(length))
 }
 
 /// The first byte, from these places in two files, that differs or that only one of them has.
 fn divergence(one: &Path, other: &Path, at: u64, other_at: u64) -> io::Result<Option<u64>> {
-    let open = |path: &Path, at: u64| -> io::Result<BufReader<File>> {
-        let mut file = File::open(path)?;
-        file.seek(SeekFrom::Start(at))?;
-        Ok(BufReader::with_capacity(1 << 18, file))
-    };
-    let (mut one, mut other) = (open(one, at)?, open(other, other_at)?);
+    first_difference(open(one, at)?, open(other, other_at)?)
+}
+
+fn open(path: &Path, at: u64) -> io::Result<BufReader<File>> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(at))?;
+    Ok(BufReader::with_capacity(1 << 18, file))
+}
+
+fn first_difference(mut one: impl Read, mut other: impl Read) -> io::Result<Option<u64>> {
     let (mut a, mut b) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     let mut done = 0;
     loop {

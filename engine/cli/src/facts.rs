@@ -80,8 +80,7 @@ pub async fn gather(plan: &Plan, settings: &Settings, sources: Sources<'_>, dept
     facts.tasks = plan.tasks().iter().map(|task| bare(plan, task)).collect();
     let Some(ledger) = ledger else { return Ok(facts) };
 
-    let runs = ledger.runs(200).await.map_err(infrastructure)?;
-    let run = runs.into_iter().find(|run| run.study == plan.study.name);
+    let run = ledger.runs_of(&[&plan.study.name], 1).await.map_err(infrastructure)?.pop();
     let latest: BTreeMap<String, TaskView> = match &run {
         Some(run) => {
             let views = ledger.run_tasks(run.id).await.map_err(infrastructure)?;

@@ -1,12 +1,12 @@
 //! Where results live: the store and the ledger of this invocation.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, io::ErrorKind, path::Path, time::Duration};
 
 use anyhow::Context as _;
 use isoflop_contract::{Key, Manifest};
 use isoflop_ledger::{
-    Ledger, Past, Place,
-    server::{Keeper, PrivateServer, Status},
+    Ledger, LedgerError, Past, Place,
+    server::{Keeper, PrivateServer, ServerError, Status},
 };
 use isoflop_plan::Plan;
 use isoflop_store::{Remote, Store};
@@ -41,7 +41,21 @@ pub async fn ledger(settings: &Settings) -> Result<Ledger, Stop> {
         folder(&settings.home)?;
         Place::Private(server(settings))
     };
-    Ledger::open_as(place, settings.engine.clone()).await.map_err(infrastructure)
+    Ledger::open_as(place, settings.engine.clone()).await.map_err(|error| unopened(error, settings))
+}
+
+/// Why the ledger was not opened. Whoever may not write in a home cannot look into it either, and that is no news to somebody who only looks.
+fn unopened(error: LedgerError, settings: &Settings) -> Stop {
+    let is_locked = matches!(&error, LedgerError::Server(ServerError::Io { source, .. })
+        if matches!(source.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem));
+    if !is_locked {
+        return infrastructure(error);
+    }
+    infrastructure(anyhow::anyhow!(
+        "{error}; the server of this ledger writes in its folder even when runs are only read: run isoflop as whoever owns {home}, copy {home} and name \
+         the copy with --home, or `isoflop audit` a crate that `isoflop export` wrote",
+        home = settings.home.display()
+    ))
 }
 
 /// The ledger, if there is one yet: verbs that only look do not create it.
@@ -72,7 +86,8 @@ pub async fn ledger_to_serve(settings: &Settings, patience: Duration) -> Result<
         None if has_ledger(settings) => Place::Private(server(settings)),
         None => return Ok(None),
     };
-    let Some(ledger) = Ledger::look_for(place, patience).await.map_err(infrastructure)? else { return Ok(None) };
+    let looked = Ledger::look_for(place, patience).await.map_err(|error| unopened(error, settings))?;
+    let Some(ledger) = looked else { return Ok(None) };
     ledger.demand_current().await.map_err(infrastructure)?;
     Ok(Some(ledger))
 }

@@ -10,8 +10,10 @@ mod devices;
 mod difference;
 mod disk;
 mod ending;
+mod equipment;
 mod facts;
 mod glimpse;
+mod graph;
 mod ground;
 mod history;
 mod home;
@@ -20,6 +22,7 @@ mod kept;
 mod machine;
 mod named;
 mod now;
+mod outfile;
 mod outlook;
 mod output;
 mod progress;
@@ -62,27 +65,39 @@ fn main() -> ExitCode {
     if env::args_os().skip(1).eq(["worker"]) {
         return isoflop_worker::serve(&isoflop_native::bodies(), &[]);
     }
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return unread(&error),
+    };
     if let Verb::Complete(args) = &arguments.verb {
         completion::answer(args);
         return ExitCode::SUCCESS;
     }
+    let mut out = Output::new(arguments.global.json);
     let settings = match Settings::resolve(&arguments.global) {
         Ok(settings) => settings,
-        Err(error) => {
-            eprintln!("isoflop: {error}");
-            return ExitCode::from(2);
-        }
+        Err(error) => return stopped(&Stop::Usage(error), false, &mut out),
     };
-    let mut out =
-        Output { stdout: io::stdout(), json: arguments.global.json, color: settings.color_out, unread: false };
+    out.color = settings.color_out;
     match carry_out(&arguments.verb, &settings, &mut out) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(stop) => {
-            say(&stop, &settings, &mut out);
-            ExitCode::from(stop.code())
-        }
+        Err(stop) => stopped(&stop, settings.color_err, &mut out),
     }
+}
+
+/// Answers arguments that are none of ours, or that ask for help. Whether data is wanted has to be read off them here, as they could not be read.
+fn unread(error: &clap::Error) -> ExitCode {
+    let mut words = env::args_os().skip(1).take_while(|word| word != "--");
+    if error.use_stderr() && words.any(|word| word == "--json") {
+        let said = error.render().to_string();
+        // Behind the mistake stands how the verb is used, which is for people.
+        let ends = ["\n\nUsage:", "\n\nFor more information"].into_iter().filter_map(|mark| said.find(mark));
+        let mistake = said[..ends.min().unwrap_or(said.len())].trim();
+        let mistake = mistake.strip_prefix("error: ").unwrap_or(mistake);
+        let _ = Output::new(true).error(&Stop::Usage(mistake.to_owned()));
+    }
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 fn carry_out(verb: &Verb, settings: &Settings, out: &mut Output) -> Result<(), Stop> {
@@ -98,6 +113,7 @@ fn carry_out(verb: &Verb, settings: &Settings, out: &mut Output) -> Result<(), S
         Verb::Watch(args) => wait(verbs::watch::watch(args, settings, out)),
         Verb::Logs(args) => wait(verbs::logs::logs(args, settings, out)),
         Verb::Show(args) => wait(verbs::show::show(args, settings, out)),
+        Verb::Get(args) => wait(verbs::get::get(args, settings, out)),
         Verb::Why(args) => wait(verbs::why::why(args, &catalog, settings, out)),
         Verb::Runs(args) => wait(verbs::runs::runs(args, settings, out)),
         Verb::Trace(args) => wait(verbs::trace::trace(args, settings, out)),
@@ -148,22 +164,22 @@ fn without_runtime(error: io::Error) -> Stop {
     Stop::Internal(anyhow::Error::new(error).context("cannot start the runtime"))
 }
 
-fn say(stop: &Stop, settings: &Settings, out: &mut Output) {
+/// Says what stopped the verb, and answers with the exit code that says so too.
+fn stopped(stop: &Stop, color: bool, out: &mut Output) -> ExitCode {
     if let Stop::Invalid(findings) = stop {
-        let drawing = if settings.color_err { Drawing::Color } else { Drawing::Unicode };
+        let drawing = if color { Drawing::Color } else { Drawing::Unicode };
         eprint!("{}", findings.render(width(), drawing));
     }
-    if out.json
-        && let Some(error) = stop.to_json()
-    {
-        let _ = out.data(&error);
+    if out.json {
+        let _ = out.error(stop);
     }
     if !matches!(stop, Stop::TaskFailed | Stop::WorkNeeded | Stop::Disproved | Stop::Differs) {
-        eprintln!("{} {stop}", Paint::Bad.on("error:", settings.color_err));
+        eprintln!("{} {stop}", Paint::Bad.on("error:", color));
     }
     if let Stop::Internal(_) = stop {
         eprintln!("This is a mistake in isoflop itself; please report it with the command that led to it.");
     }
+    ExitCode::from(stop.code())
 }
 
 /// Columns to draw findings in.

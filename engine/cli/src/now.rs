@@ -14,7 +14,7 @@ use crate::{
     named,
     settings::Settings,
     stop::{Stop, infrastructure},
-    verbs::runs::state,
+    verbs::runs::{self, state},
 };
 
 /// How many of the latest runs are looked through for one that is under way.
@@ -33,12 +33,17 @@ pub struct Now {
     pub glimpse: Option<Glimpse>,
 }
 
-/// The runs a person means: the one that was named, else all that are under way, else the latest.
+/// The runs a person means: the one that was named, else all that are under way, else the latest. Whoever names a study means one that was run.
 pub async fn runs(ledger: &Ledger, name: Option<&str>, study: Option<&str>) -> Result<Vec<RunView>, Stop> {
     if let Some(name) = name {
         return Ok(vec![named::run(ledger, name, study).await?]);
     }
-    let recent = ledger.runs_of(study, RECENT).await.map_err(infrastructure)?;
+    let recent = ledger.runs_of(study.as_slice(), RECENT).await.map_err(infrastructure)?;
+    if let Some(study) = study
+        && recent.is_empty()
+    {
+        return Err(Stop::Usage(named::no_study(ledger, study).await?));
+    }
     let latest = recent.first().cloned();
     let running: Vec<RunView> = recent.into_iter().filter(is_under_way).collect();
     Ok(if running.is_empty() { latest.into_iter().collect() } else { running })
@@ -81,7 +86,7 @@ impl Now {
         let mut parts: Vec<String> =
             words.iter().filter_map(|word| Some(format!("{} {word}", counts.get(*word)?))).collect();
         parts.extend((!self.running.is_empty()).then(|| format!("{} running", self.running.len())));
-        parts.extend((open > 0).then(|| format!("{open} open")));
+        parts.extend((open > 0).then(|| format!("{open} {}", runs::open(&self.run))));
         if parts.is_empty() { "no tasks".to_owned() } else { parts.join(", ") }
     }
 

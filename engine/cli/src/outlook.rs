@@ -242,7 +242,7 @@ impl<'a> Outlook<'a> {
         groups
     }
 
-    /// DESIGN, section 9, and more; `saved` says how a plan that is kept in a file was asked for.
+    /// What `plan --json` prints, to which fields are added and from which none are taken; `saved` says how a plan that is kept in a file was asked for.
     pub fn data(&self, saved: Option<How>) -> Data<'_> {
         let plan = self.plan;
         let tasks = self.tasks().map(|index| {

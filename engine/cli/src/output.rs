@@ -17,6 +17,19 @@ pub struct Output {
     pub color: bool,
     /// Whether its reader has gone (`| head`): from then on nothing is written, and what the verb finds still decides the exit code.
     pub unread: bool,
+    /// How much of the data has been printed.
+    pub told: Told,
+}
+
+/// How much of a verb's data has been printed as JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    /// Nothing yet.
+    Nothing,
+    /// Some of many objects, each on a line of its own.
+    Begun,
+    /// All of it.
+    All,
 }
 
 /// A colour with a meaning.
@@ -52,9 +65,31 @@ impl Paint {
 }
 
 impl Output {
-    /// Prints an object as JSON.
+    /// Stdout before anything is printed, without colours.
+    pub fn new(json: bool) -> Self {
+        Self { stdout: io::stdout(), json, color: false, unread: false, told: Told::Nothing }
+    }
+
+    /// Prints an object as JSON: all of the verb's data.
     pub fn data(&mut self, value: &impl Serialize) -> Result<(), Stop> {
+        self.told = Told::All;
         self.line(&serde_json::to_string_pretty(value).expect("plain data can be written as JSON"))
+    }
+
+    /// Prints one object of many as JSON, on a line of its own.
+    pub fn item(&mut self, value: &impl Serialize) -> Result<(), Stop> {
+        self.told = Told::Begun;
+        self.line(&serde_json::to_string(value).expect("plain data can be written as JSON"))
+    }
+
+    /// Prints as JSON what stopped the verb. Once all of its data is printed nothing may follow, since whoever reads it reads one document: then the data
+    /// and the exit code say what happened.
+    pub fn error(&mut self, stop: &Stop) -> Result<(), Stop> {
+        match self.told {
+            Told::Nothing => self.data(&stop.to_json()),
+            Told::Begun => self.item(&stop.to_json()),
+            Told::All => Ok(()),
+        }
     }
 
     /// Prints a line of text.

@@ -157,7 +157,7 @@ impl Progress {
             }
             Moment::TaskKept { task } => {
                 self.finish(task);
-                self.line(Paint::Good, "kept", task, "another run made it meanwhile");
+                self.line(Paint::Good, "kept", task, "made meanwhile, under the same recipe");
             }
             Moment::Waiting { task, holder } => {
                 self.line(Paint::Notice, "waiting", task, &format!("{holder} is making it"));

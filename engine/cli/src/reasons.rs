@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use isoflop_contract::Key;
-use isoflop_exec::{State, Survey};
+use isoflop_exec::{State, Survey, headline};
 use isoflop_ledger::{Before, Earlier, LastAttempt, Ledger, RunId, TaskOutcome};
 use isoflop_plan::{Causes, Plan, Reason, Why};
 
@@ -242,10 +242,12 @@ pub fn short(run: RunId) -> String {
 /// Reasons on one line, for a list of tasks.
 pub fn line(reasons: &[Reason]) -> String {
     const SOME: usize = 2;
-    let mut parts: Vec<String> = reasons.iter().take(SOME).map(Reason::to_string).collect();
+    // A failure quotes its log, and a row of a table has one line.
+    let told = |reason: &Reason| headline(&reason.to_string());
+    let mut parts: Vec<String> = reasons.iter().take(SOME).map(told).collect();
     match reasons.len().saturating_sub(SOME) {
         0 => {}
-        1 => parts.push(reasons[SOME].to_string()),
+        1 => parts.push(told(&reasons[SOME])),
         more => parts.push(format!("and {more} reasons more")),
     }
     parts.join("; ")
@@ -273,5 +275,5 @@ pub fn sorts<'r>(reasons: impl Iterator<Item = &'r Reason>) -> Vec<(&'r Reason, 
 pub fn sort(reason: &Reason, other_values: bool) -> String {
     let others =
         if other_values && reason.why.difference().is_some() { ", and other values in other cells" } else { "" };
-    format!("{reason}{others}")
+    format!("{}{others}", headline(&reason.to_string()))
 }

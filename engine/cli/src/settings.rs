@@ -82,6 +82,10 @@ impl Settings {
             .clone()
             .or_else(|| named("ISOFLOP_HOME").map(PathBuf::from))
             .map_or_else(|| find_home(&cwd), |home| cwd.join(home));
+        if home.exists() && !home.is_dir() {
+            let home = home.display();
+            return Err(format!("the home {home} is a file and no folder; name another with --home or ISOFLOP_HOME"));
+        }
         let obeys = obeys(named("TERM").as_deref());
         let color = |terminal: bool| match global.color {
             Color::Auto => terminal && obeys && named("NO_COLOR").is_none(),

@@ -1,4 +1,4 @@
-//! Why a verb stopped short, and the exit code that says so. The codes are part of the command line's contract (DESIGN, section 9).
+//! Why a verb stopped short, and the exit code that says so. The codes are part of the command line's contract: they stay as they are.
 
 use std::fmt;
 
@@ -16,6 +16,8 @@ pub enum Stop {
     Invalid(Box<Findings>),
     /// 4: a task failed; what happened has been said.
     TaskFailed,
+    /// 4: a task failed, and so there is nothing to say of it but this.
+    Unmade(String),
     /// 5: `--frozen`, and something would have to be made; what has been said.
     WorkNeeded,
     /// 6: a claim, an audit or a verification did not hold; which has been said.
@@ -43,7 +45,7 @@ impl Stop {
             Self::Internal(_) | Self::Differs => 1,
             Self::Usage(_) => 2,
             Self::Invalid(_) => 3,
-            Self::TaskFailed => 4,
+            Self::TaskFailed | Self::Unmade(_) => 4,
             Self::WorkNeeded => 5,
             Self::Disproved => 6,
             Self::Refused(_) | Self::BeyondBudget => 7,
@@ -53,16 +55,15 @@ impl Stop {
         }
     }
 
-    /// The error as data, for `--json`; nothing where the data has been printed already.
-    pub fn to_json(&self) -> Option<Value> {
-        let message = match self {
+    /// The error as data, for `--json`.
+    pub fn to_json(&self) -> Value {
+        let code = self.code();
+        match self {
             Self::Invalid(findings) => {
-                return Some(json!({"version": 1, "error": "invalid-study", "findings": findings.to_json()}));
+                json!({"version": 1, "error": "invalid-study", "code": code, "findings": findings.to_json()})
             }
-            Self::TaskFailed | Self::WorkNeeded | Self::Disproved | Self::Differs | Self::BeyondBudget => return None,
-            other => other.to_string(),
-        };
-        Some(json!({"version": 1, "error": message, "code": self.code()}))
+            other => json!({"version": 1, "error": other.to_string(), "code": code}),
+        }
     }
 }
 
@@ -83,7 +84,9 @@ fn chain(f: &mut fmt::Formatter<'_>, error: &anyhow::Error) -> fmt::Result {
 impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(message) | Self::Refused(message) | Self::Conflict(message) => f.write_str(message),
+            Self::Usage(message) | Self::Unmade(message) | Self::Refused(message) | Self::Conflict(message) => {
+                f.write_str(message)
+            }
             Self::Infrastructure(error) | Self::Internal(error) => chain(f, error),
             Self::Invalid(findings) if findings.len() == 1 => f.write_str("the study has a mistake"),
             Self::Invalid(findings) => write!(f, "the study has {} mistakes", findings.len()),

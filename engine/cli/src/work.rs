@@ -1,23 +1,21 @@
 //! Work: a survey carried out by this program, for verbs that make tasks for another end than to have them.
 
-use std::{env, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
-use isoflop_exec::{Interrupt, Job, Moment, Options, Runtimes, Summary, Survey};
+use isoflop_exec::{Interrupt, Job, Moment, Options, Summary, Survey};
 use isoflop_ledger::Ledger;
 use isoflop_plan::Plan;
 use isoflop_store::Store;
-use serde_json::json;
 use tokio::sync::{mpsc, watch};
 
 use crate::{
     args::{self, SetArgs},
-    devices, machine,
+    equipment::equip,
+    machine,
     progress::Progress,
     settings::Settings,
-    signals, soft,
+    signals,
     stop::{Stop, infrastructure},
-    verbs::run::torch,
-    workers,
 };
 
 /// What is to be carried out, and with what.
@@ -49,36 +47,12 @@ pub async fn carry_out(
     let mut progress = Progress::new(shown, settings, plan, &survey);
     let sender = interrupt.cloned().unwrap_or_else(|| watch::channel(Interrupt::No).0);
     let receiver = sender.subscribe();
+    let options = Options { memory: machine::memory().map_or(u64::MAX, |memory| memory.0), ..options };
+    let (runtimes, options) = equip(options, place, set, settings, true)?;
     let signals = tokio::spawn(signals::listen(sender));
-    let engine = env::current_exe()
-        .map_err(|error| Stop::Internal(anyhow::Error::new(error).context("this program cannot find itself")))?;
-    let torch = torch(settings);
-    let mut about = soft::gather(place, set);
-    about["workers"] = json!({
-        "isoflop": soft::program(&engine),
-        "isoflop-torch": torch.as_ref().ok().and_then(|torch| soft::program(&torch.path)),
-    });
-    let found = devices::found(settings);
-    about["driver"] = found.driver.into();
     let (observer, mut moments) = mpsc::unbounded_channel();
-    let job = Job {
-        plan: Arc::clone(plan),
-        survey,
-        store,
-        ledger: ledger.clone(),
-        runtimes: Runtimes::new(&engine, torch),
-        options: Options {
-            memory: machine::memory().map_or(u64::MAX, |memory| memory.0),
-            isa: workers::isa(),
-            devices: found.devices,
-            confine: settings.confine.clone(),
-            runtime: settings.runtime.clone(),
-            soft: about,
-            variables: env::vars_os().collect(),
-            ..options
-        },
-        interrupt: receiver,
-    };
+    let job =
+        Job { plan: Arc::clone(plan), survey, store, ledger: ledger.clone(), runtimes, options, interrupt: receiver };
     let watching = async {
         while let Some(moment) = moments.recv().await {
             progress.show(&moment);

@@ -111,6 +111,8 @@ struct Attempt<'a> {
     process: Alive,
     stage: Stage<'a>,
     log: Log,
+    /// Whether its log takes no more.
+    is_mute: bool,
     talk: Conversation,
     stdin: Option<ChildStdin>,
     /// Dropped to close stdin while the assignment is on its way or after.
@@ -146,6 +148,7 @@ impl<'a> Attempt<'a> {
             process: Alive { child, notices, output, output_done: false, group, _guarded: guarded },
             stage,
             log,
+            is_mute: false,
             stdin: Some(stdin),
             hold: None,
             ending: None,
@@ -343,10 +346,13 @@ impl<'a> Attempt<'a> {
         });
     }
 
+    /// Appends to the log. Where that fails what comes is dropped, but still read: a program must not wait for ever for somebody to take what it prints.
     fn keep(&mut self, bytes: &[u8]) {
-        if let Err(error) = self.log.write(bytes) {
-            tracing::warn!(log = %self.stage.log.display(), %error, "cannot write a log");
-            self.process.output_done = true;
+        if !self.is_mute
+            && let Err(error) = self.log.write(bytes)
+        {
+            tracing::warn!(log = %self.stage.log.display(), %error, "cannot write a log: the rest of it is dropped");
+            self.is_mute = true;
         }
     }
 

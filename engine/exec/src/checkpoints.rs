@@ -201,6 +201,13 @@ impl Shelf {
         self.steps.iter().filter_map(check).collect()
     }
 
+    /// Whether something in it was written after it was listed.
+    pub fn was_written_since(&self) -> bool {
+        let (mut bytes, mut modified) = (0, SystemTime::UNIX_EPOCH);
+        weigh(&self.path, &mut bytes, &mut modified);
+        modified > self.modified
+    }
+
     /// Takes it out.
     pub fn remove(&self) -> io::Result<()> {
         match fs::remove_dir_all(&self.path) {
@@ -284,9 +291,11 @@ mod tests {
         let bad = write(folder.path(), &key, 20);
         let [shelf] = &inventory(folder.path()).unwrap()[..] else { panic!("one shelf") };
         assert_eq!((shelf.key, &shelf.steps[..]), (key, &[10, 20][..]));
-        assert!(shelf.bytes > 100 && shelf.verify().is_empty());
+        assert!(shelf.bytes > 100 && shelf.verify().is_empty() && !shelf.was_written_since());
         fs::write(bad.join("data/state"), "x").unwrap();
         assert!(shelf.verify()[0].contains("step 20: its file `state` has 1 bytes"));
+        File::open(bad.join(HEAD)).unwrap().set_modified(shelf.modified + std::time::Duration::from_secs(1)).unwrap();
+        assert!(shelf.was_written_since());
         shelf.remove().unwrap();
         assert!(inventory(folder.path()).unwrap().is_empty());
         forget(folder.path(), &key);

@@ -93,7 +93,11 @@ fn taken(folder: &Path) -> io::Result<u32> {
         };
         let Ok(file) = File::open(entry.path()) else { continue }; // just given back
         match file.try_lock() {
-            Ok(()) => fs::remove_file(entry.path())?, // its engine is dead
+            // Its engine is dead, or has given it back since.
+            Ok(()) => fs::remove_file(entry.path()).or_else(|error| match error.kind() {
+                io::ErrorKind::NotFound => Ok(()),
+                _ => Err(error),
+            })?,
             Err(_) => sum += hundredths,
         }
     }

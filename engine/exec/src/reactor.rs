@@ -84,6 +84,8 @@ struct Reactor {
     renewing: bool,
     /// The first thing that went wrong with the ledger.
     trouble: Option<LedgerError>,
+    /// What keeps tasks from starting although nothing is wrong with them or the ledger.
+    obstacle: Option<ExecError>,
 }
 
 impl Reactor {
@@ -118,7 +120,7 @@ impl Reactor {
     }
 
     async fn end(self, began: Instant) -> Result<Summary, ExecError> {
-        let Self { shared, record, interrupted, trouble, .. } = self;
+        let Self { shared, record, interrupted, trouble, obstacle, .. } = self;
         shared.rooms.clear().await;
         if let Some(trouble) = trouble {
             return Err(trouble.into());
@@ -126,12 +128,12 @@ impl Reactor {
         let summary = record.summary(&shared.plan, shared.run, began.elapsed().as_secs_f64(), interrupted);
         let state = match () {
             () if interrupted => RunState::Interrupted,
-            () if summary.totals.failed > 0 => RunState::Failed,
+            () if summary.totals.failed > 0 || obstacle.is_some() => RunState::Failed,
             () => RunState::Done,
         };
         shared.ledger.end_run(shared.run, state).await?;
         let _ = shared.moments.send(Moment::RunEnded);
-        Ok(summary)
+        obstacle.map_or(Ok(summary), Err)
     }
 
     fn step(&mut self, input: Input) {

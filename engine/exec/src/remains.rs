@@ -62,26 +62,23 @@ pub fn inventory(folder: &Path) -> io::Result<Vec<Remains>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
-    let remains = entries.map(|entry| {
-        let path = entry?.path();
-        let since = fs::metadata(path.join(WHY)).or_else(|_| fs::metadata(&path))?.modified()?;
-        Ok(Remains { bytes: weight(&path)?, since, path })
+    let remains = entries.flatten().filter_map(|entry| {
+        let path = entry.path();
+        let since = fs::metadata(path.join(WHY)).or_else(|_| fs::symlink_metadata(&path)).ok()?.modified().ok()?;
+        Some(Remains { bytes: weight(&path), since, path })
     });
-    remains.collect()
+    Ok(remains.collect())
 }
 
-fn weight(folder: &Path) -> io::Result<u64> {
-    let mut bytes = 0;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let about = entry.metadata()?;
-        if about.is_dir() {
-            bytes += weight(&entry.path())?;
-        } else if about.is_file() && about.nlink() == 1 {
-            bytes += about.len();
-        }
-    }
-    Ok(bytes)
+/// What can be seen of it: a program may have closed a folder to its owner, and somebody may be clearing up.
+fn weight(folder: &Path) -> u64 {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let weights = entries.map(|entry| match entry.metadata() {
+        Ok(about) if about.is_dir() => weight(&entry.path()),
+        Ok(about) if about.is_file() && about.nlink() == 1 => about.len(),
+        _ => 0,
+    });
+    weights.sum()
 }
 
 impl Remains {

@@ -1,4 +1,4 @@
-//! The summary: what came of a run. Serialized, it is what `isoflop run --json` prints (DESIGN, section 9): fields are added, never removed.
+//! The summary: what came of a run. Serialized, it is what `isoflop run --json` prints: fields are added, never removed.
 
 use std::path::PathBuf;
 

@@ -126,7 +126,7 @@ impl Ledger {
         let soft = canon::text(&head.soft)
             .map_err(|e| LedgerError::Unfit { what: "the soft environment".to_owned(), why: e.to_string() })?;
         let soft = &clean(&soft);
-        self.with("begin a run", |pool| async move {
+        self.with_much("begin a run", |pool| async move {
             let mut tx = pool.begin().await?;
             // Between its statements are the recipes of a hundred thousand tasks; and nobody waits for what it locks.
             sqlx::query("set local idle_in_transaction_session_timeout = '10min'").execute(&mut *tx).await?;
@@ -187,7 +187,7 @@ impl Ledger {
 
     /// Records tasks as kept that were not when the run began, because another engine made them meanwhile.
     pub async fn keep(&self, run: RunId, tasks: &[(String, Key)]) -> Result<(), LedgerError> {
-        self.with("record what is kept", |pool| async move {
+        self.with_much("record what is kept", |pool| async move {
             let mut tx = pool.begin().await?;
             let rows: Vec<(i64, [u8; 32], Option<[u8; 32]>)> = sqlx::query_as(
                 "update plan_tasks p set outcome = 'kept', artifact = r.artifact, attempt = r.attempt
@@ -212,7 +212,7 @@ impl Ledger {
 
     /// Records tasks that cannot run because a need failed.
     pub async fn block(&self, run: RunId, tasks: &[String], reason: &str) -> Result<(), LedgerError> {
-        self.with("record what is blocked", |pool| async move {
+        self.with_much("record what is blocked", |pool| async move {
             let mut tx = pool.begin().await?;
             let reason = clean(reason);
             let mut rows: Vec<(i64, String)> = sqlx::query_as(

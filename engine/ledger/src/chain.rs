@@ -119,7 +119,7 @@ struct Row {
 
 impl Ledger {
     async fn rows(&self, run: RunId) -> Result<Vec<Row>, LedgerError> {
-        self.with("read a run's events", |pool| async move {
+        self.with_much("read a run's events", |pool| async move {
             let rows = sqlx::query_as("select seq, at, body, prev, hash from events where run = $1 order by seq");
             Ok(rows.bind(run).fetch_all(&pool).await?)
         })

@@ -42,6 +42,9 @@ const FIRST_PATIENCE: Duration = Duration::from_secs(5);
 /// How long one try may take: a connection can die without a word.
 const SILENCE: Duration = Duration::from_mins(1);
 
+/// The same where a try reads or writes as much as there is: a whole ledger, a run's every recipe, or a table that is brought up to date.
+const LONG_SILENCE: Duration = Duration::from_hours(1);
+
 /// How long a process may make nothing of a transaction that it began: a loaded machine is not a paused one.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -97,6 +100,15 @@ impl Default for Engine {
     }
 }
 
+/// How something is tried.
+#[derive(Debug, Clone, Copy)]
+struct Trying {
+    /// How long again, after a lost connection.
+    patience: Duration,
+    /// How long one try may take.
+    silence: Duration,
+}
+
 /// The pool in use. A broken one is thrown away as a whole, so that no later call meets one more of its dead connections.
 #[derive(Clone)]
 struct Connections {
@@ -130,7 +142,8 @@ impl Ledger {
     /// The same, for an engine that is not like all others.
     pub async fn open_as(place: Place, engine: Engine) -> Result<Self, LedgerError> {
         let ledger = Self::connect(place, engine, Manner { reads: false, patience: PATIENCE }).await?;
-        ledger.within(FIRST_PATIENCE, "be prepared", |connections| ledger.prepare(connections.pool)).await?;
+        let terms = Trying { patience: FIRST_PATIENCE, silence: LONG_SILENCE };
+        ledger.within(terms, "be prepared", |connections| ledger.prepare(connections.pool)).await?;
         Ok(ledger)
     }
 
@@ -167,7 +180,8 @@ impl Ledger {
     /// The same, for somebody who waits no longer than `patience` for a lost connection.
     pub async fn look_for(place: Place, patience: Duration) -> Result<Option<Self>, LedgerError> {
         let ledger = Self::connect(place, Engine::default(), Manner { reads: true, patience }).await?;
-        let there = ledger.within(FIRST_PATIENCE.min(patience), "be looked at", |connections| async move {
+        let terms = Trying { patience: FIRST_PATIENCE.min(patience), silence: SILENCE };
+        let there = ledger.within(terms, "be looked at", |connections| async move {
             let question = sqlx::query_scalar("select to_regclass('isoflop.results') is not null");
             Ok(question.fetch_one(&connections.pool).await?)
         });
@@ -230,7 +244,16 @@ impl Ledger {
         W: Fn(PgPool) -> F,
         F: Future<Output = Result<T, Fault>>,
     {
-        self.within(self.0.manner.patience, doing, |connections| work(connections.pool)).await
+        self.within(self.trying(SILENCE), doing, |connections| work(connections.pool)).await
+    }
+
+    /// The same for work that grows with the ledger or the study.
+    pub(crate) async fn with_much<T, W, F>(&self, doing: &'static str, work: W) -> Result<T, LedgerError>
+    where
+        W: Fn(PgPool) -> F,
+        F: Future<Output = Result<T, Fault>>,
+    {
+        self.within(self.trying(LONG_SILENCE), doing, |connections| work(connections.pool)).await
     }
 
     /// The same, on the connection of the line of asks.
@@ -239,10 +262,14 @@ impl Ledger {
         W: Fn(PgPool) -> F,
         F: Future<Output = Result<T, Fault>>,
     {
-        self.within(self.0.manner.patience, doing, |connections| work(connections.line)).await
+        self.within(self.trying(SILENCE), doing, |connections| work(connections.line)).await
     }
 
-    async fn within<T, W, F>(&self, patience: Duration, doing: &'static str, work: W) -> Result<T, LedgerError>
+    fn trying(&self, silence: Duration) -> Trying {
+        Trying { patience: self.0.manner.patience, silence }
+    }
+
+    async fn within<T, W, F>(&self, trying: Trying, doing: &'static str, work: W) -> Result<T, LedgerError>
     where
         W: Fn(Connections) -> F,
         F: Future<Output = Result<T, Fault>>,
@@ -252,7 +279,7 @@ impl Ledger {
         loop {
             let connections = self.0.connections.read().await.clone();
             let (generation, options) = (connections.generation, connections.options.clone());
-            let source = match tokio::time::timeout(SILENCE, Box::pin(work(connections))).await {
+            let source = match tokio::time::timeout(trying.silence, Box::pin(work(connections))).await {
                 Ok(Ok(done)) => return Ok(done),
                 Ok(Err(Fault::Final(error))) => return Err(error),
                 Ok(Err(Fault::Sql(source))) => source,
@@ -267,7 +294,7 @@ impl Ledger {
                 Cure::Rights => return Err(LedgerError::NotAllowed { place: place(), doing, source }),
                 Cure::None => return Err(LedgerError::Query { place: place(), doing, source }),
             }
-            if Instant::now() > *deadline.get_or_insert_with(|| Instant::now() + patience) {
+            if Instant::now() > *deadline.get_or_insert_with(|| Instant::now() + trying.patience) {
                 return Err(self.unreachable(&options, source).await);
             }
             if Cure::of(&source) == Cure::Reconnect {

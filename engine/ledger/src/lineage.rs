@@ -188,7 +188,7 @@ impl Ledger {
         depth: Option<u32>,
         run: Option<RunId>,
     ) -> Result<Lineage, LedgerError> {
-        self.with("walk a lineage", |pool| async move {
+        self.with_much("walk a lineage", |pool| async move {
             let (mut seen, mut all) = (BTreeSet::from([key]), BTreeSet::new());
             let mut open = vec![key];
             let (mut left, mut cut) = (depth.unwrap_or(u32::MAX), false);

@@ -45,7 +45,7 @@ type MakerRow = ([u8; 32], String, String, String, String, Option<At>);
 impl Ledger {
     /// Who made each of these artifacts first.
     pub async fn makers(&self, artifacts: &BTreeSet<Digest>) -> Result<BTreeMap<Digest, Maker>, LedgerError> {
-        self.with("look up who made artifacts", |pool| async move {
+        self.with_much("look up who made artifacts", |pool| async move {
             let rows: Vec<MakerRow> = sqlx::query_as(
                 "select distinct on (t.artifact) t.artifact, t.task, u.study, c.kind, a.shape, t.ended
                  from attempts t
@@ -68,17 +68,17 @@ impl Ledger {
     }
 
     /// The latest runs of a study, or of all, newest first.
-    pub async fn runs_of(&self, study: Option<&str>, limit: u32) -> Result<Vec<RunView>, LedgerError> {
-        self.pick_runs(study, 0, limit).await
+    pub async fn runs_of(&self, studies: &[&str], limit: u32) -> Result<Vec<RunView>, LedgerError> {
+        self.pick_runs(studies, 0, limit).await
     }
 
-    async fn pick_runs(&self, study: Option<&str>, skip: i64, limit: u32) -> Result<Vec<RunView>, LedgerError> {
+    async fn pick_runs(&self, studies: &[&str], skip: i64, limit: u32) -> Result<Vec<RunView>, LedgerError> {
         self.with("list runs", |pool| async move {
             let rows: Vec<RunRow> = sqlx::query_as(
                 "select id, study, file, plan, soft, holder, state, tasks, began, ended
-                 from runs where $1::text is null or study = $1 order by id desc offset $2 limit $3",
+                 from runs where cardinality($1::text[]) = 0 or study = any($1) order by id desc offset $2 limit $3",
             )
-            .bind(study)
+            .bind(studies)
             .bind(skip)
             .bind(i64::from(limit))
             .fetch_all(&pool)
@@ -92,7 +92,7 @@ impl Ledger {
     pub async fn pick_run(&self, name: &str, study: Option<&str>) -> Result<RunView, LedgerError> {
         match back(name) {
             Some(skip) => {
-                let run = self.pick_runs(study, skip, 1).await?.pop();
+                let run = self.pick_runs(study.as_slice(), skip, 1).await?.pop();
                 run.ok_or_else(|| LedgerError::NoRun(name.to_owned()))
             }
             None => self.run(name).await,

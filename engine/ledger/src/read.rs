@@ -130,21 +130,6 @@ impl AttemptRow {
 }
 
 impl Ledger {
-    /// The latest runs, newest first.
-    pub async fn runs(&self, limit: u32) -> Result<Vec<RunView>, LedgerError> {
-        self.with("list runs", |pool| async move {
-            let rows: Vec<RunRow> = sqlx::query_as(
-                "select id, study, file, plan, soft, holder, state, tasks, began, ended
-                 from runs order by id desc limit $1",
-            )
-            .bind(i64::from(limit))
-            .fetch_all(&pool)
-            .await?;
-            self.views(&pool, rows).await
-        })
-        .await
-    }
-
     /// One run: by id, by the beginning or the end of its id, or `latest`.
     pub async fn run(&self, name: &str) -> Result<RunView, LedgerError> {
         let unknown = || LedgerError::NoRun(name.to_owned());

@@ -150,7 +150,7 @@ impl Ledger {
 
     /// Every need that `key` rests on, directly or through others.
     pub async fn lineage(&self, key: &Key) -> Result<Vec<Edge>, LedgerError> {
-        self.with("walk a lineage", |pool| async move {
+        self.with_much("walk a lineage", |pool| async move {
             let rows: Vec<([u8; 32], String, String, [u8; 32])> = sqlx::query_as(
                 "with recursive above (key) as (
                      select $1::bytea

@@ -7,8 +7,8 @@ use serde::Serialize;
 use sqlx::PgPool;
 
 use crate::{
-    bytes::keys as bind, claim::shown, error::LedgerError, fault::Fault, holder::Holder, id::RunId, ledger::Ledger,
-    pin::Pinned, silence,
+    at::At, bytes::keys as bind, claim::shown, error::LedgerError, fault::Fault, holder::Holder, id::RunId,
+    ledger::Ledger, pin::Pinned, silence,
 };
 
 /// Why artifacts stay.
@@ -67,6 +67,7 @@ pub struct Pulse {
     runs: i64,
     newest: Option<RunId>,
     pins: i64,
+    pinned: Option<At>,
 }
 
 /// A run, and how many of its study and profile are newer, itself counted.
@@ -84,12 +85,14 @@ impl Ledger {
     /// Changes whenever a run began or a pin was set since.
     pub async fn pulse(&self) -> Result<Pulse, LedgerError> {
         self.with("look for new runs", |pool| async move {
-            let (runs, newest, pins): (i64, Option<RunId>, i64) = sqlx::query_as(
-                "select (select count(*) from runs), (select id from runs order by id desc limit 1), (select count(*) from pins)",
+            // A pin that is set anew, with a wider reach, is no more pins than before.
+            let (runs, newest, pins, pinned) = sqlx::query_as(
+                "select (select count(*) from runs), (select id from runs order by id desc limit 1), (select count(*) from pins),
+                 (select max(at) from pins)",
             )
             .fetch_one(&pool)
             .await?;
-            Ok(Pulse { runs, newest, pins })
+            Ok(Pulse { runs, newest, pins, pinned })
         })
         .await
     }
@@ -97,7 +100,7 @@ impl Ledger {
     /// What must stay: running runs, the `latest` last runs of each study with each profile, and what is pinned.
     pub async fn roots(&self, latest: u32) -> Result<Roots, LedgerError> {
         let pins = &self.pins().await?;
-        self.with("gather what must stay", |pool| async move {
+        self.with_much("gather what must stay", |pool| async move {
             let mut roots = Roots::default();
             let runs: Vec<Listed> = sqlx::query_as(
                 "select id, study, profile, state, holder, row_number() over (partition by study, profile order by id desc) as back

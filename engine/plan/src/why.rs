@@ -255,7 +255,9 @@ impl Why {
             Self::Adopted { run, made_in, .. } => format!(
                 "its inputs came out with the bytes of an earlier run: run {run} adopted what run {made_in} had made of them"
             ),
-            Self::Unreached => "the run ended before it".to_owned(),
+            Self::Unreached => {
+                "that run was not asked for it, made it again only to compare, or ended before it".to_owned()
+            }
         }
     }
 }

@@ -74,11 +74,11 @@ impl Store {
     /// Takes one file in; its old name stays until the whole artifact is there. Answers with the folder that must be flushed, if a name was
     /// added to one.
     fn take(&self, path: &Path, file: &manifest::File) -> Result<Option<PathBuf>, StoreError> {
-        if self.has(file) && self.renew(&self.blob_path(&file.digest)) {
-            // The same bytes are there already. Should they be corrupt, the next reader finds out and moves them away.
+        let to = self.blob_path(&file.digest);
+        // Read, and not taken for what its name says: what was made again because it had gone bad must not be thrown away for the bad bytes.
+        if self.has(file) && is_sound(&to, file) && self.renew(&to) {
             return Ok(None);
         }
-        let to = self.blob_path(&file.digest);
         let folder = to.parent().expect("a blob lies in a folder").to_owned();
         disk::folder(&folder)?;
         let temporary = self.temporary();
@@ -145,6 +145,11 @@ fn walk(folder: &Path, above: &str, depth: usize, found: &mut BTreeMap<String, P
         }
     }
     Ok(())
+}
+
+/// Whether a blob that is there holds what its name says. One that cannot be read does not.
+fn is_sound(blob: &Path, file: &manifest::File) -> bool {
+    File::open(blob).and_then(|blob| digest(&blob)).is_ok_and(|(found, _)| found == file.digest)
 }
 
 /// Opens a file of the output; never through a link that was put there after the walk, and never waiting for a pipe's other end.

@@ -20,6 +20,7 @@
 mod bring;
 mod check;
 mod commit;
+mod copies;
 mod disk;
 mod error;
 pub mod gc;

@@ -56,7 +56,7 @@ impl Store {
 
     /// Reads a blob's bytes and compares their digest; what is corrupt goes to quarantine, and what is not here or not sound is fetched from
     /// the remote. Answers whether it was.
-    fn check(&self, artifact: Digest, file: &str, blob: &manifest::File) -> Result<bool, StoreError> {
+    pub(crate) fn check(&self, artifact: Digest, file: &str, blob: &manifest::File) -> Result<bool, StoreError> {
         let path = self.blob_path(&blob.digest);
         let reader = match File::open(&path) {
             Ok(reader) => reader,

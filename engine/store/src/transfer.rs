@@ -81,6 +81,11 @@ impl Store {
         Ok(moved)
     }
 
+    /// Fetches one blob from the remote, if it is not here. Answers whether it is here now: the remote may lack it, or have other bytes under its name.
+    pub fn obtain(&self, blob: &manifest::File) -> Result<bool, StoreError> {
+        Ok(self.has(blob) || self.fetch(blob)? == Fetched::Whole)
+    }
+
     /// Fetches an artifact from the remote, as far as it is not here.
     pub fn pull(&self, artifact: Digest, manifest: &Manifest) -> Result<Pulled, StoreError> {
         let mut moved = Moved::default();
@@ -97,9 +102,14 @@ impl Store {
         Ok(Pulled::Whole(moved))
     }
 
-    /// Writes the manifest of an artifact whose blobs were fetched.
+    /// Writes the manifest of an artifact whose blobs were fetched. One that is not the artifact's is refused: it would stand in the place of the true one.
     pub(crate) fn name(&self, artifact: Digest, manifest: &Manifest) -> Result<(), StoreError> {
-        self.put_manifest(&artifact, &text(manifest)?)
+        let text = text(manifest)?;
+        if Digest::of(&text) != artifact {
+            let why = format!("it is not that of artifact {}", artifact.short());
+            return Err(StoreError::BadOutput { file: "the manifest".to_owned(), why });
+        }
+        self.put_manifest(&artifact, &text)
     }
 
     /// Whether the remote has a blob. One that cannot be asked may have it: whoever needs the bytes will hear why they do not come, which is
@@ -176,6 +186,13 @@ mod tests {
         two.materialize(digest, &manifest, &root.join("in")).unwrap();
         assert_eq!(fs::read(root.join("in/small")).unwrap(), b"small");
         assert_eq!(two.pull(digest, &manifest).unwrap(), Pulled::Whole(Moved::default()), "the bytes are here by now");
+        // A part of an artifact is no artifact: its blobs can be had one by one, and its name stays with the whole.
+        let three = store(root, "three");
+        let mut part = manifest.clone();
+        part.files.remove("deep/large");
+        assert!(three.pull(digest, &part).unwrap_err().to_string().contains("not that of artifact"));
+        assert!(three.manifest(digest).is_err(), "nothing was named");
+        assert!(three.obtain(&manifest.files["small"]).unwrap() && !three.has(&manifest.files["deep/large"]));
         assert_eq!(two.manifest(digest).unwrap(), manifest);
         assert_eq!(two.verify().unwrap(), []);
     }

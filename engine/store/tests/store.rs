@@ -170,6 +170,17 @@ fn a_flipped_bit_is_caught_before_a_task_reads_it() {
 }
 
 #[test]
+fn a_flipped_byte_goes_when_the_same_is_committed_again() {
+    let b = Bench::new();
+    let made = b.commit(&[("a", b"whole")]);
+    overwrite(&b.blob(&made, "a"), b"whOle");
+    assert!(b.store.holds(&made.manifest), "its size is right");
+    b.commit(&[("a", b"whole")]);
+    assert_eq!(b.store.read(&made.manifest.files["a"]).unwrap(), b"whole");
+    assert_eq!(b.store.verify().unwrap(), []);
+}
+
+#[test]
 fn a_truncated_blob_is_seen_without_reading_and_replaced_by_the_next_commit() {
     let b = Bench::new();
     let made = b.commit(&[("a", b"whole")]);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use isoflop_contract::quantity::unprefixed;
 use isoflop_plan::Selection;
 
@@ -40,6 +40,15 @@ impl NarrowArgs {
     }
 }
 
+/// Of what a graph has a node each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Each {
+    /// Of the groups of tasks, as `train`
+    Groups,
+    /// Of the tasks, as `train[size=s]`
+    Tasks,
+}
+
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
@@ -55,6 +64,17 @@ pub struct PlanArgs {
     /// A line for every task, however many there are
     #[arg(long)]
     pub all: bool,
+    /// Print the plan as a graph for Graphviz (`dot -Tsvg`): a node for each group of tasks, or with `--graph=tasks` for each task
+    #[arg(
+        long,
+        value_enum,
+        value_name = "EACH",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "groups",
+        conflicts_with_all = ["json", "all", "output", "budget"]
+    )]
+    pub graph: Option<Each>,
     /// Save the plan there, for `run --plan`
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,

@@ -18,7 +18,7 @@ pub struct StatusArgs {
 /// Arguments of `logs`.
 #[derive(Debug, Args)]
 pub struct LogsArgs {
-    /// A task's name, or the first digits of its key or of its artifact's digest
+    /// A task's name, or the first digits, six at least, of its key or of its artifact's digest
     pub name: String,
     /// Only the study of this name
     #[arg(short, long, value_name = "NAME")]

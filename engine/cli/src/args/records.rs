@@ -14,8 +14,30 @@ pub struct RunsArgs {
     #[arg(short, long, value_name = "NAME")]
     pub study: Option<String>,
     /// How many, newest first
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 20)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub number: u32,
+}
+
+/// Arguments of `get`.
+#[derive(Debug, Args)]
+pub struct GetArgs {
+    /// A task's name, as `plan` prints it, or the first digits, six at least, of its key or of its artifact's digest
+    pub name: String,
+    /// Only these files, and those in these folders, as `show` prints them [default: all]
+    #[arg(value_name = "FILE")]
+    pub files: Vec<String>,
+    /// Where to copy them [default: a folder named after the task, here]
+    #[arg(long, value_name = "FOLDER")]
+    pub into: Option<PathBuf>,
+    /// Only the study of this name
+    #[arg(short, long, value_name = "NAME")]
+    pub study: Option<String>,
+    /// Replace files that are there with other bytes
+    #[arg(long)]
+    pub force: bool,
+    /// List what would be copied, and write nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
 }
 
 /// Which way `trace` walks.
@@ -32,7 +54,7 @@ pub enum Way {
 pub struct TraceArgs {
     /// Which way
     pub way: Way,
-    /// A task's name, or the first digits of its key or of its artifact's digest
+    /// A task's name, or the first digits, six at least, of its key or of its artifact's digest
     pub name: String,
     /// Only the study of this name
     #[arg(short, long, value_name = "NAME")]
@@ -117,7 +139,7 @@ pub struct ExportArgs {
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags, as typed; clap keeps those apart that exclude each other")]
 pub struct PinArgs {
-    /// A run (first digits of its id, `latest`, `latest~1`), a task's name, or the first digits of a key or an artifact
+    /// A run (first digits of its id, `latest`, `latest~1`), a task's name, or the first digits, six at least, of a key or an artifact
     #[arg(required_unless_present = "list")]
     pub names: Vec<String>,
     /// Only the study of this name

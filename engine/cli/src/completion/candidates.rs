@@ -37,10 +37,12 @@ fn completer(verb: &str, arg: &Arg, place: &Arc<Place>) -> Option<ArgValueComple
         Some(ArgValueCompleter::new(move |typed: &OsStr| list(&place, text(typed))))
     };
     match (verb, arg.get_id().as_str()) {
-        ("show", "study") => of(|place, typed| starting(typed, place.outline().name.map(|name| (name, String::new())))),
+        ("show" | "get", "study") => {
+            of(|place, typed| starting(typed, place.outline().name.map(|name| (name, String::new()))))
+        }
         (_, "study" | "studies") => Some(ArgValueCompleter::new(study)),
         ("audit", "run") => Some(ArgValueCompleter::new(run_or_crate)),
-        ("show" | "logs", "name") | (_, "task" | "tasks" | "select" | "selection" | "only") => of(tasks),
+        ("show" | "get" | "logs", "name") | (_, "task" | "tasks" | "select" | "selection" | "only") => of(tasks),
         (_, "profile") => of(profiles),
         (_, "params") => of(params),
         ("model", "model" | "compare") => Some(ArgValueCompleter::new(model)),

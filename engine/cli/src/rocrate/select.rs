@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use isoflop_contract::{Digest, Key, Manifest, manifest::File};
+use isoflop_contract::{Key, manifest::File};
 use isoflop_ledger::Past;
 use isoflop_plan::{Claim, Plan};
 use isoflop_report::{Judged, rocrate::Which};
@@ -15,10 +15,6 @@ const SMALL: u64 = 1 << 20;
 pub struct Wanted {
     /// The first task that made it.
     pub task: String,
-    /// The artifact.
-    pub artifact: Digest,
-    /// Its manifest.
-    pub manifest: Manifest,
     /// Those of its files.
     pub files: Vec<File>,
 }
@@ -34,10 +30,7 @@ pub fn wanted(plan: &Plan, judged: &[Judged], past: &BTreeMap<Key, Past>, which:
     let mut seen = BTreeSet::new();
     let mut all = Vec::new();
     for (index, task) in plan.tasks().iter().enumerate() {
-        let Some((artifact, manifest)) = past.get(&task.key).and_then(|past| Some((past.digest()?, past.manifest()?)))
-        else {
-            continue;
-        };
+        let Some(manifest) = past.get(&task.key).and_then(Past::manifest) else { continue };
         let asked = || cited.contains(task.name.as_str()) || plan.claims.iter().any(|claim| asks(claim, &task.name));
         let whole = match which {
             Which::None => continue,
@@ -47,7 +40,7 @@ pub fn wanted(plan: &Plan, judged: &[Judged], past: &BTreeMap<Key, Past>, which:
         let files = manifest.files.values().filter(|file| whole || file.size < SMALL);
         let files: Vec<File> = files.filter(|file| seen.insert(file.digest)).copied().collect();
         if !files.is_empty() {
-            all.push(Wanted { task: task.name.clone(), artifact, manifest: manifest.clone(), files });
+            all.push(Wanted { task: task.name.clone(), files });
         }
     }
     all

@@ -166,12 +166,8 @@ impl Site {
             return Ok(self.home_of(&[], RUNS, &[], &names, &[]));
         };
         let most = query.number("n").unwrap_or(RUNS).clamp(1, MOST_RUNS);
-        let mut shown = match names.as_slice() {
-            [one] => ledger.runs_of(Some(one), most).await,
-            _ => ledger.runs(most).await,
-        }
-        .map_err(infrastructure)?;
-        shown.retain(|run| self.studies.means(&run.study));
+        let wanted: Vec<&str> = names.iter().map(String::as_str).collect();
+        let shown = ledger.runs_of(&wanted, most).await.map_err(infrastructure)?;
         let mut studies = ledger.studies().await.map_err(infrastructure)?;
         studies.retain(|run| self.studies.means(&run.study));
         let unrun: Vec<String> =
@@ -234,12 +230,12 @@ impl Site {
 
     async fn latest(&self, study: &str, ledger: Option<&Ledger>) -> Result<Option<RunView>, Stop> {
         let Some(ledger) = ledger else { return Ok(None) };
-        Ok(ledger.runs_of(Some(study), 1).await.map_err(infrastructure)?.pop())
+        Ok(ledger.runs_of(&[study], 1).await.map_err(infrastructure)?.pop())
     }
 
     async fn study(&self, name: &str, ledger: Option<&Ledger>) -> Result<Answer, Stop> {
         let shown = match ledger {
-            Some(ledger) => ledger.runs_of(Some(name), RUNS).await.map_err(infrastructure)?,
+            Some(ledger) => ledger.runs_of(&[name], RUNS).await.map_err(infrastructure)?,
             None => Vec::new(),
         };
         let found = self.studies.find(name, shown.first());

@@ -212,7 +212,7 @@ async fn ledger(settings: &Settings) -> Verdict {
         Ok(None) => return Verdict::Well("none yet; the first run makes it".to_owned()),
         Err(stop) => return Verdict::Missing(stop.to_string()),
     };
-    let runs = match ledger.runs(u32::MAX >> 1).await {
+    let runs = match ledger.runs_of(&[], u32::MAX >> 1).await {
         Ok(runs) => runs,
         Err(error) => return Verdict::Missing(error.to_string()),
     };
@@ -283,13 +283,12 @@ fn store(settings: &Settings) -> Verdict {
     }
     let lines: Vec<String> = bad.iter().take(10).map(ToString::to_string).collect();
     Verdict::Unsound(format!(
-        "{} findings\n{}\na run moves a bad blob aside when it needs it and makes it again",
+        "{} findings\n{}\na run moves a bad blob aside when it needs it and makes it again; of a task whose bytes nothing needs, `isoflop run --cache write TASK` does",
         bad.len(),
         lines.join("\n")
     ))
 }
 
-/// What interrupted tasks would go on from. One that is bad is passed over by itself, and costs no more than time.
 fn remote(settings: &Settings) -> Verdict {
     let Some(Elsewhere { url, .. }) = &settings.remote else {
         return Verdict::Well("none; `--remote URL` or ISOFLOP_REMOTE names one".to_owned());
@@ -301,6 +300,7 @@ fn remote(settings: &Settings) -> Verdict {
     }
 }
 
+/// What interrupted tasks would go on from. One that is bad is passed over by itself, and costs no more than time.
 fn checkpoints(settings: &Settings) -> Verdict {
     let shelves = match isoflop_exec::checkpoints::inventory(&settings.home) {
         Ok(shelves) => shelves,

@@ -128,18 +128,15 @@ impl<'a> Drill<'a> {
         let mut seen = Seen::default();
         let whole = self.whole(ground, &mut seen).await?;
         if whole.outcome == Outcome::Failed {
-            eprintln!("{name} failed without being killed: {}", whole.reason.as_deref().unwrap_or("no reason given"));
-            return Err(Stop::TaskFailed);
+            let reason = whole.reason.as_deref().unwrap_or("no reason given");
+            return Err(Stop::Unmade(format!("{name} failed without being killed: {reason}")));
         }
         let (deaths, marks) = planned(self.args.seed, self.args.kills, seen.total);
         let mut seen = Seen::default();
         let (killed, kills) = self.killed(ground, &deaths, marks, whole.seconds, &mut seen).await?;
         if killed.outcome == Outcome::Failed {
-            eprintln!(
-                "{name} failed after it had been killed: {}",
-                killed.reason.as_deref().unwrap_or("no reason given")
-            );
-            return Err(Stop::TaskFailed);
+            let reason = killed.reason.as_deref().unwrap_or("no reason given");
+            return Err(Stop::Unmade(format!("{name} failed after it had been killed: {reason}")));
         }
         let first = self.first_difference(&whole, &killed, ground).await?;
         self.report(&whole, &killed, first.as_ref(), kills, &seen.resumed, out)?;
@@ -228,8 +225,7 @@ impl<'a> Drill<'a> {
         }
         if let Some(other) = summary.tasks.iter().find(|task| task.outcome == Outcome::Failed && task.name != *name) {
             let reason = other.reason.as_deref().unwrap_or("no reason given");
-            eprintln!("{}, which {name} needs, failed: {reason}", other.name);
-            return Err(Stop::TaskFailed);
+            return Err(Stop::Unmade(format!("{}, which {name} needs, failed: {reason}", other.name)));
         }
         Ok(summary)
     }

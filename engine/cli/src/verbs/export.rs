@@ -154,27 +154,32 @@ struct Blobs {
 async fn blobs(store: Arc<Store>, wanted: Vec<Wanted>, dry: bool) -> Result<Blobs, Stop> {
     let work = spawn_blocking(move || {
         let mut blobs = Blobs::default();
-        for Wanted { task, artifact, mut manifest, files } in wanted {
-            // Only what is wanted of an artifact is fetched.
-            manifest.files.retain(|_, file| files.contains(file));
-            if !dry && store.absent_here(&manifest).next().is_some() && store.remote().is_some() {
-                store.pull(artifact, &manifest).map_err(infrastructure)?;
-            }
+        for Wanted { task, files } in wanted {
             let mut lost = false;
             for file in files {
                 let path = store.blob_path(&file.digest);
-                if !path.is_file() {
+                // Only what is wanted of an artifact is fetched, and of what cannot be had the rest is.
+                let is_here = (!dry && store.obtain(&file).map_err(infrastructure)?) || path.is_file();
+                if !is_here {
                     lost = true;
                     continue;
                 }
-                let unreadable = |error| infrastructure(anyhow::anyhow!("cannot read {}: {error}", path.display()));
-                let (part, stamp) = Part::File(path.clone()).stamped().map_err(unreadable)?;
+                let stamped = || {
+                    let unreadable = |error| infrastructure(anyhow::anyhow!("cannot read {}: {error}", path.display()));
+                    Part::File(path.clone()).stamped().map_err(unreadable)
+                };
+                let (part, mut stamp) = stamped()?;
                 if stamp.blake3 != file.digest {
-                    let what = format!(
-                        "a file of `{task}` is not what its digest says: {}; `isoflop doctor` looks at all, and `isoflop run` makes it again",
-                        path.display()
-                    );
-                    return Err(infrastructure(anyhow::anyhow!(what)));
+                    // Out of the way, it is fetched again, or made again by the next run.
+                    let aside = store.set_aside(&file).map_err(infrastructure)?;
+                    if !store.obtain(&file).map_err(infrastructure)? {
+                        let what = format!(
+                            "a file of `{task}` was not what its digest says, and was moved to {}; `isoflop run` makes it again, and `isoflop doctor` looks at all",
+                            aside.display()
+                        );
+                        return Err(infrastructure(anyhow::anyhow!(what)));
+                    }
+                    (_, stamp) = stamped()?;
                 }
                 blobs.bytes += stamp.size;
                 blobs.parts.insert(rocrate::blob_path(&file.digest), (part, stamp));

@@ -161,6 +161,13 @@ async fn take_out(seen: &Outlook, ledger: &Ledger, store: &Store) -> Result<(u64
         freed += store.take_out(handful, seen.cutoff, &guard).map_err(infrastructure)?;
     }
     for shelf in &seen.shelves {
+        // A run that began meanwhile may go on from it, or save beside it.
+        if ledger.pulse().await.map_err(infrastructure)? != seen.pulse {
+            return Ok((freed, false));
+        }
+        if shelf.was_written_since() {
+            continue;
+        }
         shelf.remove().map_err(|error| {
             infrastructure(anyhow::Error::new(error).context(format!("cannot remove {}", shelf.path.display())))
         })?;

@@ -2,7 +2,8 @@
 
 use std::{
     fs::File,
-    io::{ErrorKind, Read, Seek, SeekFrom},
+    io::{self, ErrorKind, Read, Seek, SeekFrom},
+    os::unix::fs::MetadataExt,
     path::Path,
     time::Duration,
 };
@@ -51,7 +52,7 @@ pub async fn logs(args: &LogsArgs, settings: &Settings, out: &mut Output) -> Res
     );
     eprintln!("{}", Paint::Dim.on(&about, settings.color_err));
     out.bytes(shown)?;
-    if args.follow { follow(&ledger, &named, attempt, file, out).await } else { Ok(()) }
+    if args.follow { follow(&ledger, &named, attempt, &path, file, out).await } else { Ok(()) }
 }
 
 /// What `--json` prints of the log of the latest attempt at a task.
@@ -102,18 +103,21 @@ async fn follow(
     ledger: &Ledger,
     named: &Named,
     attempt: &AttemptView,
+    path: &Path,
     mut file: File,
     out: &mut Output,
 ) -> Result<(), Stop> {
     let mut ended = attempt.outcome.is_some();
     loop {
-        let at = file.stream_position().map_err(anyhow::Error::new)?;
-        if file.metadata().map_err(anyhow::Error::new)?.len() < at {
-            file.seek(SeekFrom::Start(0)).map_err(anyhow::Error::new)?; // it was begun anew
-        }
+        // Looked at before it is read: what is in the file by then is read, whatever takes its place.
+        let replaced = replacement(path, &file);
         let mut more = Vec::new();
         file.read_to_end(&mut more).map_err(anyhow::Error::new)?;
         out.bytes(&more)?;
+        if let Some(shorter) = replaced {
+            file = goes_on(file, shorter).map_err(anyhow::Error::new)?;
+            continue;
+        }
         if ended || out.unread {
             return Ok(());
         }
@@ -121,6 +125,28 @@ async fn follow(
         let attempts = ledger.attempts(&named.key).await.map_err(infrastructure)?;
         ended = attempts.iter().find(|other| other.id == attempt.id).is_none_or(|now| now.outcome.is_some());
     }
+}
+
+/// The file that has taken the place of `file`, if one has: of a log that gets too long the middle is dropped.
+fn replacement(path: &Path, file: &File) -> Option<File> {
+    let id = |file: &File| file.metadata().ok().map(|about| (about.dev(), about.ino()));
+    let now = File::open(path).ok()?;
+    (id(&now) != id(file)).then_some(now)
+}
+
+/// `new`, at the place where `old` ends in it.
+fn goes_on(mut old: File, mut new: File) -> io::Result<File> {
+    /// By so many bytes it is found.
+    const ENOUGH: u64 = 4 << 10;
+    let size = old.metadata()?.len();
+    old.seek(SeekFrom::Start(size.saturating_sub(ENOUGH)))?;
+    let (mut end, mut text) = (Vec::new(), Vec::new());
+    old.read_to_end(&mut end)?;
+    new.read_to_end(&mut text)?;
+    let found = text.windows(end.len().max(1)).rposition(|part| part == end);
+    let at = found.map_or(text.len(), |at| at + end.len());
+    new.seek(SeekFrom::Start(at as u64))?;
+    Ok(new)
 }
 
 /// The last `lines` lines, or all of it.
@@ -150,5 +176,23 @@ mod tests {
         ] {
             assert_eq!(last(text.as_bytes(), lines), shown.as_bytes(), "{text:?} {lines:?}");
         }
+    }
+
+    #[test]
+    fn a_log_whose_middle_was_dropped_goes_on_where_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        let lines: Vec<String> = (0..2000).map(|line| format!("line {line}\n")).collect();
+        let text = lines.concat();
+        std::fs::write(&path, &text).unwrap();
+        let old = File::open(&path).unwrap();
+        assert!(replacement(&path, &old).is_none());
+        let short = format!("line 0\n[much was dropped here: the log was too long]\n{}", &text[text.len() - 9000..]);
+        std::fs::write(folder.path().join("new"), short + "line 2000\n").unwrap();
+        std::fs::rename(folder.path().join("new"), &path).unwrap();
+        let mut more = String::new();
+        let new = replacement(&path, &old).unwrap();
+        goes_on(old, new).unwrap().read_to_string(&mut more).unwrap();
+        assert_eq!(more, "line 2000\n");
     }
 }

@@ -13,6 +13,7 @@ pub mod export;
 pub mod fit;
 pub mod frozen;
 pub mod gc;
+pub mod get;
 pub mod init;
 pub mod logs;
 pub mod model;

@@ -7,6 +7,7 @@ use isoflop_contract::{
     quantity::{grouped, prefixed},
 };
 use isoflop_kinds::model::{Block, Count, Network, network, networks};
+use isoflop_plan::Findings;
 use serde_json::{Value, json};
 
 use crate::{
@@ -118,8 +119,17 @@ fn find(name: &str) -> Result<Network, Stop> {
         return Err(Stop::Usage(format!("`{name}` is neither a preset nor a file; {hint}")));
     }
     let text = std::fs::read_to_string(path).map_err(|error| Stop::Usage(format!("{name} cannot be read: {error}")))?;
-    let value = isoflop_plan::read_value(&text).map_err(|findings| Stop::Invalid(Box::new(findings)))?;
+    let value = isoflop_plan::read_value(&text).map_err(|findings| unread(name, &findings))?;
     Network::read(&value).map_err(|problem| Stop::Usage(format!("{name} is no model's config: {problem}")))
+}
+
+/// What keeps a config from being read, each mistake with its place in the file.
+fn unread(name: &str, findings: &Findings) -> Stop {
+    let mistakes = findings.iter().map(|finding| {
+        let at = &finding.origin;
+        format!("{name}:{}:{}: {}", at.line, at.column, finding.message)
+    });
+    Stop::Usage(mistakes.collect::<Vec<_>>().join("\n  "))
 }
 
 fn list(out: &mut Output) -> Result<(), Stop> {

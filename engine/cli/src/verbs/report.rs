@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::{
     args::ReportArgs,
     facts, home,
+    outfile::Outfile,
     output::{Output, Paint},
     project,
     settings::Settings,
@@ -18,6 +19,7 @@ use crate::{
 
 /// Gathers what is known, renders and writes. Tasks that were not run are shown as such.
 pub async fn report(args: &ReportArgs, catalog: &Catalog, settings: &Settings, out: &mut Output) -> Result<(), Stop> {
+    Outfile::Report.may_go_to(&args.output)?;
     let plan = project::plan(&args.study, catalog)?;
     let ledger = home::ledger_if_any(settings).await?;
     let facts = facts::gather(&plan, settings, facts::Sources::of(ledger.as_ref()), facts::Depth::Everything).await?;

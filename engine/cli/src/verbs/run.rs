@@ -1,12 +1,13 @@
 //! `run`: make what is missing, record it, judge the claims, write the report.
 
-use std::{collections::BTreeSet, env, fs, path::PathBuf, sync::Arc, time::Instant};
+use std::{collections::BTreeSet, fs, path::PathBuf, sync::Arc, time::Instant};
 
-use isoflop_contract::{Catalog, quantity::prefixed};
-use isoflop_exec::{
-    ExecError, Force, Interrupt, Job, LaunchError, Moment, Options, Outcome, Program, Runtimes, State, Summary, Survey,
+use isoflop_contract::{
+    Catalog,
+    quantity::{Bytes, prefixed},
 };
-use isoflop_ledger::{Ledger, LedgerError, Past};
+use isoflop_exec::{Force, Interrupt, Job, Moment, Options, Outcome, State, Summary, Survey};
+use isoflop_ledger::{Ledger, Past};
 use isoflop_plan::Plan;
 use isoflop_report::{Judged, Verdict, judge};
 use isoflop_store::Store;
@@ -20,12 +21,14 @@ use crate::{
     args::RunArgs,
     budget::{Limit, Meter, Weighed},
     courier::Courier,
-    devices, ending,
+    ending,
+    equipment::equip,
     facts::{self, Shelf, Sources},
     glimpse,
     ground::Ground,
     history::Forecast,
     home, kept, machine,
+    outfile::Outfile,
     outlook::{Outlook, to_run},
     output::{Output, Paint},
     progress::Progress,
@@ -33,14 +36,16 @@ use crate::{
     saved::Saved,
     selection,
     settings::Settings,
-    signals, soft,
+    signals,
     stop::{Stop, infrastructure},
     verbs::{self, frozen::Look, plan::processors},
-    workers,
 };
 
 /// Carries out the plan.
 pub async fn run(args: &RunArgs, catalog: &Catalog, settings: &Settings, out: &mut Output) -> Result<(), Stop> {
+    if let Some(report) = &args.report {
+        Outfile::Report.may_go_to(report)?;
+    }
     let saved = args.plan.as_deref().map(|file| Saved::read(file).map(|saved| (saved, file))).transpose()?;
     let mut args = args.clone();
     if let Some((saved, _)) = &saved {
@@ -236,18 +241,25 @@ async fn execute(
             if tasks == 1 { "" } else { "s" }
         );
     }
+    let memory = args.memory.or_else(machine::memory);
+    if args.progress != crate::args::Progress::None
+        && let Some(warning) = memory.and_then(|there| beyond(plan, &survey, there))
+    {
+        eprintln!("{warning}");
+    }
     let (interrupt, interrupted) = watch::channel(Interrupt::No);
     let signals = tokio::spawn(signals::listen(interrupt.clone()));
     let (observer, mut moments) = mpsc::unbounded_channel();
-    let engine = env::current_exe()
-        .map_err(|error| Stop::Internal(anyhow::Error::new(error).context("this program cannot find itself")))?;
-    let torch = torch(settings);
-    let mut soft = soft::gather(&args.study.study, &args.study.set);
-    let found = (runs > 0).then(|| devices::found(settings));
-    if let Some(found) = &found {
-        soft["driver"] = found.driver.clone().into();
-        soft["workers"] = json!({"isoflop": soft::program(&engine), "isoflop-torch": torch.as_ref().ok().and_then(|t| soft::program(&t.path))});
-    }
+    let options = Options {
+        jobs,
+        keep_going: args.keep_going || args.max_fails.is_some(),
+        max_fails: args.max_fails,
+        retries: args.retries,
+        keep_failed: args.keep_failed,
+        memory: memory.map_or(u64::MAX, |memory| memory.0),
+        ..Options::new(&place.folder)
+    };
+    let (runtimes, options) = equip(options, &args.study.study, &args.study.set, settings, runs > 0)?;
     let sends = args.cache.writes() && settings.remote.as_ref().is_some_and(|remote| !remote.read_only);
     let courier = sends.then(|| Courier::new(plan, &place.store, place.ledger));
     let mut glimpse = glimpse::Writer::new(&place.folder);
@@ -256,22 +268,8 @@ async fn execute(
         survey,
         store: place.store,
         ledger: place.ledger.clone(),
-        runtimes: Runtimes::new(&engine, torch),
-        options: Options {
-            jobs,
-            keep_going: args.keep_going || args.max_fails.is_some(),
-            max_fails: args.max_fails,
-            retries: args.retries,
-            keep_failed: args.keep_failed,
-            memory: args.memory.or_else(machine::memory).map_or(u64::MAX, |memory| memory.0),
-            isa: if runs > 0 { workers::isa() } else { None },
-            devices: found.map_or_else(Vec::new, |found| found.devices),
-            confine: settings.confine.clone(),
-            runtime: settings.runtime.clone(),
-            soft,
-            variables: env::vars_os().collect(),
-            ..Options::new(place.folder)
-        },
+        runtimes,
+        options,
         interrupt: interrupted,
     };
     let mut meter = Meter::new(&args.budget, plan.clone());
@@ -317,19 +315,22 @@ async fn execute(
         eprintln!("{}{said}", if is_warning { "warning: " } else { "  " });
     }
     signals.abort();
-    result.map(|summary| Done { summary, used_up }).map_err(|error| match error {
-        ExecError::Ledger(LedgerError::LeaseLost { .. }) => Stop::Conflict(error.to_string()),
-        other => infrastructure(other),
-    })
+    result.map(|summary| Done { summary, used_up }).map_err(infrastructure)
 }
 
-/// The worker of kinds that need libtorch.
-pub fn torch(settings: &Settings) -> Result<Program, LaunchError> {
-    workers::torch(settings).map(|path| Program::new(path, Vec::<String>::new())).ok_or_else(|| LaunchError::NoWorker {
-        runtime: isoflop_contract::Runtime::Torch,
-        looked_in: workers::torch_places(settings),
-        hint: "build it with `make build`, or name it with ISOFLOP_TORCH".to_owned(),
-    })
+/// A warning of tasks that ask for more memory than there is: they run alone, and are ended where they take more than that.
+fn beyond(plan: &Plan, survey: &Survey, there: Bytes) -> Option<String> {
+    let asks = |index: usize| Some((&plan.tasks()[index].name, plan.tasks()[index].demand.memory?));
+    let mut beyond = survey.to_run().filter_map(asks).filter(|(_, memory)| memory.0 > there.0);
+    let (name, memory) = beyond.next()?;
+    let others = match beyond.count() {
+        0 => String::new(),
+        1 => " and another task".to_owned(),
+        more => format!(" and {more} other tasks"),
+    };
+    Some(format!(
+        "warning: `{name}` asks for {memory} of memory{others} for more than the {there} that there is; such a task runs alone, with all of it"
+    ))
 }
 
 /// The summary, the claims, the report, and the exit code.

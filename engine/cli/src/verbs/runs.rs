@@ -32,7 +32,7 @@ pub async fn runs(args: &RunsArgs, settings: &Settings, out: &mut Output) -> Res
 
 async fn latest(ledger: Option<&Ledger>, study: Option<&str>, number: u32) -> Result<Vec<RunView>, Stop> {
     match ledger {
-        Some(ledger) => ledger.runs_of(study, number).await.map_err(infrastructure),
+        Some(ledger) => ledger.runs_of(study.as_slice(), number).await.map_err(infrastructure),
         None => Ok(Vec::new()),
     }
 }
@@ -73,6 +73,20 @@ pub fn state(run: &RunView) -> (&'static str, Paint) {
     }
 }
 
+/// What tasks of a run are that have no outcome in it, in words.
+pub fn open(run: &RunView) -> &'static str {
+    match (run.state, is_verification(&run.soft)) {
+        (_, true) => "made again to compare",
+        (RunState::Done, false) => "not asked for",
+        _ => "open",
+    }
+}
+
+/// Whether a run made tasks again to hold what came out against what stands.
+pub fn is_verification(soft: &Value) -> bool {
+    soft["verb"].as_str() == Some("verify")
+}
+
 /// The commit it was run from, as people write it.
 pub fn commit(soft: &Value) -> String {
     let short = soft["commit"].as_str().map_or("", |commit| commit.get(..10).unwrap_or(commit));
@@ -80,7 +94,7 @@ pub fn commit(soft: &Value) -> String {
     format!("{short}{}", if dirty { "+" } else { "" })
 }
 
-/// How the study was set, as it was typed.
+/// How the study was set, as it was typed, behind the verb where that was another than `run`.
 pub fn set(soft: &Value) -> String {
     let set = &soft["set"];
     let profile = set["profile"].as_str().map(|profile| format!("--profile {profile}"));
@@ -89,7 +103,8 @@ pub fn set(soft: &Value) -> String {
         let [name, value] = param.as_array()?.as_slice() else { return None };
         Some(format!("-p {}={}", text(name), text(value)))
     });
-    profile.into_iter().chain(params).collect::<Vec<_>>().join(" ")
+    let verb = is_verification(soft).then(|| "verify".to_owned());
+    verb.into_iter().chain(profile).chain(params).collect::<Vec<_>>().join(" ")
 }
 
 fn row(run: &RunView) -> Vec<Cell> {
@@ -99,7 +114,7 @@ fn row(run: &RunView) -> Vec<Cell> {
         .filter_map(|outcome| Some(format!("{} {outcome}", run.outcomes.get(*outcome)?)))
         .collect();
     let ended: u64 = run.outcomes.values().sum();
-    let open = (run.tasks > ended).then(|| format!("{} open", run.tasks - ended));
+    let open = (run.tasks > ended).then(|| format!("{} {}", run.tasks - ended, open(run)));
     let counts = counts.into_iter().chain(open).collect::<Vec<_>>().join(", ");
     let took = run.ended.map_or_else(String::new, |ended| span(ended.duration_since(run.began).as_secs_f64()));
     vec![

@@ -141,7 +141,8 @@ fn print(shown: &Value, out: &mut Output) -> Result<(), Stop> {
     for (label, field) in
         [("study", "study"), ("key", "key"), ("digest", "digest"), ("outcome", "outcome"), ("bits", "bits")]
     {
-        if !shown[field].is_null() {
+        // What was named by digits may be in no plan that is recorded: then it has no study.
+        if !shown[field].is_null() && shown[field] != "" {
             out.line(&format!("  {label:<9}{}", text(&shown[field])))?;
         }
     }
@@ -164,21 +165,23 @@ fn print(shown: &Value, out: &mut Output) -> Result<(), Stop> {
     ] {
         let Some(members) = members.as_object().filter(|members| !members.is_empty()) else { continue };
         head(out, title)?;
+        let width = column(members);
         for (name, value) in members.iter().filter(|(_, value)| with_nulls || !value.is_null()) {
-            out.line(&format!("  {name:<24}{}", text(value)))?;
+            out.line(&format!("  {name:<width$}{}", text(value)))?;
         }
     }
     if let Some(inputs) = shown["inputs"].as_object().filter(|inputs| !inputs.is_empty()) {
         head(out, "inputs")?;
+        let width = column(inputs);
         for (port, input) in inputs {
             match input["key"].as_str() {
                 Some(key) => {
                     let now = input.get("now").map(|now| format!(" (made again since: now {})", short(&text(now))));
                     let digest = short(&text(&input["digest"])).to_owned() + now.as_deref().unwrap_or_default();
-                    out.line(&format!("  {port:<24}key {} digest {digest}", short(key)))?;
+                    out.line(&format!("  {port:<width$}key {} digest {digest}", short(key)))?;
                 }
                 None => {
-                    out.line(&format!("  {port:<24}{} cells", input.as_object().map_or(0, serde_json::Map::len)))?;
+                    out.line(&format!("  {port:<width$}{} cells", input.as_object().map_or(0, serde_json::Map::len)))?;
                 }
             }
         }
@@ -201,10 +204,11 @@ fn print(shown: &Value, out: &mut Output) -> Result<(), Stop> {
     }
     if let Some(metrics) = shown["metrics"].as_object().filter(|metrics| !metrics.is_empty()) {
         head(out, "metrics")?;
+        let width = column(metrics);
         for (name, points) in metrics {
             let points = points.as_array().map_or(&[][..], Vec::as_slice);
             let last = points.last().map_or(Value::Null, |point| point[1].clone());
-            out.line(&format!("  {name:<24}{} points, last {last}", points.len()))?;
+            out.line(&format!("  {name:<width$}{} points, last {last}", points.len()))?;
         }
     }
     Ok(())
@@ -214,11 +218,17 @@ fn print_files(title: &str, files: &Value, out: &mut Output) -> Result<(), Stop>
     let Some(files) = files.as_object() else { return Ok(()) };
     let title = out.paint(Paint::Bold, title);
     out.line(&title)?;
+    let width = column(files);
     for (name, file) in files {
         let size = isoflop_contract::quantity::Bytes(file["size"].as_u64().unwrap_or(0)).to_string();
-        out.line(&format!("  {name:<24}{size:<12}{}", short(file["digest"].as_str().unwrap_or_default())))?;
+        out.line(&format!("  {name:<width$}{size:<12}{}", short(file["digest"].as_str().unwrap_or_default())))?;
     }
     Ok(())
+}
+
+/// How wide the column of these names is: two blanks at least stand behind the longest. The short ones of all sections end at the same place.
+fn column(members: &serde_json::Map<String, Value>) -> usize {
+    members.keys().map(|name| name.chars().count() + 2).max().unwrap_or(0).max(24)
 }
 
 fn short(hash: &str) -> &str {

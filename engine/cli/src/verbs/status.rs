@@ -17,7 +17,8 @@ use crate::{
 
 /// Prints how runs stand.
 pub async fn status(args: &StatusArgs, settings: &Settings, out: &mut Output) -> Result<(), Stop> {
-    let ledger = home::ledger_if_any(settings).await?;
+    let ledger =
+        if args.study.is_some() { Some(named::ledger(settings).await?) } else { home::ledger_if_any(settings).await? };
     let all = read(ledger.as_ref(), args.run.as_deref(), args.study.as_deref(), settings).await?;
     if out.json {
         return out.data(&data(&all, settings));

@@ -111,7 +111,7 @@ async fn chosen(
     }
     // Set as it is here, nothing of it was made. Perhaps the latest run was set in another way.
     let plain = args.set.profile.is_none() && args.set.params.is_empty();
-    let latest = ledger.runs_of(Some(&plan.study.name), 1).await.map_err(infrastructure)?.into_iter().next();
+    let latest = ledger.runs_of(&[&plan.study.name], 1).await.map_err(infrastructure)?.into_iter().next();
     if let (true, Some(run)) = (plain, latest) {
         let set: SetArgs = serde_json::from_value(run.soft["set"].clone()).unwrap_or_default();
         if let Ok(plan) = project::plan_at(&place, &set, catalog)

@@ -14,7 +14,7 @@ use crate::{
     args::StatusArgs,
     named,
     now::{self, Now, is_under_way},
-    output::{Output, Paint},
+    output::{Output, Paint, Told},
     settings::Settings,
     stop::{Stop, infrastructure},
     verbs::runs::state,
@@ -83,7 +83,7 @@ impl Seen {
                 TaskOutcome::Failed => Paint::Bad,
             };
             if out.json {
-                out.line(&json!({"version": 1, "task": task.name, "outcome": outcome, "seconds": task.seconds, "reason": task.reason}).to_string())?;
+                out.item(&json!({"version": 1, "task": task.name, "outcome": outcome, "seconds": task.seconds, "reason": task.reason}))?;
                 continue;
             }
             let took = task.seconds.map_or_else(String::new, |seconds| format!(" in {}", span(seconds)));
@@ -98,7 +98,7 @@ impl Seen {
         for attempt in &now.running {
             if self.begun.insert(attempt.id) {
                 if out.json {
-                    out.line(&json!({"version": 1, "task": attempt.task, "began": attempt.began}).to_string())?;
+                    out.item(&json!({"version": 1, "task": attempt.task, "began": attempt.began}))?;
                 } else {
                     let word = out.paint(Paint::Notice, "running ");
                     out.line(&format!("  {word} {}", attempt.task))?;
@@ -113,7 +113,8 @@ impl Seen {
 fn end(now: &Now, out: &mut Output) -> Result<(), Stop> {
     let (word, paint) = state(&now.run);
     if out.json {
-        out.line(&json!({"version": 1, "run": now.run.id, "state": word, "seconds": now.seconds()}).to_string())?;
+        out.item(&json!({"version": 1, "run": now.run.id, "state": word, "seconds": now.seconds()}))?;
+        out.told = Told::All;
     } else {
         let word = out.paint(paint, word);
         out.line(&format!("{word} after {}: {}", span(now.seconds()), now.counts()))?;

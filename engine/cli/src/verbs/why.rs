@@ -113,7 +113,7 @@ pub async fn study<'a>(
     }
     match ledger {
         Some(ledger) if !Path::new("study.yaml").exists() => {
-            let Some(run) = ledger.runs(1).await.map_err(infrastructure)?.into_iter().next() else {
+            let Some(run) = ledger.runs_of(&[], 1).await.map_err(infrastructure)?.into_iter().next() else {
                 return Err(Stop::Usage("nothing was run yet; name a study with --study".to_owned()));
             };
             let set = if set.profile.is_none() && set.params.is_empty() {

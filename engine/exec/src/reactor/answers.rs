@@ -8,6 +8,7 @@ use crate::{
     attempt::Order,
     device::DeviceLease,
     dispatcher::{Claimed, Ending, Input, Stands},
+    error::ExecError,
     execution::{Done, Recorded},
     moment::Moment,
     policy::may_help,
@@ -16,9 +17,11 @@ use crate::{
 
 impl Reactor {
     pub(super) fn leased(&mut self, task: usize, leased: std::io::Result<Option<DeviceLease>>) {
-        let lease = leased.unwrap_or_else(|error| {
-            let because = format!("devices cannot be leased in {}: {error}", self.shared.options.runtime.display());
-            self.tell(Moment::Stopping { because });
+        let lease = leased.unwrap_or_else(|source| {
+            let path = self.shared.options.runtime.clone();
+            let error = ExecError::Folder { path, doing: "lease devices in", source };
+            self.tell(Moment::Stopping { because: error.to_string() });
+            self.obstacle.get_or_insert(error);
             self.step(Input::Halt);
             None
         });

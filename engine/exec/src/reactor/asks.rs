@@ -74,7 +74,7 @@ impl Reactor {
         self.work.spawn(async move {
             let released = shared.ledger.release(&lease).await;
             drop(under_way);
-            Event::Written(forgive(released))
+            Event::Written(released)
         });
     }
 
@@ -143,13 +143,5 @@ fn stands(shared: &Shared, past: &Past) -> Stands {
         PastOutcome::Diverged { .. } => Stands::Diverged,
         PastOutcome::Made { manifest, .. } if shared.store.holds(manifest) => Stands::Made,
         PastOutcome::Made { .. } => Stands::Absent,
-    }
-}
-
-/// A lease that is gone already need not be given back.
-fn forgive(released: Result<(), LedgerError>) -> Result<(), LedgerError> {
-    match released {
-        Err(LedgerError::LeaseLost { .. }) => Ok(()),
-        other => other,
     }
 }

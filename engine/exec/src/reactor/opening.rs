@@ -125,6 +125,7 @@ pub async fn run(job: Job, moments: UnboundedSender<Moment>) -> Result<Summary, 
         interrupted: false,
         renewing: false,
         trouble: None,
+        obstacle: None,
     };
     reactor.go(began, interrupt).await
 }

@@ -169,7 +169,7 @@ impl Audit {
 impl Ledger {
     /// Audits a run or everything. Reads only, in one snapshot: a run under way is seen as it stood at one moment.
     pub async fn audit(&self, reach: Reach) -> Result<Audit, LedgerError> {
-        let books = self.with("audit", |pool| async move { rows::load(&pool, reach).await }).await?;
+        let books = self.with_much("audit", |pool| async move { rows::load(&pool, reach).await }).await?;
         Ok(judge(books))
     }
 
@@ -177,7 +177,8 @@ impl Ledger {
     /// every attempt at them, and the chains of all runs that recorded any of that. Reads only, in one snapshot.
     pub async fn books_of(&self, study: &str, plan: Digest, keys: &[Key]) -> Result<Books, LedgerError> {
         let keys = &bytes::keys(keys);
-        self.with("read a study's books", |pool| async move { rows::of_study(&pool, study, plan, keys).await }).await
+        self.with_much("read a study's books", |pool| async move { rows::of_study(&pool, study, plan, keys).await })
+            .await
     }
 }
 

@@ -100,10 +100,10 @@ fn who_looks_at_a_shared_server_that_is_gone_is_told_soon_and_sees_it_come_back(
         let look = Ledger::look_for(Place::Url(url), Duration::from_millis(300)).await.unwrap().unwrap();
         home.server().stop().unwrap();
         let began = std::time::Instant::now();
-        let gone = look.runs(1).await.unwrap_err();
+        let gone = look.runs_of(&[], 1).await.unwrap_err();
         assert!(matches!(gone, LedgerError::Unreachable { .. }), "{gone}");
         assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
         home.server().ensure().unwrap();
-        assert!(look.runs(1).await.unwrap().is_empty());
+        assert!(look.runs_of(&[], 1).await.unwrap().is_empty());
     });
 }

@@ -111,14 +111,19 @@ fn runs_are_picked_as_people_name_them() {
     run_on_threads(async {
         let home = Home::new();
         let ledger = Ledger::open(Place::Private(home.server())).await.unwrap();
-        assert!(ledger.runs_of(None, 5).await.unwrap().is_empty());
+        assert!(ledger.runs_of(&[], 5).await.unwrap().is_empty());
         assert!(ledger.pick_run("latest", None).await.is_err());
         let (one, tasks) = made_run(&ledger, "one", 1, false).await;
         let (two, _) = made_run(&ledger, "two", 1, false).await;
         let (three, _) = made_run(&ledger, "one", 2, false).await;
         let ids = |runs: Vec<isoflop_ledger::view::RunView>| runs.into_iter().map(|run| run.id).collect::<Vec<_>>();
-        assert_eq!(ids(ledger.runs_of(None, 2).await.unwrap()), [three, two]);
-        assert_eq!(ids(ledger.runs_of(Some("one"), 9).await.unwrap()), [three, one]);
+        assert_eq!(ids(ledger.runs_of(&[], 2).await.unwrap()), [three, two]);
+        assert_eq!(ids(ledger.runs_of(&["one"], 9).await.unwrap()), [three, one]);
+        assert_eq!(
+            ids(ledger.runs_of(&["two", "one"], 2).await.unwrap()),
+            [three, two],
+            "the limit counts what was asked for"
+        );
         assert_eq!(ledger.pick_run("latest~1", None).await.unwrap().id, two);
         assert_eq!(ledger.pick_run("latest~1", Some("one")).await.unwrap().id, one);
         assert_eq!(ledger.pick_run(&two.to_string(), None).await.unwrap().id, two);

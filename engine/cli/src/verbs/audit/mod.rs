@@ -158,7 +158,7 @@ fn strays(found: &[isoflop_store::Finding], held: &Held, findings: &mut Vec<Find
 async fn claims(runs: &[RunId], run: Option<&RunView>, ledger: &Ledger, catalog: &Catalog) -> Result<Vec<Claim>, Stop> {
     let views = match run {
         Some(run) => vec![run.clone()],
-        None => ledger.runs_of(None, u32::try_from(runs.len()).unwrap_or(u32::MAX)).await.map_err(infrastructure)?,
+        None => ledger.runs_of(&[], u32::try_from(runs.len()).unwrap_or(u32::MAX)).await.map_err(infrastructure)?,
     };
     let mut plans = BTreeMap::new();
     for view in views {

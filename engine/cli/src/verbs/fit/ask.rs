@@ -24,7 +24,7 @@ pub fn spec(args: &FitArgs) -> Result<FitScaling, Stop> {
         FitScaling::of(form, "", &args.y)
     };
     (spec.x, spec.inputs) = inputs(form, &args.x)?;
-    spec.formula = formula(args)?;
+    spec.formula = formula(form, args)?;
     spec.fixed = args.fix.iter().map(|fix| fixed(fix)).collect::<Result<_, _>>()?;
     spec.keep = keep(&args.keep)?;
     spec.objective =
@@ -58,7 +58,7 @@ pub fn spec(args: &FitArgs) -> Result<FitScaling, Stop> {
     spec.resample = (resample != Resample::default()).then_some(resample);
     spec.level = args.level;
     spec.allow_unconverged = args.allow_unconverged;
-    spec.check().map_err(|Complaint { field, problem }| Stop::Usage(format!("--{} {problem}", flag(&field))))?;
+    spec.check().map_err(|complaint| refused(&complaint))?;
     Ok(spec)
 }
 
@@ -94,14 +94,21 @@ pub fn allocation(args: &FitArgs) -> Result<Option<FitAllocation>, Stop> {
         level: args.level,
         ..FitAllocation::of(method, &[], &args.y)
     };
-    spec.check().map_err(|Complaint { field, problem }| Stop::Usage(format!("--{} {problem}", flag(&field))))?;
+    spec.check().map_err(|complaint| refused(&complaint))?;
     Ok(Some(spec))
 }
 
-fn formula(args: &FitArgs) -> Result<Option<Formula>, Stop> {
+fn formula(form: Form, args: &FitArgs) -> Result<Option<Formula>, Stop> {
     let Some(law) = &args.law else {
-        return if args.param.is_empty() { Ok(None) } else { Err(wrong("param", "belongs to --law")) };
+        return match form {
+            Form::Formula => Err(wrong("law", "must be given with --form formula")),
+            _ if args.param.is_empty() => Ok(None),
+            _ => Err(wrong("param", "belongs to --law")),
+        };
     };
+    if form == Form::Formula && args.param.is_empty() {
+        return Err(wrong("param", "must name each parameter of --law, as in `--param a --param b=0:`"));
+    }
     let parameter = |text: &String| {
         let Some((name, range)) = text.split_once('=') else { return Ok((text.clone(), Parameter::default())) };
         let Some((low, high)) = range.split_once(':') else {
@@ -140,6 +147,15 @@ fn then_form(word: &str) -> Result<ThenForm, Stop> {
         "exponential" => Ok(ThenForm::Exponential),
         other => Err(wrong("then-form", format!("`{other}` is neither sigmoid nor exponential"))),
     }
+}
+
+/// A complaint about the spec as someone reads it who typed flags.
+fn refused(Complaint { field, problem }: &Complaint) -> Stop {
+    Stop::Usage(match field.strip_prefix("formula.parameters") {
+        Some(name) if !name.is_empty() => format!("--param {} {problem}", name.trim_start_matches('.')),
+        Some(_) => format!("--param {problem}"),
+        None => format!("--{} {problem}", flag(field)),
+    })
 }
 
 /// The flag that a field of the spec is given by.

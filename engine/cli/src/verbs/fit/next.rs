@@ -7,6 +7,7 @@ use serde_json::json;
 use super::{ask, tell::short, value};
 use crate::{
     args::FitArgs,
+    outfile::Outfile,
     output::{Output, Paint},
     stop::Stop,
     table::{Head, Table},
@@ -20,6 +21,9 @@ pub fn suggest(
     means: &Means,
     out: &mut Output,
 ) -> Result<(), Stop> {
+    if let Some(file) = &args.into {
+        Outfile::Suggestion.may_go_to(file)?;
+    }
     let wish = ask::wish(args)?;
     let made = suggest_runs(points, spec, means, &wish)
         .map_err(|error| Stop::Usage(format!("{}: {}", args.data.display(), ask::in_flags(&error))))?;
