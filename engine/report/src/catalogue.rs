@@ -151,6 +151,11 @@ fn gathered<'a>(index: &Index<'a>, task: &TaskFacts, fit: &Fit) -> Vec<&'a TaskF
     needed.filter(|task| used.contains(task.cell.label().as_str())).collect()
 }
 
+/// The cell that a point is of: of a training's history, each step of it is one.
+fn cell_of(label: &str) -> &str {
+    label.split_once(", step ").map_or(label, |(cell, _)| cell)
+}
+
 /// Loss against compute, where the runs recorded a metric that ends at what was fitted.
 fn training(index: &Index<'_>, task: &TaskFacts, fit: &Fit, id: &str) -> Option<Figure> {
     if fit.x != "compute" {
@@ -186,11 +191,12 @@ fn frontier(index: &Index<'_>, task: &TaskFacts, fit: &Fit, id: &str) -> Option<
     for variant in &variants.list {
         let labels: BTreeSet<String> = variant.tasks.iter().map(|task| task.cell.label()).collect();
         let points: Vec<Datum> =
-            fit.points.iter().filter(used).filter(|p| labels.contains(&p.label)).map(datum).collect();
+            fit.points.iter().filter(used).filter(|p| labels.contains(cell_of(&p.label))).map(datum).collect();
         named.extend(labels);
         groups.push((variant.caption(), variant.ink, points));
     }
-    let others: Vec<Datum> = fit.points.iter().filter(used).filter(|p| !named.contains(&p.label)).map(datum).collect();
+    let others: Vec<Datum> =
+        fit.points.iter().filter(used).filter(|p| !named.contains(cell_of(&p.label))).map(datum).collect();
     groups.push(("rows of a table".to_owned(), Ink::family(0), others));
     groups.retain(|(_, _, points)| !points.is_empty());
     let all: usize = groups.iter().map(|(_, _, points)| points.len()).sum();
