@@ -49,6 +49,10 @@ pub fn run(spec: Command, Open(needs): Open, context: &mut Context) -> Result<Ma
     let mut metrics = spec.metrics.as_ref().map(|name| Metrics::new(folder.path(), name));
     let start = Start { argv: &words.argv, set: &words.set, env: &spec.env, folder: folder.path(), tmp: &tmp };
     eprintln!("$ {}", words.line());
+    // Asked before the program begins: whoever has never asked is ended at once, and the program with it, whatever it has to save.
+    if context.should_stop() {
+        return Err(Interrupted.into());
+    }
     let mut program = start.start()?;
     let patience = if spec.uses().contains(&Use::Checkpoint) { SAVING } else { GRACE };
     let status = attend(&mut program, metrics.as_mut(), patience, context)?;
