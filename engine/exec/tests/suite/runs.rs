@@ -36,6 +36,7 @@ tests!(
     two_engines_never_share_a_device,
     parts_of_a_device_are_shared,
     more_devices_than_there_are_end_the_run_before_it_begins,
+    devices_that_cannot_be_leased_fail_the_run,
     independent_tasks_go_on_with_keep_going,
     slots_are_respected,
     a_task_that_takes_too_long_is_stopped,
@@ -383,6 +384,18 @@ fn more_devices_than_there_are_end_the_run_before_it_begins(server: &Server) {
     let error = told.result.unwrap_err().to_string();
     assert!(error.starts_with("`a` asks for 2 devices (`on: gpus`) and this run may use 1;"), "{error}");
     assert!(world.executed().is_empty());
+}
+
+fn devices_that_cannot_be_leased_fail_the_run(server: &Server) {
+    let world = World::new(server);
+    let mut go = world.go();
+    go.options.devices = devices(1);
+    go.options.runtime = world.path().join("runtime");
+    fs::create_dir(&go.options.runtime).unwrap();
+    fs::write(go.options.runtime.join("devices"), "no folder").unwrap();
+    let told = go.run(&world.plan("  a: { kind: say, with: { text: a, marks: MARKS }, on: { gpus: 1 } }\n"));
+    let error = told.result.unwrap_err().to_string();
+    assert!(error.starts_with("cannot lease devices in ") && world.executed().is_empty(), "{error}");
 }
 
 const INDEPENDENT: &str = r"
